@@ -1,0 +1,55 @@
+/*
+ * preload.h -- what the parts of the interposer share.
+ *
+ * Start: the first call of any of our symbols, or our constructor, runs
+ * preload_start(): bind to jemalloc, read the settings, make the pool. Until
+ * jemalloc is bound, bootstrap.c serves. The pool is a no-match until it is
+ * made: its range has length zero.
+ */
+#ifndef WEIR_PRELOAD_H
+#define WEIR_PRELOAD_H
+
+#include "base/compiler.h"
+#include "base/options.h"
+#include "pool/pressure.h"
+#include "report/snapshot.h"
+
+/* jemalloc's own functions, found through its handle. Before binding, the
+ * members point at functions that start Weir and call again; never NULL. */
+struct next {
+	void *(*malloc)(size_t);
+	void (*free)(void *);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+	int (*posix_memalign)(void **, size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t);
+	size_t (*malloc_usable_size)(void *);
+	int (*mallctl)(const char *, void *, size_t *, void *, size_t); /* NULL where jemalloc lacks it */
+};
+extern struct next next;
+
+/* The state of the interposer; frozen once preload_start() is over, but for what is said. */
+struct preload {
+	struct settings settings;
+	_Atomic bool is_started; /* release after everything is frozen */
+	struct fallback_stats fallback; /* as of the last tick; relaxed by members, a statistic */
+	struct pressure pressure;	/* likewise */
+};
+extern struct preload preload;
+
+void preload_start(void);
+
+/* symbols.c: what is not jemalloc's: the next definition of name after ours. Cold; may allocate. */
+void *preload_real(const char *name);
+
+/* maintain.c */
+void maintain_on_thread_create(void); /* before the program's own first pthread_create */
+void maintain_now(bool is_everything); /* a collection, or (everything) a full clean-up, by the caller */
+
+/* signal.c */
+void signal_start(void);    /* take WEIR_SIGNAL */
+
+/* dump.c */
+void dump_take(enum dump_trigger trigger); /* async-signal-safe; keeps errno */
+
+#endif

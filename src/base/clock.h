@@ -1,0 +1,29 @@
+/*
+ * clock.h -- one coarse clock for ages and intervals.
+ *
+ * Ticks are 1/64 s since this process's clock was started, times
+ * WEIR_TIME_SCALE; 32 bits of them last two years. Reading the time is a vDSO
+ * call, so it may be done in a signal handler and under any lock.
+ */
+#ifndef WEIR_BASE_CLOCK_H
+#define WEIR_BASE_CLOCK_H
+
+#include "base/compiler.h"
+
+#define TICKS_PER_SECOND 64
+#define TICK_NS (SECOND / TICKS_PER_SECOND)
+
+/* Call once, before the first tick is read. */
+void clock_start(double time_scale);
+
+/* Scaled ns since clock_start(); coarse (a few ms). */
+uint64_t clock_now_ns(void);
+uint32_t clock_now_ticks(void);
+
+/* Unix time of a tick, and of the start: ns since the epoch, not scaled at the start. */
+uint64_t clock_started_at_ns(void);
+
+INLINE uint64_t ticks_to_ns(uint64_t ticks) { return ticks * TICK_NS; }
+INLINE uint64_t ns_to_ticks(uint64_t ns) { return ns / TICK_NS; }
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * compiler.h -- the compiler's vocabulary, under names that say what is meant.
+ */
+#ifndef WEIR_BASE_COMPILER_H
+#define WEIR_BASE_COMPILER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CACHE_LINE 64
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define EXPORT __attribute__((visibility("default")))
+#define INLINE static inline __attribute__((always_inline))
+#define COLD __attribute__((noinline, cold))
+#define UNUSED __attribute__((unused))
+
+#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* align is a power of two. */
+#define ROUND_UP(n, align) (((n) + ((align)-1)) & ~((__typeof__(n))(align)-1))
+#define ROUND_DOWN(n, align) ((n) & ~((__typeof__(n))(align)-1))
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+
+/* Durations are nanoseconds wherever they are not said to be ticks. */
+#define MILLISECOND ((uint64_t)1000 * 1000)
+#define SECOND (1000 * MILLISECOND)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+
+/* Plain words that one thread writes and others read; each use says in its
+ * field's comment why no order is needed. */
+#define LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#if defined(__SANITIZE_THREAD__)
+#define WEIR_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEIR_TSAN 1
+#endif
+#endif
+
+#endif

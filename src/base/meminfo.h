@@ -1,0 +1,50 @@
+/*
+ * meminfo.h -- what the kernel says about memory: limits, use, stall times.
+ *
+ * Everything is read with open, read, close on small files into the caller's
+ * stack: no malloc, no stdio; may be called under any lock and in a signal
+ * handler. A source that is absent is simply not set.
+ */
+#ifndef WEIR_BASE_MEMINFO_H
+#define WEIR_BASE_MEMINFO_H
+
+#include "base/compiler.h"
+
+#define MEMINFO_PATH_MAX 512
+
+/* Where this process's cgroup files are; found once (mountinfo and
+ * /proc/self/cgroup), looked up again after fork only if asked. */
+struct meminfo_source {
+	enum { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } cgroup;
+	char directory[MEMINFO_PATH_MAX]; /* of the cgroup, no slash at the end */
+};
+
+struct meminfo {
+	uint64_t total_bytes;	  /* RAM */
+	uint64_t available_bytes; /* MemAvailable */
+	uint64_t swap_free_bytes;
+
+	bool has_cgroup;
+	uint64_t cgroup_limit_bytes; /* the tightest hard limit on the way up; UINT64_MAX: none */
+	uint64_t cgroup_high_bytes;  /* memory.high or soft limit; UINT64_MAX: none */
+	uint64_t cgroup_used_bytes;  /* less inactive file pages, which the kernel gives up first */
+
+	bool has_psi; /* the cgroup's own where there is one, else the system's */
+	double psi_some_avg10, psi_full_avg10; /* 0..1 */
+	uint64_t psi_some_total_us;
+};
+
+void meminfo_find(struct meminfo_source *source);
+void meminfo_read(const struct meminfo_source *source, struct meminfo *info);
+
+struct process_info {
+	uint64_t rss_bytes;
+	uint64_t minor_faults, major_faults;
+	uint64_t threads;
+};
+bool process_info_read(struct process_info *info); /* /proc/self/stat */
+
+/* Test hook: a directory put before every absolute path that is opened; "" in production. */
+extern const char *meminfo_root;
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * out.h -- text to a descriptor or a buffer, without stdio, locale or malloc.
+ *
+ * Everything here may be called from a signal handler. Writes retry on EINTR
+ * and short counts; the first real error is kept in ->error and the rest is
+ * dropped.
+ */
+#ifndef WEIR_BASE_OUT_H
+#define WEIR_BASE_OUT_H
+
+#include "base/compiler.h"
+
+struct out {
+	int fd;	      /* -1: stay in the buffer; what does not fit is dropped and ->error is ENOSPC */
+	int error;    /* 0, or the first errno */
+	size_t used;
+	size_t size;
+	char *buffer; /* the caller's */
+	uint64_t written; /* bytes accepted in all */
+};
+
+void out_init(struct out *out, int fd, char *buffer, size_t size);
+void out_bytes(struct out *out, const char *bytes, size_t length);
+void out_str(struct out *out, const char *text);
+void out_char(struct out *out, char c);
+void out_u64(struct out *out, uint64_t value);
+void out_i64(struct out *out, int64_t value);
+void out_hex(struct out *out, uint64_t value); /* with 0x */
+/* Fixed point, rounded half up, 0..9 decimals; NaN and infinities print as 0. */
+void out_decimal(struct out *out, double value, unsigned decimals);
+/* "12.5 MiB", "512 B": one decimal from KiB up. */
+void out_size_human(struct out *out, uint64_t bytes);
+/* "62.0%" */
+void out_percent(struct out *out, double share);
+/* 2026-01-31T23:59:59.125Z */
+void out_time_rfc3339(struct out *out, uint64_t unix_ns);
+/* A quoted JSON string; bytes that are not UTF-8 become U+FFFD. */
+void out_json_string(struct out *out, const char *text);
+/* Pad with spaces to a column counted from the last newline. */
+void out_flush(struct out *out);
+
+#endif
