@@ -1,0 +1,41 @@
+/*
+ * sys.h -- the kernel, as far as the pool needs it.
+ *
+ * Thin and stateless but for what a call says. Every function keeps errno,
+ * allocates nothing and may be called in a signal handler.
+ */
+#ifndef WEIR_BASE_SYS_H
+#define WEIR_BASE_SYS_H
+
+#include "base/compiler.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
+
+/* Address space that nothing may touch yet; NULL where the kernel refuses. */
+void *sys_reserve(size_t bytes);
+void sys_release(void *start, size_t bytes);
+/* Make reserved pages readable and writable; they read as zero until written. */
+bool sys_commit(void *start, size_t bytes);
+/* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
+bool sys_purge(void *start, size_t bytes);
+/* Keep the kernel from backing sparse tables with huge pages. */
+void sys_no_huge_pages(void *start, size_t bytes);
+
+/* Sleep while *word is expected, at most timeout_ns (0: no bound). */
+void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void sys_futex_wake(const _Atomic uint32_t *word, int count);
+
+/* One more than the largest CPU number there can be, rounded up to 64. */
+unsigned sys_cpu_bound(void);
+unsigned sys_cpu_usable(void); /* how many this process may run on */
+unsigned sys_cpu_current(void);
+
+uint64_t sys_ram_bytes(void);
+uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
+
+/* Restart every restartable sequence that is under way on any CPU in this
+ * process. False where the kernel cannot (before 5.10). Registers itself. */
+bool sys_rseq_fence(void);
+
+#endif
