@@ -58,8 +58,11 @@ bool pool_free_long(void *p);
 /* alignment: a power of two up to SIZE_CLASS_MAX_BYTES. NULL: exhausted. */
 void *pool_aligned(size_t alignment, size_t size);
 
+/* Whether p, which the range contains, is a buffer in use. */
+bool pool_is_buffer(const void *p);
 /* Of a buffer in use. */
 size_t pool_usable_bytes(const void *p);
+size_t pool_size(const void *p); /* as last requested */
 /* Fit it to size where it is: within its capacity, or into a free neighbour (then by the
  * growth factor). False: it cannot stay, or should not since it would keep too much. */
 bool pool_resize_in_place(void *p, size_t size);

@@ -25,6 +25,18 @@ size_t pool_usable_bytes(const void *p)
 	return capacity_of(run_of(p));
 }
 
+size_t pool_size(const void *p)
+{
+	return run_of(p)->buffer.size;
+}
+
+bool pool_is_buffer(const void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+
+	return offset >> PAGE_SHIFT < range_committed() && pool_is_in_use(run_of(p), offset);
+}
+
 void pool_set_size(void *p, size_t size)
 {
 	STORE_RELAXED(&run_of(p)->buffer.size, (uint32_t)size);
