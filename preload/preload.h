@@ -46,10 +46,12 @@ void *preload_real(const char *name);
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 void maintain_now(bool is_everything); /* a collection, or (everything) a full clean-up, by the caller */
 
+const char *maintain_who(void); /* "thread", "inline" or "never"; async-signal-safe */
+
 /* signal.c */
 void signal_start(void);    /* take WEIR_SIGNAL */
 
-/* dump.c */
+/* dump.c; its start is in dump.h, called by signal_start() */
 void dump_take(enum dump_trigger trigger); /* async-signal-safe; keeps errno */
 
 #endif
