@@ -13,15 +13,19 @@
 #define TICKS_PER_SECOND 64
 #define TICK_NS (SECOND / TICKS_PER_SECOND)
 
-/* Call once, before the first tick is read. */
+/* Before the first tick is read. The first call counts; later ones do nothing. */
 void clock_start(double time_scale);
 
-/* Scaled ns since clock_start(); coarse (a few ms). */
+/* Scaled ns since clock_start(); coarse (a few ms). 0 before it. */
 uint64_t clock_now_ns(void);
 uint32_t clock_now_ticks(void);
 
-/* Unix time of a tick, and of the start: ns since the epoch, not scaled at the start. */
+/* Unix time, ns since the epoch, never scaled: of the start (0 before it), and now. */
 uint64_t clock_started_at_ns(void);
+uint64_t clock_unix_now_ns(void);
+
+/* How many times faster than real time ticks run: what clock_start() was given, 1 before. */
+double clock_scale(void);
 
 INLINE uint64_t ticks_to_ns(uint64_t ticks) { return ticks * TICK_NS; }
 INLINE uint64_t ns_to_ticks(uint64_t ns) { return ns / TICK_NS; }

@@ -17,6 +17,7 @@ struct out {
 	size_t size;
 	char *buffer; /* the caller's */
 	uint64_t written; /* bytes accepted in all */
+	unsigned column;  /* characters since the last newline */
 };
 
 void out_init(struct out *out, int fd, char *buffer, size_t size);
@@ -36,7 +37,13 @@ void out_percent(struct out *out, double share);
 void out_time_rfc3339(struct out *out, uint64_t unix_ns);
 /* A quoted JSON string; bytes that are not UTF-8 become U+FFFD. */
 void out_json_string(struct out *out, const char *text);
-/* Pad with spaces to a column counted from the last newline. */
+/* Pad with spaces to a column counted in characters from the last newline; at
+ * least one space where the column has been passed already. */
+void out_pad(struct out *out, unsigned column);
 void out_flush(struct out *out);
+
+/* One write(2) that cannot kill the program by SIGPIPE: 0, or the errno. *length
+ * comes back as what was written. Keeps errno. */
+int out_write_once(int fd, const char *bytes, size_t *length);
 
 #endif
