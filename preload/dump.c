@@ -1,0 +1,357 @@
+/*
+ * dump.c -- one dump: a snapshot of everything, written where WEIR_DUMP says.
+ *
+ * Called by the dump signal's handler, at exit and by commands, in any state
+ * of the program: async-signal-safe from end to end. No lock, no allocation,
+ * no stdio, no loader; all signals blocked meanwhile, so no handler can leave
+ * by siglongjmp from the middle of it. What is large is static.
+ *
+ * Invariants: one dump at a time in a process; whoever comes meanwhile leaves
+ * a note, and the one who runs takes another. `running` names the process, so
+ * what a parent was doing in the moment of a fork does not hold up its child.
+ * A file is announced once it is whole; one that cannot be finished is removed.
+ * A child of vfork takes none: it runs in its parent's memory.
+ */
+#include "preload/dump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "preload/owner.h"
+#include "preload/preload.h"
+#include "report/dump_name.h"
+
+#define PATH_SIZE 1024
+#define BUFFER_SIZE 8192
+#define TRIES_MAX 10000		   /* names that are there already, before giving up */
+#define ROUNDS_MAX 4		   /* dumps in a row by one thread, before it goes back to its work */
+#define EXIT_WAIT_NS (2 * SECOND)  /* for another thread's dump, at exit */
+#define EXIT_STEP_NS (MILLISECOND)
+
+#define RUNNING ((uint64_t)1 << 0)
+#define WANTED ((uint64_t)1 << 1)
+#define OF_PROCESS(pid) ((uint64_t)(uint32_t)(pid) << 32)
+
+static const struct format {
+	unsigned bit;
+	const char *ending;
+	void (*write)(struct out *out, const struct snapshot *snapshot);
+} formats[] = {
+    {DUMP_FORMAT_TEXT, ".txt", write_text},
+    {DUMP_FORMAT_JSON, ".json", write_json},
+};
+
+/* Pid and flags of the dump that runs. Acquire in begin(), release in finish(): they hand on `dump`. */
+static _Atomic uint64_t running;
+
+/* Of whoever set RUNNING, but for exe and boot_id, which are frozen at start and at the first dump. */
+static struct {
+	struct snapshot snapshot;
+	uint32_t pid;	       /* whom sequence and number belong to */
+	uint64_t sequence;     /* dumps taken */
+	uint64_t next_number;  /* the first that has not been tried for a name */
+	char paths[ARRAY_LENGTH(formats)][PATH_SIZE];
+	char buffer[BUFFER_SIZE];
+	struct log_line line;
+} dump;
+
+static bool begin(pid_t pid)
+{
+	uint64_t mine = OF_PROCESS(pid) | RUNNING;
+	uint64_t seen = atomic_load_explicit(&running, memory_order_relaxed);
+	for (;;) {
+		bool is_busy = (seen | WANTED) == (mine | WANTED);
+		uint64_t next = is_busy ? mine | WANTED : mine;
+		if (atomic_compare_exchange_weak_explicit(&running, &seen, next, memory_order_acquire,
+			memory_order_relaxed))
+			return !is_busy;
+	}
+}
+
+/* True: the dump is not over, since somebody came meanwhile. */
+static bool finish(pid_t pid, bool is_last)
+{
+	uint64_t mine = OF_PROCESS(pid) | RUNNING;
+	uint64_t seen = mine;
+	if (is_last) {
+		atomic_store_explicit(&running, 0, memory_order_release);
+		return false;
+	}
+	if (atomic_compare_exchange_strong_explicit(&running, &seen, 0, memory_order_release, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&running, mine, memory_order_relaxed);
+	return true;
+}
+
+static uint64_t unix_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static void read_boot_id(char *id, size_t size)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	ssize_t length = read(fd, id, size - 1);
+	close(fd);
+	id[length > 0 ? (size_t)length : 0] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+}
+
+static void fill(enum dump_trigger trigger, pid_t pid)
+{
+	struct snapshot *s = &dump.snapshot;
+	if (s->boot_id[0] == '\0')
+		read_boot_id(s->boot_id, sizeof(s->boot_id));
+	if (dump.pid != (uint32_t)pid) {
+		dump.pid = (uint32_t)pid;
+		dump.sequence = 0;
+		dump.next_number = 1;
+	}
+	s->settings = &preload.settings;
+	s->pid = dump.pid;
+	s->started_at_ns = clock_started_at_ns();
+	s->taken_at_ns = unix_now_ns();
+	s->uptime_ns = clock_now_ns();
+	s->now_ticks = clock_now_ticks();
+	s->sequence = ++dump.sequence;
+	s->trigger = trigger;
+	s->buffer_count = pool_stats_collect(&s->pool, s->buffers, SNAPSHOT_BUFFERS_MAX);
+	s->pressure = preload.pressure;
+	s->fallback = preload.fallback;
+	s->background = maintain_who();
+	if (!process_info_read(&s->process))
+		memset(&s->process, 0, sizeof(s->process));
+	advice_derive(s);
+}
+
+/* One line, whatever WEIR_LOG says but off: somebody asked for this dump. */
+static bool say_begin(void)
+{
+	static const char *const triggers[] = {
+	    [TRIGGER_SIGNAL] = "signal",
+	    [TRIGGER_EXIT] = "exit",
+	    [TRIGGER_COMMAND] = "command",
+	    [TRIGGER_API] = "api",
+	};
+	if (!log_begin(&dump.line, LOG_ERROR))
+		return false;
+	out_str(&dump.line.out, "dump ");
+	out_u64(&dump.line.out, dump.sequence);
+	out_str(&dump.line.out, " (");
+	out_str(&dump.line.out, triggers[dump.snapshot.trigger]);
+	out_str(&dump.line.out, "): ");
+	return true;
+}
+
+static void say_done(const char *path)
+{
+	if (!say_begin())
+		return;
+	out_str(&dump.line.out, path);
+	log_end(&dump.line);
+}
+
+static void say_failed(const char *what, const char *path, int error)
+{
+	if (!say_begin())
+		return;
+	const char *reason = strerrordesc_np(error); /* strerror may load a translation */
+	out_str(&dump.line.out, what);
+	out_str(&dump.line.out, path);
+	out_str(&dump.line.out, ": ");
+	out_str(&dump.line.out, reason != NULL ? reason : "unknown error");
+	log_end(&dump.line);
+}
+
+static bool is_wanted(const struct format *format)
+{
+	return (preload.settings.dump_format & format->bit) != 0;
+}
+
+/*
+ * Make the files of all formats under one number. Returns 0, EEXIST where one
+ * of them is there already, or another error, after saying so; nothing is left
+ * behind then.
+ */
+static int create_numbered(struct dump_name *name, uint64_t number, int fds[])
+{
+	int error = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(formats) && error == 0; i++) {
+		if (!is_wanted(&formats[i]))
+			continue;
+		char *path = dump.paths[i];
+		name->ending = formats[i].ending;
+		if (!dump_name_expand(path, PATH_SIZE, name, number)) {
+			say_failed("cannot create ", name->pattern, error = ENAMETOOLONG);
+			break;
+		}
+		fds[i] = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fds[i] >= 0)
+			continue;
+		error = errno;
+		if (error != EEXIST)
+			say_failed("cannot create ", path, error);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(formats) && error != 0; i++) {
+		if (fds[i] < 0)
+			continue;
+		close(fds[i]);
+		unlink(dump.paths[i]);
+		fds[i] = -1;
+	}
+	return error;
+}
+
+static bool create(int fds[])
+{
+	struct dump_name name = {
+	    .pattern = preload.settings.dump,
+	    .exe = dump.snapshot.exe,
+	    .pid = dump.pid,
+	    .unix_ns = dump.snapshot.taken_at_ns,
+	};
+	int error = EEXIST;
+	/* A name without %n is first tried as it is. */
+	if (!dump_name_is_numbered(name.pattern)) {
+		dump.next_number = MAX(dump.next_number, 2);
+		error = create_numbered(&name, 0, fds);
+	}
+	for (unsigned tries = 0; error == EEXIST && tries < TRIES_MAX; tries++)
+		error = create_numbered(&name, dump.next_number++, fds);
+	if (error == EEXIST)
+		say_failed("cannot create ", name.pattern, error);
+	return error == 0;
+}
+
+/* Past RLIMIT_FSIZE a write raises SIGXFSZ in its thread, where it is blocked now; it is not the program's. */
+static void drop_size_signal(void)
+{
+	static const struct timespec at_once = {0, 0};
+	sigset_t one;
+	sigemptyset(&one);
+	sigaddset(&one, SIGXFSZ);
+	while (sigtimedwait(&one, NULL, &at_once) < 0 && errno == EINTR)
+		;
+}
+
+static int write_to(int fd, const struct format *format)
+{
+	struct out out;
+	out_init(&out, fd, dump.buffer, sizeof(dump.buffer));
+	format->write(&out, &dump.snapshot);
+	out_flush(&out);
+	if (out.error == EFBIG)
+		drop_size_signal();
+	return out.error;
+}
+
+static void write_files(void)
+{
+	int fds[ARRAY_LENGTH(formats)];
+	for (size_t i = 0; i < ARRAY_LENGTH(formats); i++)
+		fds[i] = -1;
+	if (!create(fds))
+		return;
+	for (size_t i = 0; i < ARRAY_LENGTH(formats); i++) {
+		if (fds[i] < 0)
+			continue;
+		int error = write_to(fds[i], &formats[i]);
+		/* A quota or a file server may speak up only now. */
+		if (close(fds[i]) != 0 && error == 0 && errno != EINTR)
+			error = errno;
+		if (error == 0) {
+			say_done(dump.paths[i]);
+		} else {
+			unlink(dump.paths[i]);
+			say_failed("cannot write ", dump.paths[i], error);
+		}
+	}
+}
+
+static void write_stderr(void)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(formats); i++) {
+		int error = is_wanted(&formats[i]) ? write_to(STDERR_FILENO, &formats[i]) : 0;
+		if (error != 0)
+			say_failed("cannot write ", "stderr", error);
+	}
+}
+
+void dump_take(enum dump_trigger trigger)
+{
+	if (!atomic_load_explicit(&preload.is_started, memory_order_acquire) || !owner_is_self())
+		return;
+
+	int saved_errno = errno;
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+
+	pid_t pid = getpid();
+	if (begin(pid)) {
+		unsigned round = 0;
+		do {
+			fill(trigger, pid);
+			if (strcmp(preload.settings.dump, "stderr") == 0)
+				write_stderr();
+			else
+				write_files();
+		} while (finish(pid, ++round == ROUNDS_MAX));
+	}
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = saved_errno;
+}
+
+void dump_start(void)
+{
+	char *exe = dump.snapshot.exe;
+	size_t size = sizeof(dump.snapshot.exe);
+	int saved_errno = errno;
+	ssize_t length = readlink("/proc/self/exe", dump.paths[0], PATH_SIZE - 1);
+	if (length > 0) {
+		/* Of one that is too long, the end tells more. */
+		size_t kept = MIN((size_t)length, size - 1);
+		memcpy(exe, dump.paths[0] + ((size_t)length - kept), kept);
+		exe[kept] = '\0';
+	} else {
+		const char *name = (const char *)getauxval(AT_EXECFN);
+		strncpy(exe, name != NULL ? name : "unknown", size - 1);
+	}
+	errno = saved_errno;
+}
+
+/* The process ends after this: a dump of another thread is let finish, so that no file stays half written. */
+static void wait_for_others(void)
+{
+	static const struct timespec step = {0, EXIT_STEP_NS};
+	for (uint64_t waited = 0; waited < EXIT_WAIT_NS; waited += EXIT_STEP_NS) {
+		uint64_t seen = atomic_load_explicit(&running, memory_order_acquire);
+		if ((seen | WANTED) != (OF_PROCESS(getpid()) | RUNNING | WANTED))
+			return;
+		nanosleep(&step, NULL);
+	}
+}
+
+__attribute__((destructor)) static void dump_at_exit(void)
+{
+	if (!atomic_load_explicit(&preload.is_started, memory_order_acquire) || !owner_is_self())
+		return;
+	int saved_errno = errno;
+	wait_for_others();
+	if (preload.settings.dump_at_exit)
+		dump_take(TRIGGER_EXIT);
+	errno = saved_errno;
+}

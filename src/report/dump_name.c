@@ -1,0 +1,99 @@
+/*
+ * dump_name.c -- from WEIR_DUMP to the path of one file.
+ *
+ * Called by the dump, in a signal handler: pure, no allocation, no libc but
+ * memory and string functions. The program's name comes from the file system
+ * and may hold anything, so it cannot add a folder or a control byte to a path.
+ */
+#include "report/dump_name.h"
+
+#include <string.h>
+
+#include "base/out.h"
+
+static void put_program(struct out *out, const char *exe)
+{
+	const char *slash = strrchr(exe, '/');
+	const char *name = slash != NULL ? slash + 1 : exe;
+	if (*name == '\0')
+		name = "unknown";
+	for (; *name != '\0'; name++) {
+		unsigned char c = (unsigned char)*name;
+		out_char(out, c < 0x20 || c == 0x7f ? '_' : *name);
+	}
+}
+
+/* 2026-01-31T23:59:59.125Z without what a shell or a file system may stumble over. */
+static void put_time(struct out *out, uint64_t unix_ns)
+{
+	char text[40];
+	struct out whole;
+	out_init(&whole, -1, text, sizeof(text));
+	out_time_rfc3339(&whole, unix_ns);
+	for (size_t i = 0; i < whole.used && text[i] != '.'; i++)
+		if (text[i] != '-' && text[i] != ':')
+			out_char(out, text[i]);
+	out_char(out, 'Z');
+}
+
+bool dump_name_is_numbered(const char *pattern)
+{
+	for (const char *p = pattern; (p = strchr(p, '%')) != NULL && p[1] != '\0'; p += 2)
+		if (p[1] == 'n')
+			return true;
+	return false;
+}
+
+static bool has_ending(const struct out *out, const char *ending)
+{
+	size_t length = strlen(ending);
+	return out->used >= length && memcmp(out->buffer + out->used - length, ending, length) == 0;
+}
+
+bool dump_name_expand(char *path, size_t size, const struct dump_name *name, uint64_t number)
+{
+	struct out out;
+	if (size == 0)
+		return false;
+	out_init(&out, -1, path, size - 1);
+
+	for (const char *p = name->pattern; *p != '\0'; p++) {
+		if (*p != '%' || p[1] == '\0') {
+			out_char(&out, *p);
+			continue;
+		}
+		switch (*++p) {
+		case 'e':
+			put_program(&out, name->exe);
+			break;
+		case 'p':
+			out_u64(&out, name->pid);
+			break;
+		case 'n':
+			out_u64(&out, number);
+			break;
+		case 't':
+			put_time(&out, name->unix_ns);
+			break;
+		case '%':
+			out_char(&out, '%');
+			break;
+		default:
+			out_char(&out, '%');
+			out_char(&out, *p);
+			break;
+		}
+	}
+
+	if (has_ending(&out, name->ending))
+		out.used -= strlen(name->ending);
+	if (number != 0 && !dump_name_is_numbered(name->pattern)) {
+		out_char(&out, '.');
+		out_u64(&out, number);
+	}
+	out_str(&out, name->ending);
+	if (out.error != 0)
+		return false;
+	path[out.used] = '\0';
+	return true;
+}
