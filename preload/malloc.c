@@ -6,6 +6,7 @@
  * over the range has length zero, so everything goes through next, whose members then
  * start Weir first.
  */
+#include <malloc.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
