@@ -305,7 +305,7 @@ static bool judge_file(const char *path, const char *who, int depth, struct judg
 static bool judge_script(char *interpreter, char *argument, const char *script, int depth,
     struct judgement *judgement)
 {
-	char who[PATH_MAX + 64], path[PATH_MAX];
+	char who[PATH_MAX + 64], path[PATH_MAX], place[SCRIPT_LINE_MAX + 3];
 	bool clears = false;
 
 	if (depth >= SCRIPT_DEPTH_MAX)
@@ -313,9 +313,8 @@ static bool judge_script(char *interpreter, char *argument, const char *script, 
 		    script);
 	name_interpreter(who, script);
 	/* The kernel does not look it up: a name without a slash is in the working directory. */
-	if (snprintf(path, sizeof path, "%s%s", strchr(interpreter, '/') != NULL ? "" : "./", interpreter) >= PATH_MAX)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s: %s", who, interpreter, strerror(ENAMETOOLONG));
-	if (!find(path, who, path, EXIT_CANNOT_SERVE, judgement) || !judge_file(path, who, depth + 1, judgement))
+	snprintf(place, sizeof place, "%s%s", strchr(interpreter, '/') != NULL ? "" : "./", interpreter);
+	if (!find(place, who, path, EXIT_CANNOT_SERVE, judgement) || !judge_file(path, who, depth + 1, judgement))
 		return false;
 	if (strcmp(base_name(interpreter), "env") != 0 || argument == NULL)
 		return true;
