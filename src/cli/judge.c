@@ -352,7 +352,7 @@ static bool judge_open_file(int fd, const char *path, const char *who, int depth
 
 static bool judge_file(const char *path, const char *who, int depth, struct judgement *judgement)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	bool is_good;
 
 	if (fd < 0) {

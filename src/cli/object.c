@@ -82,7 +82,7 @@ static bool look_around(char path[PATH_MAX])
 static bool is_loadable(const char *path)
 {
 	struct elf_facts facts;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {
 		complain("%s cannot be read: %s", path, strerror(errno));
