@@ -72,7 +72,8 @@ static const char *view(struct file *file, uint64_t offset, size_t length)
 		return file->window + (offset - file->window_at);
 
 	while (have < WINDOW_BYTES) {
-		ssize_t got = pread(file->fd, file->window + have, WINDOW_BYTES - have, (off_t)(offset + have));
+		ssize_t got =
+		    pread(file->fd, file->window + have, WINDOW_BYTES - have, (off_t)(offset + have));
 		if (got <= 0)
 			break;
 		have += (size_t)got;
@@ -112,7 +113,8 @@ static bool fetch_text(struct file *file, uint64_t offset, uint64_t end, char *t
 }
 
 /* Where the program's address lies in the file. */
-static bool offset_of_address(struct file *file, const ElfW(Ehdr) *header, uint64_t address, uint64_t *offset)
+static bool offset_of_address(
+    struct file *file, const ElfW(Ehdr) * header, uint64_t address, uint64_t *offset)
 {
 	for (unsigned i = 0; i < header->e_phnum; i++) {
 		ElfW(Phdr) segment;
@@ -135,11 +137,11 @@ static const struct sanitizer {
 	const char *library; /* how the runtime's shared object is called by gcc, less its ending ... */
 	const char *clang;   /* ... and by clang */
 } sanitizers[] = {
-	{ "AddressSanitizer", "__asan_init", "libasan.", "libclang_rt.asan" },
-	{ "ThreadSanitizer", "__tsan_init", "libtsan.", "libclang_rt.tsan" },
-	{ "MemorySanitizer", "__msan_init", "libmsan.", "libclang_rt.msan" },
-	{ "HWAddressSanitizer", "__hwasan_init", "libhwasan.", "libclang_rt.hwasan" },
-	{ "LeakSanitizer", "__lsan_init", "liblsan.", "libclang_rt.lsan" },
+    {"AddressSanitizer", "__asan_init", "libasan.", "libclang_rt.asan"},
+    {"ThreadSanitizer", "__tsan_init", "libtsan.", "libclang_rt.tsan"},
+    {"MemorySanitizer", "__msan_init", "libmsan.", "libclang_rt.msan"},
+    {"HWAddressSanitizer", "__hwasan_init", "libhwasan.", "libclang_rt.hwasan"},
+    {"LeakSanitizer", "__lsan_init", "liblsan.", "libclang_rt.lsan"},
 };
 
 static bool begins_with(const char *text, const char *start)
@@ -156,8 +158,8 @@ static const char *sanitizer_of_library(const char *library)
 }
 
 /* DT_NEEDED and DT_SONAME. False where the dynamic section cannot be followed: the loader could not either. */
-static bool read_dynamic(struct file *file, const ElfW(Ehdr) *header, const ElfW(Phdr) *segment,
-    struct elf_facts *facts)
+static bool read_dynamic(
+    struct file *file, const ElfW(Ehdr) * header, const ElfW(Phdr) * segment, struct elf_facts *facts)
 {
 	uint64_t count = MIN(segment->p_filesz / sizeof(ElfW(Dyn)), DYNAMIC_MAX);
 	uint64_t strings = 0, strings_address = 0, strings_bytes = 0;
@@ -174,7 +176,8 @@ static bool read_dynamic(struct file *file, const ElfW(Ehdr) *header, const ElfW
 		if (entry.d_tag == DT_STRSZ)
 			strings_bytes = entry.d_un.d_val;
 	}
-	if (!offset_of_address(file, header, strings_address, &strings) || !is_inside(file, strings, strings_bytes))
+	if (!offset_of_address(file, header, strings_address, &strings) ||
+	    !is_inside(file, strings, strings_bytes))
 		return false;
 
 	for (uint64_t i = 0; i < count; i++) {
@@ -199,7 +202,8 @@ static bool read_dynamic(struct file *file, const ElfW(Ehdr) *header, const ElfW
  * Find a string, whole, in a table of strings. Linkers may let one string be the
  * end of another; the names looked for here are in practice not.
  */
-static bool find_text(struct file *file, uint64_t table, uint64_t table_bytes, const char *text, uint64_t *found)
+static bool find_text(
+    struct file *file, uint64_t table, uint64_t table_bytes, const char *text, uint64_t *found)
 {
 	char needle[32];
 	size_t length = strlen(text) + 2; /* with the zero byte before it and its own */
@@ -225,7 +229,7 @@ static bool find_text(struct file *file, uint64_t table, uint64_t table_bytes, c
 }
 
 /* Does the symbol table define (not merely refer to) the name that starts at this offset of its strings? */
-static bool is_defined(struct file *file, const ElfW(Shdr) *table, uint64_t name)
+static bool is_defined(struct file *file, const ElfW(Shdr) * table, uint64_t name)
 {
 	ElfW(Sym) symbol;
 
@@ -238,20 +242,22 @@ static bool is_defined(struct file *file, const ElfW(Shdr) *table, uint64_t name
 	return false;
 }
 
-static bool defines(struct file *file, const ElfW(Shdr) *symbols, const ElfW(Shdr) *strings, const char *name)
+static bool defines(
+    struct file *file, const ElfW(Shdr) * symbols, const ElfW(Shdr) * strings, const char *name)
 {
 	uint64_t found;
 
-	return find_text(file, strings->sh_offset, strings->sh_size, name, &found) && is_defined(file, symbols, found);
+	return find_text(file, strings->sh_offset, strings->sh_size, name, &found) &&
+	       is_defined(file, symbols, found);
 }
 
-static bool is_searchable(const struct file *file, const ElfW(Shdr) *section)
+static bool is_searchable(const struct file *file, const ElfW(Shdr) * section)
 {
 	return section->sh_size <= TABLE_BYTES_MAX && is_inside(file, section->sh_offset, section->sh_size);
 }
 
 /* Symbol tables are found by section headers, which a program may lack: then there is nothing to find. */
-static void read_symbols(struct file *file, const ElfW(Ehdr) *header, struct elf_facts *facts)
+static void read_symbols(struct file *file, const ElfW(Ehdr) * header, struct elf_facts *facts)
 {
 	unsigned count = MIN(header->e_shnum, SECTIONS_MAX);
 
@@ -265,7 +271,8 @@ static void read_symbols(struct file *file, const ElfW(Ehdr) *header, struct elf
 		if (symbols.sh_type != SHT_DYNSYM && symbols.sh_type != SHT_SYMTAB)
 			continue;
 		if (symbols.sh_link >= count || !is_searchable(file, &symbols) ||
-		    !fetch(file, header->e_shoff + symbols.sh_link * sizeof strings, &strings, sizeof strings) ||
+		    !fetch(
+			file, header->e_shoff + symbols.sh_link * sizeof strings, &strings, sizeof strings) ||
 		    strings.sh_type != SHT_STRTAB || !is_searchable(file, &strings))
 			continue;
 
@@ -288,7 +295,8 @@ static enum elf_kind read_native(struct file *file, struct elf_facts *facts)
 	facts->is_program = header.e_type == ET_DYN || header.e_type == ET_EXEC;
 	if (!facts->is_program)
 		return ELF_NATIVE;
-	if (header.e_phentsize != sizeof(ElfW(Phdr)) || header.e_phnum == 0 || header.e_phnum > PROGRAM_HEADERS_MAX ||
+	if (header.e_phentsize != sizeof(ElfW(Phdr)) || header.e_phnum == 0 ||
+	    header.e_phnum > PROGRAM_HEADERS_MAX ||
 	    !is_inside(file, header.e_phoff, header.e_phnum * sizeof(ElfW(Phdr))))
 		return ELF_DAMAGED;
 
@@ -303,7 +311,8 @@ static enum elf_kind read_native(struct file *file, struct elf_facts *facts)
 			return ELF_DAMAGED;
 		if (segment.p_type == PT_INTERP)
 			is_good = fetch_text(file, segment.p_offset, segment.p_offset + segment.p_filesz,
-				      facts->interpreter) && facts->interpreter[0] != '\0';
+				      facts->interpreter) &&
+				  facts->interpreter[0] != '\0';
 		else
 			is_good = read_dynamic(file, &header, &segment, facts);
 	}
@@ -317,7 +326,8 @@ void elf_read(int fd, struct elf_facts *facts)
 {
 	struct file file;
 	struct stat stat;
-	unsigned char start[EI_NIDENT + 4]; /* up to and with e_machine, which all classes have in one place */
+	unsigned char
+	    start[EI_NIDENT + 4]; /* up to and with e_machine, which all classes have in one place */
 
 	memset(facts, 0, sizeof *facts);
 	if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size < SELFMAG)
@@ -335,7 +345,8 @@ void elf_read(int fd, struct elf_facts *facts)
 	facts->bits = start[EI_CLASS] == ELFCLASS64 ? 64 : start[EI_CLASS] == ELFCLASS32 ? 32 : 0;
 	facts->machine = start[EI_DATA] == ELFDATA2MSB ? start[EI_NIDENT + 2] * 256U + start[EI_NIDENT + 3]
 						       : start[EI_NIDENT + 3] * 256U + start[EI_NIDENT + 2];
-	if (start[EI_CLASS] != NATIVE_CLASS || start[EI_DATA] != NATIVE_DATA || facts->machine != NATIVE_MACHINE)
+	if (start[EI_CLASS] != NATIVE_CLASS || start[EI_DATA] != NATIVE_DATA ||
+	    facts->machine != NATIVE_MACHINE)
 		facts->kind = ELF_FOREIGN;
 	else
 		facts->kind = read_native(&file, facts);
@@ -352,17 +363,10 @@ const char *elf_machine_name(unsigned machine)
 		unsigned machine;
 		const char *name;
 	} names[] = {
-		{ EM_386, "i386" },
-		{ EM_X86_64, "x86-64" },
-		{ EM_ARM, "ARM" },
-		{ EM_AARCH64, "AArch64" },
-		{ EM_MIPS, "MIPS" },
-		{ EM_PPC, "PowerPC" },
-		{ EM_PPC64, "PowerPC 64" },
-		{ EM_S390, "S/390" },
-		{ EM_SPARCV9, "SPARC V9" },
-		{ EM_RISCV, "RISC-V" },
-		{ 258, "LoongArch" }, /* EM_LOONGARCH; not in every <elf.h> */
+	    {EM_386, "i386"}, {EM_X86_64, "x86-64"}, {EM_ARM, "ARM"}, {EM_AARCH64, "AArch64"},
+	    {EM_MIPS, "MIPS"}, {EM_PPC, "PowerPC"}, {EM_PPC64, "PowerPC 64"}, {EM_S390, "S/390"},
+	    {EM_SPARCV9, "SPARC V9"}, {EM_RISCV, "RISC-V"},
+	    {258, "LoongArch"}, /* EM_LOONGARCH; not in every <elf.h> */
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)

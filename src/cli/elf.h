@@ -24,8 +24,8 @@ struct elf_facts {
 
 	char interpreter[ELF_TEXT_MAX + 1]; /* PT_INTERP, "" where there is none */
 	char soname[ELF_TEXT_MAX + 1];	    /* DT_SONAME, likewise */
-	const char *sanitizer;	/* "AddressSanitizer" and so on, or NULL */
-	bool has_own_malloc;	/* it exports a malloc of its own, which wins over a preloaded one */
+	const char *sanitizer;		    /* "AddressSanitizer" and so on, or NULL */
+	bool has_own_malloc; /* it exports a malloc of its own, which wins over a preloaded one */
 };
 
 /* Read what fd holds. Never fails otherwise than by ->kind; keeps the file position. */

@@ -46,7 +46,7 @@ static void say(struct judgement *judgement, const char *format, ...)
 
 #define REFUSE(judgement, why, ...) (say((judgement), __VA_ARGS__), (judgement)->status = (why), false)
 
-/* 0, or why the kernel would not execute this file. */
+/* 0, or why the kernel would not execute this file: EISDIR or EPERM where it is there, else stat's errno. */
 static int why_not_executable(const char *path)
 {
 	struct stat stat_of;
@@ -56,7 +56,7 @@ static int why_not_executable(const char *path)
 	if (S_ISDIR(stat_of.st_mode))
 		return EISDIR;
 	if (!S_ISREG(stat_of.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0)
-		return EACCES;
+		return EPERM;
 	return 0;
 }
 
@@ -73,16 +73,16 @@ static int look_up(const char *command, char path[PATH_MAX])
 	}
 	if (command[0] == '\0')
 		return ENOENT;
-	for (next = next != NULL ? next : DEFAULT_PATH; next != NULL; ) {
+	for (next = next != NULL ? next : DEFAULT_PATH; next != NULL;) {
 		size_t length = strcspn(next, ":");
 		char candidate[PATH_MAX];
 		int error = ENAMETOOLONG;
 
 		/* An empty entry is the working directory. */
-		if (snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)length, next, length > 0 ? "/" : "./",
-			command) < PATH_MAX)
+		if (snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)length, next,
+			length > 0 ? "/" : "./", command) < PATH_MAX)
 			error = why_not_executable(candidate);
-		if (error == 0 || (result == ENOENT && (error == EACCES || error == EISDIR))) {
+		if (error == 0 || (result == ENOENT && (error == EPERM || error == EISDIR))) {
 			strcpy(path, candidate);
 			result = error;
 		}
@@ -104,13 +104,14 @@ static bool find(const char *command, const char *who, char path[PATH_MAX], int 
 		return true;
 	case ENOENT:
 	case ENOTDIR:
-		return REFUSE(judgement, status_if_missing, strchr(command, '/') != NULL ? "%s%s does not exist"
-											 : "%s%s is not in PATH",
-		    who, command);
+		return REFUSE(judgement, status_if_missing,
+		    strchr(command, '/') != NULL ? "%s%s does not exist" : "%s%s is not in PATH", who,
+		    command);
 	case EISDIR:
 		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s is a directory", who, path);
-	case EACCES:
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s is not executable for this user", who, path);
+	case EPERM:
+		return REFUSE(
+		    judgement, EXIT_CANNOT_SERVE, "%s%s is not executable for this user", who, path);
 	default:
 		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s: %s", who, command, strerror(error));
 	}
@@ -125,7 +126,7 @@ static bool has_file_capabilities(const char *path)
 	if (length < (ssize_t)sizeof(struct vfs_cap_data))
 		return false;
 	return (data.magic_etc & VFS_CAP_FLAGS_EFFECTIVE) != 0 || data.data[0].permitted != 0 ||
-	    data.data[1].permitted != 0;
+	       data.data[1].permitted != 0;
 }
 
 /*
@@ -183,10 +184,8 @@ static const char *other_libc(const char *loader)
 	static const struct {
 		const char *start, *name;
 	} others[] = {
-		{ "ld-musl", "musl" },
-		{ "ld-uClibc", "uClibc" },
-		{ "ld64-uClibc", "uClibc" },
-		{ "linker", "Bionic" }, /* Android's: linker, linker64, linker_asan */
+	    {"ld-musl", "musl"}, {"ld-uClibc", "uClibc"}, {"ld64-uClibc", "uClibc"},
+	    {"linker", "Bionic"}, /* Android's: linker, linker64, linker_asan */
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
@@ -195,8 +194,8 @@ static const char *other_libc(const char *loader)
 	return NULL;
 }
 
-static bool refuse_foreign(const struct elf_facts *facts, const char *who, const char *path,
-    struct judgement *judgement)
+static bool refuse_foreign(
+    const struct elf_facts *facts, const char *who, const char *path, struct judgement *judgement)
 {
 	const char *name = elf_machine_name(facts->machine);
 	char number[32];
@@ -206,11 +205,12 @@ static bool refuse_foreign(const struct elf_facts *facts, const char *who, const
 		name = number;
 	}
 	return REFUSE(judgement, EXIT_CANNOT_SERVE,
-	    "%s%s is built for another machine: %s, %u bits, where Weir here is %s, %zu bits", who, path, name,
-	    facts->bits, elf_machine_name(elf_native_machine()), 8 * sizeof(void *));
+	    "%s%s is built for another machine: %s, %u bits, where Weir here is %s, %zu bits", who, path,
+	    name, facts->bits, elf_machine_name(elf_native_machine()), 8 * sizeof(void *));
 }
 
-static bool judge_elf(const struct elf_facts *facts, const char *who, const char *path, struct judgement *judgement)
+static bool judge_elf(
+    const struct elf_facts *facts, const char *who, const char *path, struct judgement *judgement)
 {
 	const char *libc = other_libc(facts->interpreter);
 
@@ -219,14 +219,16 @@ static bool judge_elf(const struct elf_facts *facts, const char *who, const char
 	if (facts->kind == ELF_FOREIGN)
 		return refuse_foreign(facts, who, path, judgement);
 	if (!facts->is_program)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s is an ELF file, but not a program", who, path);
+		return REFUSE(
+		    judgement, EXIT_CANNOT_SERVE, "%s%s is an ELF file, but not a program", who, path);
 	if (facts->sanitizer != NULL)
 		return REFUSE(judgement, EXIT_CANNOT_SERVE,
-		    "%s%s is built with %s, which has an allocator of its own and does not work behind another", who,
-		    path, facts->sanitizer);
+		    "%s%s is built with %s, which has an allocator of its own and does not work behind another",
+		    who, path, facts->sanitizer);
 	if (libc != NULL)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s is built for another libc, %s (its loader is %s); Weir needs glibc",
-		    who, path, libc, facts->interpreter);
+		return REFUSE(judgement, EXIT_CANNOT_SERVE,
+		    "%s%s is built for another libc, %s (its loader is %s); Weir needs glibc", who, path,
+		    libc, facts->interpreter);
 	/* The loader itself (`ld.so PROGRAM`) asks for no loader, but reads LD_PRELOAD. */
 	if (facts->interpreter[0] == '\0' && strncmp(facts->soname, "ld", 2) == 0)
 		return judge_privilege(who, path, judgement);
@@ -234,11 +236,12 @@ static bool judge_elf(const struct elf_facts *facts, const char *who, const char
 		return REFUSE(judgement, EXIT_CANNOT_SERVE,
 		    "%s%s is statically linked: no loader runs in it that could preload anything", who, path);
 	if (facts->interpreter[0] != '\0' && access(facts->interpreter, X_OK) != 0)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s asks for the loader %s, which is not there", who, path,
-		    facts->interpreter);
+		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s%s asks for the loader %s, which is not there",
+		    who, path, facts->interpreter);
 	if (facts->has_own_malloc)
 		say(judgement,
-		    "%s%s has a malloc of its own, which comes before Weir's: Weir sees nothing of this heap", who, path);
+		    "%s%s has a malloc of its own, which comes before Weir's: Weir sees nothing of this heap",
+		    who, path);
 	return judge_privilege(who, path, judgement);
 }
 
@@ -284,7 +287,8 @@ static char *program_of_env(char *argument, bool *clears)
 		return argument[0] != '-' && strchr(argument, '=') == NULL ? argument : NULL;
 	}
 	for (word = strtok_r(argument, " \t", &rest); word != NULL; word = strtok_r(NULL, " \t", &rest)) {
-		if (strcmp(word, "-") == 0 || strcmp(word, "-i") == 0 || strcmp(word, "--ignore-environment") == 0)
+		if (strcmp(word, "-") == 0 || strcmp(word, "-i") == 0 ||
+		    strcmp(word, "--ignore-environment") == 0)
 			*clears = true;
 		else if (strcmp(word, "-u") == 0 || strcmp(word, "-C") == 0)
 			strtok_r(NULL, " \t", &rest);
@@ -302,31 +306,32 @@ static void name_interpreter(char who[PATH_MAX + 64], const char *script)
 
 static bool judge_file(const char *path, const char *who, int depth, struct judgement *judgement);
 
-static bool judge_script(char *interpreter, char *argument, const char *script, int depth,
-    struct judgement *judgement)
+static bool judge_script(
+    char *interpreter, char *argument, const char *script, int depth, struct judgement *judgement)
 {
 	char who[PATH_MAX + 64], path[PATH_MAX], place[SCRIPT_LINE_MAX + 3];
 	bool clears = false;
 
 	if (depth >= SCRIPT_DEPTH_MAX)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s: the interpreters of its #! lines are scripts too many times over",
-		    script);
+		return REFUSE(judgement, EXIT_CANNOT_SERVE,
+		    "%s: the interpreters of its #! lines are scripts too many times over", script);
 	name_interpreter(who, script);
 	/* The kernel does not look it up: a name without a slash is in the working directory. */
 	snprintf(place, sizeof place, "%s%s", strchr(interpreter, '/') != NULL ? "" : "./", interpreter);
-	if (!find(place, who, path, EXIT_CANNOT_SERVE, judgement) || !judge_file(path, who, depth + 1, judgement))
+	if (!find(place, who, path, EXIT_CANNOT_SERVE, judgement) ||
+	    !judge_file(path, who, depth + 1, judgement))
 		return false;
 	if (strcmp(base_name(interpreter), "env") != 0 || argument == NULL)
 		return true;
 
 	interpreter = program_of_env(argument, &clears);
 	if (clears)
-		return REFUSE(judgement, EXIT_CANNOT_SERVE, "%s: its #! line has env clear the environment, and LD_PRELOAD with it",
-		    script);
+		return REFUSE(judgement, EXIT_CANNOT_SERVE,
+		    "%s: its #! line has env clear the environment, and LD_PRELOAD with it", script);
 	if (interpreter == NULL)
 		return true;
 	return find(interpreter, who, path, EXIT_COMMAND_MISSING, judgement) &&
-	    judge_file(path, who, depth + 1, judgement);
+	       judge_file(path, who, depth + 1, judgement);
 }
 
 static bool judge_open_file(int fd, const char *path, const char *who, int depth, struct judgement *judgement)

@@ -22,10 +22,10 @@ static const struct verb {
 	int (*main)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-	{ "run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap" },
-	{ "options", NULL, "weir options", verb_options, "list every setting" },
-	{ "version", "--version", "weir version", verb_version, "say which version this is" },
-	{ "help", "--help", "weir help", verb_help, "say this, or `weir help VERB`" },
+    {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"options", NULL, "weir options", verb_options, "list every setting"},
+    {"version", "--version", "weir version", verb_version, "say which version this is"},
+    {"help", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},
 };
 
 void complain(const char *format, ...)
@@ -79,7 +79,7 @@ static int verb_version(int argc, char **argv)
 		complain("version takes no argument, and '%s' is one", argv[1]);
 		return EXIT_USAGE;
 	}
-	puts("weir " PACKAGE_VERSION);
+	puts("weir " WEIR_VERSION);
 	return finish_output();
 }
 
@@ -88,7 +88,7 @@ static int verb_help(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--help") != 0) {
 		const struct verb *verb = find_verb(argv[1]);
 		char help[] = "--help";
-		char *asked[] = { argv[1], help, NULL };
+		char *asked[] = {argv[1], help, NULL};
 
 		if (verb == NULL)
 			return unknown_verb(argv[1]);

@@ -35,12 +35,12 @@
 
 /* Relative to the directory of this executable; an absolute one stands for itself. */
 static const char *const places[] = {
-	OBJECT_NAME,
-	".libs/" OBJECT_NAME,
-	"../lib/" OBJECT_NAME,
-	"../lib/" MULTIARCH "/" OBJECT_NAME,
-	"../lib64/" OBJECT_NAME,
-	WEIR_LIBDIR "/" OBJECT_NAME,
+    OBJECT_NAME,
+    ".libs/" OBJECT_NAME,
+    "../lib/" OBJECT_NAME,
+    "../lib/" MULTIARCH "/" OBJECT_NAME,
+    "../lib64/" OBJECT_NAME,
+    WEIR_LIBDIR "/" OBJECT_NAME,
 };
 
 static bool own_directory(char directory[PATH_MAX])
@@ -73,7 +73,8 @@ static bool look_around(char path[PATH_MAX])
 		if (realpath(place, path) != NULL)
 			return true;
 	}
-	complain("%s is neither beside this program (%s) nor in %s; --object FILE or WEIR_OBJECT=FILE says where it is",
+	complain(
+	    "%s is neither beside this program (%s) nor in %s; --object FILE or WEIR_OBJECT=FILE says where it is",
 	    OBJECT_NAME, has_directory ? directory : "/proc is not there to say where that is", WEIR_LIBDIR);
 	return false;
 }
@@ -132,7 +133,7 @@ static bool is_weir(const char *entry, size_t length, const char *object)
 	if (length == strlen(object) && memcmp(entry, object, length) == 0)
 		return true;
 	return length >= name && memcmp(entry + length - name, OBJECT_NAME, name) == 0 &&
-	    (length == name || entry[length - name - 1] == '/');
+	       (length == name || entry[length - name - 1] == '/');
 }
 
 char *object_preload_value(const char *object, const char *existing)

@@ -51,7 +51,7 @@ static void fill_row(const struct option_info *option, struct row *row)
 	cell_end(&out, row->cells[ALLOWED]);
 }
 
-static const struct row headings = { { "VARIABLE", "DEFAULT", "ALLOWED", "WHAT" } };
+static const struct row headings = {{"VARIABLE", "DEFAULT", "ALLOWED", "WHAT"}};
 
 /* 0: as wide as the text is. */
 static size_t output_width(void)
@@ -208,9 +208,9 @@ static void print_mdoc(void)
 int verb_options(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "mdoc", no_argument, NULL, 'm' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	    {"mdoc", no_argument, NULL, 'm'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
 	};
 	bool is_mdoc = false;
 	int option;
@@ -221,9 +221,10 @@ int verb_options(int argc, char **argv)
 			is_mdoc = true;
 			break;
 		case 'h':
-			puts("usage: weir options [--mdoc]\n\n"
-			     "Lists every setting: its environment variable, its default, what is allowed and\n"
-			     "what it does. With --mdoc as the table that the man pages include.");
+			puts(
+			    "usage: weir options [--mdoc]\n\n"
+			    "Lists every setting: its environment variable, its default, what is allowed and\n"
+			    "what it does. With --mdoc as the table that the man pages include.");
 			return finish_output();
 		default:
 			return EXIT_USAGE;

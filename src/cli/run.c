@@ -81,7 +81,8 @@ static int set(const char *assignment)
 		const char *nearest = option_nearest(variable);
 
 		if (nearest != NULL)
-			complain("there is no setting %s; the nearest is %s (`weir options` lists all)", variable, nearest);
+			complain("there is no setting %s; the nearest is %s (`weir options` lists all)",
+			    variable, nearest);
 		else
 			complain("there is no setting %s; `weir options` lists all", variable);
 		return EXIT_USAGE;
@@ -130,10 +131,10 @@ static int execute(const struct judgement *judgement, char **arguments)
 int verb_run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "set", required_argument, NULL, 's' },
-		{ "object", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	    {"set", required_argument, NULL, 's'},
+	    {"object", required_argument, NULL, 'o'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
 	};
 	static struct judgement judgement;
 	const char *asked_for = NULL;
@@ -158,7 +159,8 @@ int verb_run(int argc, char **argv)
 		}
 	}
 	if (optind == argc) {
-		complain("run what? weir run [--set NAME=VALUE]... [--object FILE] [--] COMMAND [ARGUMENT]...");
+		complain(
+		    "run what? weir run [--set NAME=VALUE]... [--object FILE] [--] COMMAND [ARGUMENT]...");
 		return EXIT_USAGE;
 	}
 

@@ -1,12 +1,13 @@
 # shellcheck shell=sh
 # tap.sh -- what the tests of the command share; sourced by each of them.
 #
-# WEIR names the command under test, CC the compiler. Results go to stdout as
+# WEIR names the command under test and CC the compiler; in `make check` TEST_WEIR
+# and TEST_CC do, and TEST_SOURCE_DIR the source tree. Results go to stdout as
 # TAP; the plan stands at the end, so that a test which stops early has none
 # and fails.
 
-WEIR=${WEIR:-./weir}
-CC=${CC:-cc}
+WEIR=${WEIR:-${TEST_WEIR:-./weir}}
+CC=${CC:-${TEST_CC:-cc}}
 case $WEIR in
 /*) ;;
 *) WEIR=$PWD/$WEIR ;;
@@ -15,7 +16,7 @@ if ! test -x "$WEIR"; then
 	echo "Bail out! $WEIR is not there: WEIR says where the command is"
 	exit 1
 fi
-unset WEIR_OBJECT LD_PRELOAD COLUMNS
+unset WEIR_OBJECT LD_PRELOAD COLUMNS WEIR_LOG
 
 tap_count=0
 tap_failed=0

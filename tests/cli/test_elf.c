@@ -42,7 +42,8 @@ static bool load_self(void)
 	original_bytes = (size_t)stat_of.st_size;
 	original = malloc(original_bytes);
 	scratch = memfd_create("scratch", 0);
-	return original != NULL && scratch >= 0 && read(fd, original, original_bytes) == (ssize_t)original_bytes;
+	return original != NULL && scratch >= 0 &&
+	       read(fd, original, original_bytes) == (ssize_t)original_bytes;
 }
 
 static void read_bytes(const unsigned char *bytes, size_t length, struct elf_facts *facts)
@@ -56,7 +57,8 @@ static void read_bytes(const unsigned char *bytes, size_t length, struct elf_fac
 static bool is_sane(const struct elf_facts *facts)
 {
 	return strnlen(facts->interpreter, sizeof facts->interpreter) < sizeof facts->interpreter &&
-	    strnlen(facts->soname, sizeof facts->soname) < sizeof facts->soname && facts->kind <= ELF_NATIVE;
+	       strnlen(facts->soname, sizeof facts->soname) < sizeof facts->soname &&
+	       facts->kind <= ELF_NATIVE;
 }
 
 static int find_interpreter(struct dl_phdr_info *info, size_t size, void *data)
@@ -76,8 +78,10 @@ static void test_own_file(void)
 	dl_iterate_phdr(find_interpreter, &mapped);
 	read_bytes(original, original_bytes, &facts);
 	ok(facts.kind == ELF_NATIVE && facts.is_program, "this program is a native program");
-	ok(mapped != NULL && strcmp(facts.interpreter, mapped) == 0, "its loader is the one that it was mapped with");
-	ok(facts.machine == elf_native_machine() && facts.bits == 8 * sizeof(void *), "its machine is this one");
+	ok(mapped != NULL && strcmp(facts.interpreter, mapped) == 0,
+	    "its loader is the one that it was mapped with");
+	ok(facts.machine == elf_native_machine() && facts.bits == 8 * sizeof(void *),
+	    "its machine is this one");
 	ok(!facts.has_own_malloc, "a malloc that it only calls is not its own");
 }
 
@@ -110,11 +114,12 @@ static void test_cut(size_t from, size_t to, size_t step, const char *name)
 /* Each byte of [from, to) in turn becomes each of a few others. */
 static void test_changed(size_t from, size_t to, const char *name)
 {
-	static const unsigned char others[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	static const unsigned char others[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
 	bool is_good = to <= original_bytes;
 	struct elf_facts facts;
 
-	if (ftruncate(scratch, 0) != 0 || pwrite(scratch, original, original_bytes, 0) != (ssize_t)original_bytes)
+	if (ftruncate(scratch, 0) != 0 ||
+	    pwrite(scratch, original, original_bytes, 0) != (ssize_t)original_bytes)
 		exit(99);
 	for (size_t at = from; at < to && is_good; at++) {
 		for (size_t i = 0; i < sizeof others && is_good; i++) {
@@ -177,7 +182,7 @@ static void test_many_changes(void)
 
 static void test_foreign(void)
 {
-	unsigned char start[EI_NIDENT + 4] = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2MSB, EV_CURRENT };
+	unsigned char start[EI_NIDENT + 4] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2MSB, EV_CURRENT};
 	struct elf_facts facts;
 
 	start[EI_NIDENT + 3] = EM_S390;

@@ -31,7 +31,7 @@ says "version takes no argument" 2 now
 
 # weir options
 
-def=${srcdir:-$(dirname "$0")/../..}/src/base/options.def
+def=${TEST_SOURCE_DIR:-$(dirname "$0")/../..}/src/base/options.def
 sed -n 's/^WEIR_OPTION(\([a-z_]*\),.*/WEIR_\1/p' "$def" | tr '[:lower:]' '[:upper:]' >"$work/wanted"
 
 try "$WEIR" options
@@ -68,7 +68,7 @@ if command -v mandoc >/dev/null; then
 		printf '%s\n' '.Dd January 1, 2026' '.Dt TABLE 7' '.Os' '.Sh NAME' '.Nm table' '.Nd a table' '.Sh ENVIRONMENT'
 		cat "$work/stdout"
 	} >"$work/table.7"
-	try mandoc -Tlint -Wwarning "$work/table.7"
+	try mandoc -Tlint -W style "$work/table.7"
 	gives "mandoc has nothing to say against the man page's table" 0 ""
 else
 	skip "mandoc has nothing to say against the man page's table" "mandoc is not installed"
