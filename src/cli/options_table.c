@@ -18,6 +18,7 @@
 
 #define GAP 2
 #define INDENT 4
+#define MDOC_WIDTH 76
 #define HELP_WIDTH_MIN 30
 #define ALLOWED_WIDTH_MIN 16
 
@@ -174,33 +175,42 @@ static void print_table(size_t width)
 	}
 }
 
-/* Text of a man page: a backslash is \e, and a line must not begin as a request does. */
+/*
+ * Text of a man page, wrapped as its writers wrap it: a backslash is \e, and a
+ * line must not begin as a request does.
+ */
 static void print_mdoc_text(const char *text)
 {
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
-			fputs("\\e", stdout);
-		else
-			putchar(*text);
+	while (*text != '\0') {
+		size_t length = line_length(text, MDOC_WIDTH);
+
+		if (*text == '.' || *text == '\'')
+			fputs("\\&", stdout);
+		for (const char *end = text + length; text < end; text++) {
+			if (*text == '\\')
+				fputs("\\e", stdout);
+			else
+				putchar(*text);
+		}
+		putchar('\n');
+		text += strspn(text, " ");
 	}
 }
 
 static void print_mdoc(void)
 {
+	char text[sizeof(struct row)];
 	struct row row;
 
 	puts(".Bl -tag -width Ds");
 	for (unsigned i = 0; i < option_count(); i++) {
 		fill_row(option_at(i), &row);
 		printf(".It Ev %s\n", row.cells[VARIABLE]);
-		print_mdoc_text(row.cells[HELP]);
-		fputs(".\n.br\nDefault: ", stdout);
-		print_mdoc_text(row.cells[DEFAULT]);
-		fputs("; allowed: ", stdout);
-		print_mdoc_text(row.cells[ALLOWED]);
-		puts(".");
+		snprintf(text, sizeof text, "%s.", row.cells[HELP]);
+		print_mdoc_text(text);
+		puts(".br");
+		snprintf(text, sizeof text, "Default: %s; allowed: %s.", row.cells[DEFAULT], row.cells[ALLOWED]);
+		print_mdoc_text(text);
 	}
 	puts(".El");
 }
