@@ -209,7 +209,8 @@ static void print_mdoc(void)
 		snprintf(text, sizeof text, "%s.", row.cells[HELP]);
 		print_mdoc_text(text);
 		puts(".br");
-		snprintf(text, sizeof text, "Default: %s; allowed: %s.", row.cells[DEFAULT], row.cells[ALLOWED]);
+		snprintf(
+		    text, sizeof text, "Default: %s; allowed: %s.", row.cells[DEFAULT], row.cells[ALLOWED]);
 		print_mdoc_text(text);
 	}
 	puts(".El");
