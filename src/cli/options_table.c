@@ -21,6 +21,7 @@
 #define MDOC_WIDTH 76
 #define HELP_WIDTH_MIN 30
 #define ALLOWED_WIDTH_MIN 16
+#define WIDTH_MAX 10000 /* a COLUMNS beyond is no terminal's width */
 
 enum { VARIABLE, DEFAULT, ALLOWED, HELP, COLUMNS };
 
@@ -59,9 +60,9 @@ static size_t output_width(void)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
-	int width = columns != NULL ? atoi(columns) : 0;
+	long width = columns != NULL ? strtol(columns, NULL, 10) : 0;
 
-	if (width > 0)
+	if (width > 0 && width <= WIDTH_MAX)
 		return (size_t)width;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		return size.ws_col;

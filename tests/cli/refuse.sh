@@ -1,5 +1,5 @@
 #!/bin/sh
-# weir run, with programs that it cannot serve: each is refused with its reason, and not started.
+# refuse.sh -- weir run with programs that it cannot serve: each is refused with its reason, and not started.
 # The last tests are those that look as if they could not be served, and can.
 
 # shellcheck source=tests/cli/tap.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# weir run, with programs that it can serve: what it hands on, and how it finds its object.
+# run.sh -- weir run with programs that it can serve: what it hands on, and how it finds its object.
 # A tiny shared object stands for the real one: its constructor leaves a mark in the environment.
 
 # shellcheck source=tests/cli/tap.sh

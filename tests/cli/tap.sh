@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # tap.sh -- what the tests of the command share; sourced by each of them.
+# shellcheck shell=sh
 #
 # WEIR names the command under test and CC the compiler; in `make check` TEST_WEIR
 # and TEST_CC do, and TEST_SOURCE_DIR the source tree. Results go to stdout as

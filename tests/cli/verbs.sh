@@ -1,5 +1,5 @@
 #!/bin/sh
-# The command line of weir itself, and weir options.
+# verbs.sh -- the command line of weir itself, and weir options.
 
 # shellcheck source=tests/cli/tap.sh
 . "$(dirname "$0")/tap.sh"
