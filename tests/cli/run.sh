@@ -78,6 +78,16 @@ try "$WEIR" run --object "$work/text.so" -- true
 says "a file that is no shared object is refused" 125 'text\.so is not a shared object'
 try "$WEIR" run --object "$(command -v env)" -- true
 says "a program is refused as an object" 125 'is not a shared object'
+mkfifo "$work/fifo.so"
+try timeout 10 "$WEIR" run --object "$work/fifo.so" -- true
+says "a FIFO is refused as an object, and not waited for" 125 'is not a shared object'
+cp "$work/mark.so" "$work/foreign.so"
+printf '\363' | dd of="$work/foreign.so" bs=1 seek=18 conv=notrunc 2>/dev/null
+try "$WEIR" run --object "$work/foreign.so" -- true
+says "an object for another machine is refused" 125 'built for another machine'
+head -c 100 "$work/mark.so" >"$work/cut.so"
+try "$WEIR" run --object "$work/cut.so" -- true
+says "an object that is cut short is refused" 125 'damaged'
 try env WEIR_OBJECT="$work/mark.so" "$WEIR" run -- sh -c "$marks"
 gives "WEIR_OBJECT names the object" 0 "loaded "
 try env WEIR_OBJECT="$work/missing.so" "$WEIR" run --object "$work/second.so" -- sh -c "$marks"
