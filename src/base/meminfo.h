@@ -17,6 +17,8 @@
 struct meminfo_source {
 	enum { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } cgroup;
 	char directory[MEMINFO_PATH_MAX]; /* of the cgroup, no slash at the end */
+	size_t mount_length;		  /* so much of directory is the mount point: the way up ends there */
+	char psi_directory[MEMINFO_PATH_MAX]; /* where memory.pressure is, also on a hybrid mount; "": none */
 };
 
 struct meminfo {
@@ -27,7 +29,13 @@ struct meminfo {
 	bool has_cgroup;
 	uint64_t cgroup_limit_bytes; /* the tightest hard limit on the way up; UINT64_MAX: none */
 	uint64_t cgroup_high_bytes;  /* memory.high or soft limit; UINT64_MAX: none */
-	uint64_t cgroup_used_bytes;  /* less inactive file pages, which the kernel gives up first */
+	uint64_t cgroup_used_bytes;  /* where that limit is set (no limit: our own); less inactive file
+				      * pages, which the kernel gives up first */
+
+	/* The level on the way up that is fullest by its own measure: its use may be that of
+	 * siblings, and it is where the kernel will start. 0 and UINT64_MAX: none. */
+	uint64_t fullest_used_bytes, fullest_limit_bytes;
+	uint64_t fullest_high_used_bytes, fullest_high_bytes;
 
 	bool has_psi; /* the cgroup's own where there is one, else the system's */
 	double psi_some_avg10, psi_full_avg10; /* 0..1 */

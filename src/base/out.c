@@ -13,11 +13,10 @@
 #include "base/out.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "base/sys.h"
 
 /* A pipe that its owner made non-blocking and that is full: how long one flush
  * waits for a reader before the rest is dropped. */
@@ -47,13 +46,12 @@ int out_write_once(int fd, const char *bytes, size_t *length)
 	bool was_pending = is_blocked && sigismember(&before, SIGPIPE) == 1 && sigpending(&pending) == 0 &&
 	    sigismember(&pending, SIGPIPE) == 1;
 
-	ssize_t n = write(fd, bytes, *length);
+	ssize_t n = sys_write(fd, bytes, *length);
 	int error = n < 0 ? errno : 0;
 	*length = n < 0 ? 0 : (size_t)n;
 
 	if (error == EPIPE && is_blocked && !was_pending) {
-		struct timespec at_once = {0, 0};
-		while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
+		while (sys_take_signal(&pipe_only) < 0 && errno == EINTR)
 			;
 	}
 	if (is_blocked)
@@ -66,7 +64,7 @@ static void wait_for_reader(int fd)
 {
 	int saved_errno = errno;
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	poll(&p, 1, WAIT_STEP_MS);
+	sys_poll(&p, 1, WAIT_STEP_MS);
 	errno = saved_errno;
 }
 
@@ -157,6 +155,20 @@ static void put_digits(struct out *out, uint64_t value, unsigned min_digits)
 void out_u64(struct out *out, uint64_t value)
 {
 	put_digits(out, value, 1);
+}
+
+void out_count(struct out *out, uint64_t value)
+{
+	char text[26]; /* 20 digits and 6 commas */
+	unsigned i = sizeof(text), digits = 0;
+	do {
+		if (digits > 0 && digits % 3 == 0)
+			text[--i] = ',';
+		text[--i] = (char)('0' + value % 10);
+		value /= 10;
+		digits++;
+	} while (value > 0);
+	out_bytes(out, text + i, sizeof(text) - i);
 }
 
 void out_i64(struct out *out, int64_t value)
