@@ -1,0 +1,30 @@
+# The manual pages. weir(7) has the table of settings where its source has the
+# line @SETTINGS@: what `weir options --mdoc` prints, so it cannot differ from
+# the command. A cross-compiled weir cannot be run here; then the table is the
+# one that `make dist` put into the tarball, and a checkout that has none gets it
+# from a native build: make man/settings.mdoc there, and copy it.
+
+man_MANS += man/weir.1 man/weir.7
+EXTRA_DIST += man/weir.1.in man/weir.7.in man/settings.mdoc
+CLEANFILES += man/weir.1 man/weir.7
+
+if CROSS_COMPILING
+man/settings.mdoc:
+	@echo "$@ is missing: cross compiling takes it from a release or a native build" >&2; exit 1
+else
+CLEANFILES += man/settings.mdoc
+man/settings.mdoc: weir$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) man && ./weir$(EXEEXT) options --mdoc >$@.tmp && mv -f $@.tmp $@
+endif
+
+MAN_EDIT = sed -e 's|@LIBDIR[@]|$(libdir)|g'
+
+man/weir.1: man/weir.1.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) man && $(MAN_EDIT) $(srcdir)/man/weir.1.in >$@.tmp && mv -f $@.tmp $@
+
+# make may have found the table in the source tree of a release.
+man/weir.7: man/weir.7.in man/settings.mdoc Makefile
+	$(AM_V_GEN)$(MKDIR_P) man && table=man/settings.mdoc && \
+	{ test -f $$table || table=$(srcdir)/man/settings.mdoc; } && \
+	$(MAN_EDIT) -e '/^@SETTINGS[@]$$/{' -e "r $$table" -e d -e '}' \
+		$(srcdir)/man/weir.7.in >$@.tmp && mv -f $@.tmp $@

@@ -1,0 +1,121 @@
+/*
+ * main.c -- the weir command: finds the verb and hands over to it.
+ *
+ * The verbs are a table, which also prints the help. Runs in a process of its
+ * own: stdio and malloc are free to use here and in all of src/cli.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int verb_version(int argc, char **argv);
+static int verb_help(int argc, char **argv);
+
+static const struct verb {
+	const char *name;
+	const char *as_option; /* what one may also write, or NULL */
+	const char *full_name; /* what it complains under */
+	int (*main)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+    {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"options", NULL, "weir options", verb_options, "list every setting"},
+    {"version", "--version", "weir version", verb_version, "say which version this is"},
+    {"help", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},
+};
+
+void complain(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("weir: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	putc('\n', stderr);
+}
+
+int finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	complain("cannot write the output: %s", strerror(errno));
+	return EXIT_WEIR_FAILED;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+		if (strcmp(name, verbs[i].name) == 0 ||
+		    (verbs[i].as_option != NULL && strcmp(name, verbs[i].as_option) == 0))
+			return &verbs[i];
+	return NULL;
+}
+
+static void print_verbs(FILE *to)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+		fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+}
+
+static int unknown_verb(const char *name)
+{
+	complain("there is no verb '%s'; there are:", name);
+	print_verbs(stderr);
+	return EXIT_USAGE;
+}
+
+static int verb_version(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		puts("usage: weir version\n\nSays which version this is.");
+		return finish_output();
+	}
+	if (argc > 1) {
+		complain("version takes no argument, and '%s' is one", argv[1]);
+		return EXIT_USAGE;
+	}
+	puts("weir " WEIR_VERSION);
+	return finish_output();
+}
+
+static int verb_help(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "--help") != 0) {
+		const struct verb *verb = find_verb(argv[1]);
+		char help[] = "--help";
+		char *asked[] = {argv[1], help, NULL};
+
+		if (verb == NULL)
+			return unknown_verb(argv[1]);
+		if (verb->main != verb_help)
+			return verb->main(2, asked);
+	}
+	puts("usage: weir VERB [ARGUMENT]...\n\n"
+	     "Weir stands in front of the heap of a program that streams: it pools the\n"
+	     "streaming-sized buffers, leaves the rest to jemalloc, and says what is going on.\n");
+	print_verbs(stdout);
+	puts("\n`weir VERB --help` says more of each; weir(1) and weir(7) say all.");
+	return finish_output();
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 2) {
+		complain("what is to be done? `weir help` says what there is:");
+		print_verbs(stderr);
+		return EXIT_USAGE;
+	}
+	verb = find_verb(argv[1]);
+	if (verb == NULL)
+		return unknown_verb(argv[1]);
+	/* getopt_long() begins its complaints with argv[0] and only reads it. */
+	argv[1] = (char *)(uintptr_t)verb->full_name;
+	return verb->main(argc - 1, argv + 1);
+}
