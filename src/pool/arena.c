@@ -15,6 +15,9 @@
 /* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
 #define BORROW_PAGES_MIN 2
 
+/* Waiting for another arena's lock is cheaper than so many faults. */
+#define BORROW_WAIT_PAGES 8
+
 struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count)
@@ -143,7 +146,11 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 	for (unsigned i = 1; i < used && count == 0; i++) {
 		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
 
-		if (other == own || !runs_has(&other->runs, RUNS_HOT, length) || !lock_try(&other->lock))
+		if (other == own || !runs_has(&other->runs, RUNS_HOT, length))
+			continue;
+		if (length >= BORROW_WAIT_PAGES)
+			lock_acquire(&other->lock);
+		else if (!lock_try(&other->lock))
 			continue;
 		count = take_some(other, RUNS_HOT, class, want, now, pages);
 		lock_release(&other->lock);

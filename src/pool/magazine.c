@@ -14,6 +14,9 @@
 #define ROOM_BYTES_MAX ((size_t)8 << 20)
 /* A drain for less than this is not worth a fence. */
 #define DRAIN_BYTES_MIN ((size_t)64 << 10)
+/* A miss takes room from at most so many other classes, after so many looks each. */
+#define STEALS_MAX 4
+#define STEAL_LOOKS 32
 
 #if defined(__x86_64__)
 #define IS_LOAD_ORDERED true
@@ -97,48 +100,71 @@ static uint32_t room_max(unsigned class)
 	return (uint32_t)MIN(ROOM_BYTES_MAX / size_class_bytes(class), (size_t)MAGAZINE_ITEMS_MAX);
 }
 
-/* Let other classes give up room that they do not fill, until bytes fit the budget. */
-static bool make_room(unsigned cpu, unsigned class, uint64_t bytes)
+static void add_room(unsigned cpu, unsigned class, uint32_t more)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
-	uint64_t budget = atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+	struct rseq_stack *stack = stack_at(cpu, class);
 
-	for (unsigned looks = 0; looks < 2 * SIZE_CLASSES; looks++) {
-		unsigned other;
-		struct rseq_stack *stack;
-		uint32_t room, give;
-
-		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) + bytes <= budget)
-			return true;
-		if (looks == SIZE_CLASSES / 4)
-			return false;
-		other = atomic_fetch_add_explicit(&head->hand, 1, memory_order_relaxed) % SIZE_CLASSES;
-		stack = stack_at(cpu, other);
-		room = LOAD_RELAXED(&stack->room);
-		if (other == class || room == 0)
-			continue;
-		give = room - room / 2;
-		STORE_RELAXED(&stack->room, room - give);
-		atomic_fetch_sub_explicit(&head->room_bytes, give * size_class_bytes(other), memory_order_relaxed);
-	}
-	return false;
+	if (atomic_fetch_add_explicit(&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) + more);
 }
 
-uint32_t magazine_grow(unsigned cpu, unsigned class)
+static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
-	struct rseq_stack *stack;
-	uint32_t room, more;
+	struct rseq_stack *stack = stack_at(cpu, class);
+	uint64_t bytes = less * size_class_bytes(class);
 
-	stack = stack_at(cpu, class);
-	room = LOAD_RELAXED(&stack->room);
-	more = MIN(MAX(room, 1u), room_max(class) - MIN(room, room_max(class)));
-	while (more != 0 && !make_room(cpu, class, more * size_class_bytes(class)))
+	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) - less);
+	if (atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
+		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+}
+
+static bool fits(unsigned cpu, uint64_t bytes)
+{
+	return atomic_load_explicit(&magazine_cpu_at(cpu)->room_bytes, memory_order_relaxed) + bytes <=
+	    atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+}
+
+/* Another class gives up half of its room, and what it holds beyond the rest. */
+static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+
+	for (unsigned looks = 0; looks < STEAL_LOOKS; looks++) {
+		unsigned other =
+		    atomic_fetch_add_explicit(&head->hand, 1, memory_order_relaxed) % SIZE_CLASSES;
+		struct rseq_stack *stack = stack_at(cpu, other);
+		uint32_t room = LOAD_RELAXED(&stack->room), page;
+
+		if (other == class || room == 0)
+			continue;
+		drop_room(cpu, other, room - room / 2);
+		while (LOAD_RELAXED(&stack->count) > room / 2 && evicted->count < MAGAZINE_ITEMS_MAX &&
+		    (page = magazine_pop_any(other)) != 0)
+			evicted->pages[evicted->count++] = page;
+		return;
+	}
+}
+
+uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
+{
+	uint32_t room = LOAD_RELAXED(&stack_at(cpu, class)->room), max = room_max(class);
+	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max));
+	size_t bytes = size_class_bytes(class);
+
+	evicted->count = 0;
+	while (more > 1 && !fits(cpu, more * bytes))
 		more /= 2;
-	if (more == 0)
-		return room;
-	atomic_fetch_add_explicit(&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed);
-	STORE_RELAXED(&stack->room, room + more);
+	for (int tries = 0; more != 0 && !fits(cpu, more * bytes); tries++) {
+		if (tries == STEALS_MAX || evicted->count == MAGAZINE_ITEMS_MAX)
+			more = 0;
+		else
+			steal(cpu, class, evicted);
+	}
+	if (more != 0)
+		add_room(cpu, class, more);
 	return room + more;
 }
 
@@ -204,6 +230,7 @@ static void drain_cpu(unsigned cpu, uint32_t now, uint32_t idle_ticks,
 				stack->items[i - stale] = stack->items[i];
 		}
 		STORE_RELAXED(&stack->count, count - stale);
+		drop_room(cpu, class, MIN(stale, LOAD_RELAXED(&stack->room)));
 		give(pages, stale);
 	}
 }

@@ -40,6 +40,7 @@ struct magazines {
 	bool is_rseq;
 	/* Shared. */
 	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */
+	_Atomic unsigned cpus_used;    /* whose magazines have room; relaxed, a hint */
 };
 
 extern struct magazines magazines;
@@ -65,8 +66,14 @@ bool magazine_push_any(unsigned class, uint32_t page);
 struct magazine_cpu *magazine_cpu_at(unsigned cpu);
 unsigned magazine_cpu_current(void);
 
-/* A miss or an overflow: more room, if the budget or another class allows. Returns the room. */
-uint32_t magazine_grow(unsigned cpu, unsigned class);
+/* What had to leave a magazine; the caller gives it to the arenas. */
+struct magazine_evicted {
+	unsigned count;
+	uint32_t pages[MAGAZINE_ITEMS_MAX];
+};
+
+/* A miss or an overflow: more room, within the budget or at other classes' cost. Returns the room. */
+uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *evicted);
 
 /* How many items all magazines hold; a guess. */
 uint64_t magazines_count(void);

@@ -175,9 +175,25 @@ static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
 static void set_budget(void)
 {
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
-	uint64_t budget = MIN(MAX(out / MAGAZINE_SHARE, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
+	uint64_t budget = MIN(MAX(out / MAGAZINE_SHARE / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
 
 	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+}
+
+static void give_back(const uint32_t *pages, unsigned count, uint32_t now);
+
+/* The class's magazine on this CPU missed or overflowed. */
+static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
+{
+	struct magazine_evicted evicted;
+	uint32_t room;
+
+	set_budget();
+	room = magazine_grow(cpu, class, &evicted);
+	if (evicted.count != 0)
+		give_back(evicted.pages, evicted.count, now);
+	return room;
 }
 
 /* How many to fetch at once: half of the magazine, but little of a small limit. */
@@ -200,8 +216,7 @@ static uint32_t refill(unsigned class, uint32_t now)
 	uint32_t room, pages[BATCH_MAX];
 	uint32_t length = class_pages(class);
 
-	set_budget();
-	room = magazine_grow(cpu, class);
+	room = grow_magazine(cpu, class, now);
 	want = batch_size(class, room);
 	if (!limits_take((uint64_t)want * length, want)) {
 		want = 1;
@@ -297,8 +312,7 @@ COLD void pool_free_slow(uint32_t page)
 		return;
 	now = tick();
 	pages[0] = page;
-	set_budget();
-	room = magazine_grow(magazine_cpu_current(), class);
+	room = grow_magazine(magazine_cpu_current(), class, now);
 	if (magazine_push_any(class, page))
 		return;
 	while (count < batch_size(class, room)) {
