@@ -69,8 +69,8 @@ static bool begin(pid_t pid)
 	uint64_t seen = atomic_load_explicit(&running, memory_order_relaxed);
 	for (;;) {
 		bool is_busy = (seen | WANTED) == (mine | WANTED);
-		uint64_t next = is_busy ? mine | WANTED : mine;
-		if (atomic_compare_exchange_weak_explicit(&running, &seen, next, memory_order_acquire,
+		uint64_t wish = is_busy ? mine | WANTED : mine;
+		if (atomic_compare_exchange_weak_explicit(&running, &seen, wish, memory_order_acquire,
 			memory_order_relaxed))
 			return !is_busy;
 	}
