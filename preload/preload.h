@@ -39,12 +39,14 @@ extern struct preload preload;
 
 void preload_start(void);
 
-/* symbols.c: what is not jemalloc's: the next definition of name after ours. Cold; may allocate. */
-void *preload_real(const char *name);
+/* bind.c: cold, may allocate. */
+void preload_bind(void);
+void *preload_real(const char *name);	  /* the next definition of name after ours; NULL: none */
+void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 
 /* maintain.c */
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */
-void maintain_now(bool is_everything); /* a collection, or (everything) a full clean-up, by the caller */
+bool maintain_now(bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 
 const char *maintain_who(void); /* "thread", "inline" or "never"; async-signal-safe */
 

@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/sys.h"
+#include "base/io.h"
 
 const char *meminfo_root = "";
 

@@ -16,7 +16,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/sys.h"
+#include "base/io.h"
 
 /* A pipe that its owner made non-blocking and that is full: how long one flush
  * waits for a reader before the rest is dropped. */

@@ -1,56 +1,41 @@
 /*
- * sys.h -- the few system calls that libc makes cancellation points, without that.
+ * sys.h -- the kernel, as far as the pool needs it.
  *
- * malloc is no cancellation point, so what runs under it must not be one: a
- * thread that is cancelled in open() while it does Weir's maintenance would take
- * a lock with it. syscall(2) goes straight to the kernel. Results and errno are
- * as of the libc functions; all async-signal-safe.
+ * Thin and stateless but for what a call says. Every function keeps errno,
+ * allocates nothing and may be called in a signal handler.
  */
 #ifndef WEIR_BASE_SYS_H
 #define WEIR_BASE_SYS_H
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "base/compiler.h"
 
-#define SYS_SIGSET_BYTES 8 /* the kernel's sigset, not libc's */
+#define PAGE_SHIFT 12
+#define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
 
-INLINE int sys_open(const char *path, int flags, unsigned mode)
-{
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
-}
+/* Address space that nothing may touch yet; NULL where the kernel refuses. */
+void *sys_reserve(size_t bytes);
+void sys_release(void *start, size_t bytes);
+/* Make reserved pages readable and writable; they read as zero until written. */
+bool sys_commit(void *start, size_t bytes);
+/* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
+bool sys_purge(void *start, size_t bytes);
+/* Keep the kernel from backing sparse tables with huge pages. */
+void sys_no_huge_pages(void *start, size_t bytes);
 
-INLINE ssize_t sys_read(int fd, void *bytes, size_t length)
-{
-	return syscall(SYS_read, fd, bytes, length);
-}
+/* Sleep while *word is expected, at most timeout_ns (0: no bound). */
+void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void sys_futex_wake(const _Atomic uint32_t *word, int count);
 
-INLINE ssize_t sys_write(int fd, const void *bytes, size_t length)
-{
-	return syscall(SYS_write, fd, bytes, length);
-}
+/* One more than the largest CPU number there can be, rounded up to 64. */
+unsigned sys_cpu_bound(void);
+unsigned sys_cpu_usable(void); /* how many this process may run on */
+unsigned sys_cpu_current(void);
 
-INLINE int sys_close(int fd)
-{
-	return (int)syscall(SYS_close, fd);
-}
+uint64_t sys_ram_bytes(void);
+uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
-INLINE int sys_poll(struct pollfd *fds, unsigned count, unsigned timeout_ms)
-{
-	struct timespec timeout = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000 * 1000};
-	return (int)syscall(SYS_ppoll, fds, (unsigned long)count, &timeout, NULL, (size_t)SYS_SIGSET_BYTES);
-}
-
-/* Take a pending one of set, without waiting: its number, or -1 and EAGAIN. */
-INLINE int sys_take_signal(const sigset_t *set)
-{
-	struct timespec at_once = {0, 0};
-	return (int)syscall(SYS_rt_sigtimedwait, set, NULL, &at_once, (size_t)SYS_SIGSET_BYTES);
-}
+/* Restart every restartable sequence that is under way on any CPU in this
+ * process. False where the kernel cannot (before 5.10). Registers itself. */
+bool sys_rseq_fence(void);
 
 #endif

@@ -1,0 +1,175 @@
+/*
+ * bind.c -- finding jemalloc's own functions, and libc's behind ours.
+ *
+ * Our object is linked against libjemalloc.so.2, so it is loaded, and its static TLS is
+ * in place. Its functions are found through its handle: RTLD_NEXT would find libc's, and
+ * the mallocx family skips jemalloc's fast path. Until preload_bind() is over, next
+ * points at functions which do that first; calls that the loader makes meanwhile are
+ * served by bootstrap.c. The first call comes before any second thread can exist.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "preload/bootstrap.h"
+#include "preload/preload.h"
+
+static void *first_malloc(size_t size);
+static void first_free(void *p);
+static void *first_calloc(size_t count, size_t size);
+static void *first_realloc(void *p, size_t size);
+static int first_posix_memalign(void **to, size_t alignment, size_t size);
+static void *first_aligned_alloc(size_t alignment, size_t size);
+static size_t first_usable_size(void *p);
+
+struct next next = {
+	.malloc = first_malloc,
+	.free = first_free,
+	.calloc = first_calloc,
+	.realloc = first_realloc,
+	.posix_memalign = first_posix_memalign,
+	.aligned_alloc = first_aligned_alloc,
+	.malloc_usable_size = first_usable_size,
+};
+
+static bool is_binding;
+static void *jemalloc;
+static void (*jemalloc_free)(void *);
+
+/* Blocks of bootstrap.c may be freed at any time; only then does free have to ask. */
+static void free_unless_bootstrap(void *p)
+{
+	if (LIKELY(!bootstrap_owns(p)))
+		jemalloc_free(p);
+}
+
+static void *find(const char *name)
+{
+	void *function = dlsym(jemalloc, name);
+
+	if (function == NULL) {
+		log_text(LOG_ERROR, "libjemalloc.so.2 lacks a function that every jemalloc has; cannot go on");
+		abort();
+	}
+	return function;
+}
+
+void preload_bind(void)
+{
+	int saved = errno;
+
+	if (is_binding || jemalloc != NULL)
+		return;
+	is_binding = true;
+	jemalloc = dlopen("libjemalloc.so.2", RTLD_LAZY | RTLD_NOLOAD);
+	if (jemalloc == NULL) {
+		log_text(LOG_ERROR, "libjemalloc.so.2 is not loaded, though this object needs it; cannot go on");
+		abort();
+	}
+	jemalloc_free = (void (*)(void *))find("free");
+	next.calloc = (void *(*)(size_t, size_t))find("calloc");
+	next.realloc = (void *(*)(void *, size_t))find("realloc");
+	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
+	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
+	next.malloc_usable_size = (size_t (*)(void *))find("malloc_usable_size");
+	next.mallctl = (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(jemalloc, "mallctl");
+	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
+	next.malloc = (void *(*)(size_t))find("malloc");
+	is_binding = false;
+	errno = saved;
+}
+
+void *preload_real(const char *name)
+{
+	return dlsym(RTLD_NEXT, name);
+}
+
+void *preload_jemalloc(const char *name)
+{
+	preload_bind();
+	return jemalloc != NULL ? dlsym(jemalloc, name) : NULL;
+}
+
+/* --- the first calls --------------------------------------------------------- */
+
+static void *bootstrap_or_fail(size_t alignment, size_t size)
+{
+	void *p = bootstrap_alloc(alignment, size);
+
+	if (p == NULL)
+		errno = ENOMEM;
+	return p;
+}
+
+static void *first_malloc(size_t size)
+{
+	if (is_binding)
+		return bootstrap_or_fail(16, size);
+	preload_bind();
+	return next.malloc(size);
+}
+
+static void first_free(void *p)
+{
+	if (is_binding || p == NULL || bootstrap_owns(p))
+		return;
+	preload_bind();
+	next.free(p);
+}
+
+static void *first_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (!is_binding) {
+		preload_bind();
+		return next.calloc(count, size);
+	}
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return bootstrap_or_fail(16, bytes);
+}
+
+static void *first_realloc(void *p, size_t size)
+{
+	void *to;
+
+	if (!is_binding) {
+		preload_bind();
+		return next.realloc(p, size);
+	}
+	to = bootstrap_or_fail(16, size);
+	if (to != NULL && p != NULL)
+		memcpy(to, p, MIN(size, bootstrap_size(p)));
+	return to;
+}
+
+static int first_posix_memalign(void **to, size_t alignment, size_t size)
+{
+	if (!is_binding) {
+		preload_bind();
+		return next.posix_memalign(to, alignment, size);
+	}
+	*to = bootstrap_alloc(alignment, size);
+	return *to != NULL ? 0 : ENOMEM;
+}
+
+static void *first_aligned_alloc(size_t alignment, size_t size)
+{
+	if (is_binding)
+		return bootstrap_or_fail(alignment, size);
+	preload_bind();
+	return next.aligned_alloc(alignment, size);
+}
+
+static size_t first_usable_size(void *p)
+{
+	if (bootstrap_owns(p))
+		return bootstrap_size(p);
+	preload_bind();
+	return next.malloc_usable_size(p);
+}

@@ -1,0 +1,42 @@
+/*
+ * bootstrap.c -- memory for calls made while jemalloc is being bound.
+ *
+ * dlopen() and dlsym() may allocate while malloc itself is being looked up; those
+ * calls land here. Invariants: blocks are never reused; owns() is true for exactly
+ * our blocks. One thread only (nobody can have started another yet); never calls libc.
+ */
+#include "preload/bootstrap.h"
+
+#define BOOTSTRAP_BYTES ((size_t)64 << 10)
+#define HEADER_BYTES ((size_t)16)
+
+static struct {
+	size_t used;
+	_Alignas(64) char bytes[BOOTSTRAP_BYTES];
+} store;
+
+void *bootstrap_alloc(size_t alignment, size_t size)
+{
+	size_t start = ROUND_UP(store.used + HEADER_BYTES, MAX(alignment, HEADER_BYTES));
+
+	if (start > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - start)
+		return NULL;
+	store.used = start + size;
+	*(size_t *)(void *)(store.bytes + start - HEADER_BYTES) = size;
+	return store.bytes + start;
+}
+
+bool bootstrap_owns(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)store.bytes < BOOTSTRAP_BYTES;
+}
+
+size_t bootstrap_size(const void *p)
+{
+	return *(const size_t *)(const void *)((const char *)p - HEADER_BYTES);
+}
+
+bool bootstrap_is_used(void)
+{
+	return store.used != 0;
+}

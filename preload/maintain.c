@@ -1,0 +1,227 @@
+/*
+ * maintain.c -- the monitor tick and the collections: inline, then by a thread.
+ *
+ * A process of one thread stays one: a pass runs inline, in a request that
+ * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. The
+ * program's own first pthread_create starts our thread just before; it has all
+ * signals blocked, sleeps on the bell of reclaim.c and never ends. In the child of a fork
+ * everything begins anew, inline.
+ *
+ * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
+ * is never run by a signal handler.
+ */
+#include "preload/maintain.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "pool/pool.h"
+#include "pool/reclaim.h"
+#include "preload/preload.h"
+
+#define THREAD_STACK_BYTES ((size_t)256 << 10)
+#define ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL */
+
+static struct {
+	struct meminfo_source source; /* found at the first pass */
+	_Atomic bool is_source_known; /* relaxed: only the pass reads and writes it */
+	uint32_t last_monitor;	      /* ticks; only the pass */
+	_Atomic bool is_in_pass;      /* acquire and release: one pass at a time */
+	_Atomic bool has_thread;      /* acquire and release: of this process */
+} maintain;
+
+/* --- the monitor ------------------------------------------------------------- */
+
+static uint64_t jemalloc_figure(const char *name)
+{
+	size_t value = 0, size = sizeof(value);
+
+	return next.mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+static void read_fallback(struct fallback_stats *stats)
+{
+	uint64_t epoch = 1;
+	size_t size = sizeof(epoch);
+
+	if (next.mallctl == NULL || next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
+		return;
+	STORE_RELAXED(&stats->allocated_bytes, jemalloc_figure("stats.allocated"));
+	STORE_RELAXED(&stats->active_bytes, jemalloc_figure("stats.active"));
+	STORE_RELAXED(&stats->resident_bytes, jemalloc_figure("stats.resident"));
+	STORE_RELAXED(&stats->retained_bytes, jemalloc_figure("stats.retained"));
+	STORE_RELAXED(&stats->metadata_bytes, jemalloc_figure("stats.metadata"));
+	STORE_RELAXED(&stats->is_known, true);
+}
+
+static void say_level(const struct pressure *pressure, enum pressure_level before)
+{
+	struct log_line line;
+
+	if (pressure->level == before || !log_begin(&line, LOG_INFO))
+		return;
+	out_str(&line.out, "memory pressure is ");
+	out_str(&line.out, pressure_level_name(pressure->level));
+	out_str(&line.out, " (");
+	out_str(&line.out, pressure->source);
+	out_str(&line.out, ", ");
+	out_percent(&line.out, pressure->value);
+	out_str(&line.out, ")");
+	log_end(&line);
+}
+
+static void monitor(void)
+{
+	struct meminfo info;
+	struct process_info process = {0};
+	enum pressure_level before = preload.pressure.level;
+
+	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
+		meminfo_find(&maintain.source);
+		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
+	}
+	meminfo_read(&maintain.source, &info);
+	process_info_read(&process);
+	preload.pressure = pressure_judge(&info, preload.settings.memory_limit, process.rss_bytes, before);
+	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
+	say_level(&preload.pressure, before);
+	read_fallback(&preload.fallback);
+	if (preload.pressure.level == PRESSURE_CRITICAL && next.mallctl != NULL)
+		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+}
+
+/* --- a pass ------------------------------------------------------------------ */
+
+static bool pass(bool is_everything)
+{
+	uint32_t now = clock_now_ticks();
+	uint64_t purged;
+
+	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+		return false;
+	STORE_RELAXED(&pool.now, now);
+	if (is_everything || now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval)) {
+		maintain.last_monitor = now;
+		monitor();
+	}
+	purged = reclaim_run(now, preload.pressure.level, is_everything);
+	if (is_everything && next.mallctl != NULL)
+		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	STORE_RELAXED(&pool.due, reclaim_next(now));
+	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
+	return purged != 0;
+}
+
+static void pass_inline(void)
+{
+	int saved = errno;
+
+	pass(false);
+	errno = saved;
+}
+
+bool maintain_now(bool is_everything)
+{
+	return pass(is_everything);
+}
+
+const char *maintain_mode(void)
+{
+	if (range.bytes == 0)
+		return "none";
+	return atomic_load_explicit(&maintain.has_thread, memory_order_acquire) ? "thread" : "inline";
+}
+
+/* --- the thread -------------------------------------------------------------- */
+
+static void *run(void *unused UNUSED)
+{
+	prctl(PR_SET_NAME, "weir", 0, 0, 0);
+	for (;;) {
+		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_relaxed);
+		int32_t left = (int32_t)(LOAD_RELAXED(&pool.due) - clock_now_ticks());
+
+		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed)) {
+			double scale = preload.settings.time_scale;
+
+			sys_futex_wait(&reclaim_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
+			continue;
+		}
+		if (!pass(false))
+			sys_futex_wait(&reclaim_bell, bell, MILLISECOND);
+	}
+	return NULL;
+}
+
+static void start_thread(void)
+{
+	static int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, before;
+	int error;
+
+	if (range.bytes == 0 || preload.settings.background == BACKGROUND_NEVER ||
+	    atomic_exchange_explicit(&maintain.has_thread, true, memory_order_acq_rel))
+		return;
+	if (create == NULL)
+		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))preload_real(
+		    "pthread_create");
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+	error = create != NULL ? create(&thread, &attr, run, NULL) : ENOSYS;
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0) {
+		pool.maintain = NULL;
+		return;
+	}
+	/* No thread to be had (RLIMIT_NPROC, say): inline, and tried again at the next one. */
+	atomic_store_explicit(&maintain.has_thread, false, memory_order_release);
+}
+
+void maintain_on_thread_create(void)
+{
+	if (!atomic_load_explicit(&maintain.has_thread, memory_order_acquire))
+		start_thread();
+}
+
+void maintain_start(void)
+{
+	if (range.bytes == 0)
+		return;
+	pool.maintain = pass_inline;
+	if (preload.settings.background == BACKGROUND_ALWAYS)
+		start_thread();
+}
+
+/* --- fork -------------------------------------------------------------------- */
+
+void maintain_fork_prepare(void)
+{
+	/* A pass that is under way ends first: it may hold jemalloc's locks. */
+	while (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+		sys_futex_wait(&reclaim_bell, atomic_load_explicit(&reclaim_bell, memory_order_relaxed), MILLISECOND);
+}
+
+void maintain_fork_parent(void)
+{
+	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
+}
+
+void maintain_fork_child(void)
+{
+	if (range.bytes != 0)
+		pool.maintain = pass_inline;
+	atomic_store_explicit(&maintain.has_thread, false, memory_order_relaxed);
+	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
+	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
+}

@@ -1,0 +1,197 @@
+/*
+ * malloc.c -- the C family: malloc, calloc, realloc, free, and the aligned forms.
+ *
+ * Streaming-sized requests go to the pool, the rest and what the pool cannot serve to
+ * jemalloc. A pointer's home is known from its address. Before preload_start() is
+ * over the range has length zero, so everything goes through next, whose members then
+ * start Weir first.
+ */
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "preload/alloc.h"
+#include "preload/bootstrap.h"
+#include "preload/misuse.h"
+
+/* An aligned request past this goes to jemalloc: a run would be cut out of one far longer. */
+#define POOL_ALIGNMENT_MAX ((size_t)4 << 20)
+
+COLD void *alloc_temporary(size_t size)
+{
+	atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+	return next.malloc(size);
+}
+
+COLD void alloc_free_long(void *p)
+{
+	if (!pool_free_long(p))
+		misuse_free(p);
+}
+
+void *alloc_aligned(size_t alignment, size_t size)
+{
+	void *p = NULL;
+	int error;
+
+	if (alignment <= alignof(max_align_t))
+		return alloc_malloc(size);
+	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
+		p = pool_aligned(alignment, size);
+		if (LIKELY(p != NULL))
+			return p;
+		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+	}
+	error = next.posix_memalign(&p, alignment, size);
+	if (error != 0) {
+		errno = error;
+		return NULL;
+	}
+	return p;
+}
+
+size_t alloc_usable_size(void *p)
+{
+	size_t bytes;
+
+	if (p == NULL)
+		return 0;
+	if (!pool_contains(p))
+		return bootstrap_owns(p) ? bootstrap_size(p) : next.malloc_usable_size(p);
+	/* Who asks may write that far, and realloc has to keep it. */
+	bytes = pool_usable_bytes(p);
+	pool_set_size(p, bytes);
+	return bytes;
+}
+
+EXPORT void *malloc(size_t size)
+{
+	return alloc_malloc(size);
+}
+
+EXPORT void free(void *p)
+{
+	alloc_free(p);
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+	size_t bytes;
+	void *p;
+
+	if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!pool_wants(bytes))
+		return next.calloc(count, size);
+	p = pool_malloc(bytes);
+	if (UNLIKELY(p == NULL)) {
+		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+		return next.calloc(count, size);
+	}
+	return pool_is_zero(p) ? p : memset(p, 0, bytes);
+}
+
+/* Another buffer of size with the first bytes of p, which is freed; NULL leaves p alone. */
+static void *move(void *p, size_t used, size_t size, size_t capacity)
+{
+	void *to;
+
+	if (capacity != 0 && size > capacity && pool_wants(size)) {
+		/* It grows: so that it need not move at every step, leave it room. */
+		to = pool_malloc(pool_grown_bytes(capacity, size));
+		if (to != NULL)
+			pool_set_size(to, size);
+		else
+			to = alloc_malloc(size);
+	} else {
+		to = alloc_malloc(size);
+	}
+	if (to == NULL)
+		return NULL;
+	memcpy(to, p, MIN(used, size));
+	alloc_free(p);
+	return to;
+}
+
+static void *realloc_pooled(void *p, size_t size)
+{
+	size_t used;
+
+	if (UNLIKELY(!pool_is_buffer(p))) {
+		misuse_free(p);
+		return alloc_malloc(size);
+	}
+	if (pool_resize_in_place(p, size))
+		return p;
+	used = pool_size(p);
+	return move(p, used, size, pool_usable_bytes(p));
+}
+
+EXPORT void *realloc(void *p, size_t size)
+{
+	if (p == NULL)
+		return alloc_malloc(size);
+	if (size == 0) { /* as glibc has it */
+		alloc_free(p);
+		return NULL;
+	}
+	if (pool_contains(p))
+		return realloc_pooled(p, size);
+	if (UNLIKELY(bootstrap_owns(p)))
+		return move(p, bootstrap_size(p), size, 0);
+	if (pool_wants(size)) {
+		size_t usable = next.malloc_usable_size(p);
+		void *to;
+
+		/* It stays where it is if it was a temporary buffer of about that size. */
+		if (size > usable || size < usable / 2) {
+			to = move(p, usable, size, 0);
+			if (to != NULL)
+				return to;
+		}
+	}
+	return next.realloc(p, size);
+}
+
+static bool is_power_of_two(size_t n)
+{
+	return n != 0 && (n & (n - 1)) == 0;
+}
+
+EXPORT int posix_memalign(void **to, size_t alignment, size_t size)
+{
+	int saved = errno;
+	void *p;
+
+	if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
+		return EINVAL;
+	p = alloc_aligned(alignment, size);
+	errno = saved;
+	if (p == NULL)
+		return ENOMEM;
+	*to = p;
+	return 0;
+}
+
+/* glibc takes any alignment here: it is rounded up to a power of two, and
+ * one past the largest is refused. */
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+	size_t power = alignof(max_align_t);
+
+	if (alignment > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	while (power < alignment)
+		power *= 2;
+	return alloc_aligned(power, size);
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+	return memalign(alignment, size);
+}

@@ -1,0 +1,58 @@
+/*
+ * misuse.c -- the report on a double, inner or wild free.
+ *
+ * Called by free and realloc for pointers into the range whose entry does not say
+ * that they are in use. Two threads that free one buffer at the same moment may both
+ * pass; everything else is caught. Takes no lock, allocates nothing.
+ */
+#include "preload/misuse.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pool/pool.h"
+#include "preload/preload.h"
+
+static void describe_buffer(struct out *out, const struct pool_buffer_info *info)
+{
+	uint64_t age = clock_now_ticks() - (uint32_t)info->last_used_ticks;
+
+	out_str(out, "buffer ");
+	out_u64(out, info->id);
+	out_str(out, " at ");
+	out_hex(out, info->address);
+	out_str(out, ", ");
+	out_u64(out, info->size_bytes);
+	out_str(out, info->is_in_use ? " bytes, in use for " : " bytes, freed ");
+	out_decimal(out, (double)age / TICKS_PER_SECOND, 1);
+	out_str(out, info->is_in_use ? " s, handed out " : " s ago, handed out ");
+	out_u64(out, info->use_count);
+	out_str(out, " times");
+}
+
+void misuse_free(const void *p)
+{
+	struct pool_buffer_info info = {0};
+	enum pool_pointer what = pool_describe(p, &info);
+	struct log_line line;
+
+	atomic_fetch_add_explicit(&pool.errors, 1, memory_order_relaxed);
+	if (log_begin(&line, LOG_ERROR)) {
+		out_str(&line.out, what == POOL_POINTER_FREE ? "double free of " :
+			what == POOL_POINTER_INNER	     ? "free of an inner pointer " :
+							       "free of a wild pointer ");
+		out_hex(&line.out, (uint64_t)(uintptr_t)p);
+		if (what == POOL_POINTER_FREE || what == POOL_POINTER_INNER) {
+			out_str(&line.out, what == POOL_POINTER_FREE ? ": " : ", inside ");
+			describe_buffer(&line.out, &info);
+		} else {
+			out_str(&line.out, ": no buffer of the pool is there (freed before, or never handed out)");
+		}
+		out_str(&line.out,
+		    preload.settings.on_misuse == ON_MISUSE_ABORT ? "; aborting (WEIR_ON_MISUSE=abort)" : "; ignored");
+		log_end(&line);
+	}
+	if (preload.settings.on_misuse == ON_MISUSE_ABORT)
+		abort();
+}

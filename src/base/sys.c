@@ -1,0 +1,161 @@
+/*
+ * sys.c -- the system calls behind sys.h.
+ *
+ * Called by the pool under its locks and by the dump in a signal handler, so
+ * nothing here blocks (but the futex), allocates or changes errno.
+ */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
+#define MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ (1 << 7)
+#define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ (1 << 8)
+#endif
+
+void *sys_reserve(size_t bytes)
+{
+	int saved = errno;
+	void *start = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	errno = saved;
+	return start == MAP_FAILED ? NULL : start;
+}
+
+void sys_release(void *start, size_t bytes)
+{
+	int saved = errno;
+
+	munmap(start, bytes);
+	errno = saved;
+}
+
+bool sys_commit(void *start, size_t bytes)
+{
+	int saved = errno;
+	bool ok = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+
+	errno = saved;
+	return ok;
+}
+
+bool sys_purge(void *start, size_t bytes)
+{
+	int saved = errno;
+	bool ok = madvise(start, bytes, MADV_DONTNEED) == 0;
+
+	errno = saved;
+	return ok;
+}
+
+void sys_no_huge_pages(void *start, size_t bytes)
+{
+	int saved = errno;
+
+	madvise(start, bytes, MADV_NOHUGEPAGE);
+	errno = saved;
+}
+
+void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+	int saved = errno;
+	struct timespec ts = { (time_t)(timeout_ns / SECOND), (long)(timeout_ns % SECOND) };
+
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns != 0 ? &ts : NULL, NULL, 0);
+	errno = saved;
+}
+
+void sys_futex_wake(const _Atomic uint32_t *word, int count)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+	errno = saved;
+}
+
+/* The kernel copies as many bytes of the mask as CPU numbers are possible, and
+ * answers how many; that is the cheapest way to learn the bound. */
+static unsigned affinity(unsigned *bound)
+{
+	unsigned long mask[64];
+	int saved = errno;
+	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	unsigned usable = 0;
+
+	errno = saved;
+	if (bytes <= 0) {
+		*bound = 64;
+		return 1;
+	}
+	for (size_t i = 0; i < (size_t)bytes / sizeof(mask[0]); i++)
+		usable += (unsigned)__builtin_popcountl(mask[i]);
+	*bound = (unsigned)bytes * 8;
+	return MAX(usable, 1u);
+}
+
+unsigned sys_cpu_bound(void)
+{
+	unsigned bound;
+
+	affinity(&bound);
+	return bound;
+}
+
+unsigned sys_cpu_usable(void)
+{
+	unsigned bound;
+
+	return affinity(&bound);
+}
+
+unsigned sys_cpu_current(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+uint64_t sys_ram_bytes(void)
+{
+	struct sysinfo info;
+	int saved = errno;
+	uint64_t bytes = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : GIB;
+
+	errno = saved;
+	return bytes;
+}
+
+uint64_t sys_address_space_limit(void)
+{
+	struct rlimit limit;
+	int saved = errno;
+	uint64_t bytes = UINT64_MAX;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		bytes = limit.rlim_cur;
+	errno = saved;
+	return bytes;
+}
+
+bool sys_rseq_fence(void)
+{
+	int saved = errno;
+	long r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+
+	if (r != 0 && errno == EPERM) {
+		/* Not registered yet, or lost in exec. */
+		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	}
+	errno = saved;
+	return r == 0;
+}

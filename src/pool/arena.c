@@ -1,0 +1,367 @@
+/*
+ * arena.c -- taking from and giving to the arenas, in batches.
+ *
+ * Called on magazine misses and overflows, never in a signal handler. A thread holds
+ * one arena's lock at a time, and no system call is made under it but the commit of
+ * a new chunk (range.c). Purging takes a run out of the free runs first (RUN_BUSY:
+ * neighbours cannot join it, nobody can take it) and drops the lock for the madvise.
+ */
+#include "pool/arena.h"
+
+#include "pool/magazine.h"
+
+/* An arena that a CPU found locked so often within a tick is left for another. */
+#define CONTENTIONS_MAX 8
+/* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
+#define BORROW_PAGES_MIN 2
+
+struct arenas arenas;
+
+void arenas_init(struct arena *at, unsigned count)
+{
+	arenas.at = at;
+	arenas.count = count;
+	for (unsigned i = 0; i < count; i++)
+		at[i].runs.arena = i;
+	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
+}
+
+static void note_used(unsigned index)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+
+	while (used < index + 1 &&
+	    !atomic_compare_exchange_weak_explicit(&arenas.used, &used, index + 1, memory_order_relaxed,
+		memory_order_relaxed))
+		;
+}
+
+/* The CPU's arena, locked. */
+static struct arena *enter(unsigned cpu)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	unsigned index = atomic_load_explicit(&head->arena, memory_order_relaxed);
+	struct arena *arena = &arenas.at[index];
+
+	if (lock_try(&arena->lock))
+		return arena;
+	if (atomic_fetch_add_explicit(&head->contentions, 1, memory_order_relaxed) + 1 >= CONTENTIONS_MAX) {
+		index = cpu % arenas.count;
+		atomic_store_explicit(&head->contentions, 0, memory_order_relaxed);
+		atomic_store_explicit(&head->arena, index, memory_order_relaxed);
+		note_used(index);
+		arena = &arenas.at[index];
+	}
+	lock_acquire(&arena->lock);
+	return arena;
+}
+
+static void count_out(struct arena *arena, uint32_t pages)
+{
+	arena->out_pages += pages;
+	if (arena->out_pages > arena->peak_pages[0])
+		STORE_RELAXED(&arena->peak_pages[0], (uint32_t)arena->out_pages);
+}
+
+uint32_t arena_take_run(struct arena *arena, enum temperature temperature, uint32_t pages, bool *was_cold)
+{
+	uint32_t page = runs_take(&arena->runs, temperature, pages, was_cold);
+
+	if (page != 0)
+		count_out(arena, pages);
+	return page;
+}
+
+static void create(struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
+{
+	struct run *run = run_at(page);
+
+	run->size_class = (uint8_t)class;
+	if (!size_class_is_slab(class)) {
+		run->offset = 0;
+		run->pages = pages;
+	}
+	run->buffer.size = 0;
+	run->buffer.created = now;
+	run->buffer.last_used = now;
+	run->buffer.use_count = 0;
+	run->buffer.site = 0;
+	arena->serial = (arena->serial + 1) & ~BUFFER_WAS_COLD;
+	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
+	arena->creations++;
+	STORE_RELAXED(&run->state, RUN_IDLE);
+}
+
+/* One buffer of a class; 0: none of that temperature. */
+static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
+{
+	uint32_t pages = size_class_pages(class), page;
+	bool was_cold = false;
+
+	if (size_class_is_slab(class)) {
+		/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
+		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
+		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+			return 0;
+		page = slab_take(arena, class);
+	} else {
+		page = arena_take_run(arena, temperature, pages, &was_cold);
+	}
+	if (page != 0)
+		create(arena, page, class, pages, now, was_cold);
+	return page;
+}
+
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+    uint32_t now, uint32_t *pages)
+{
+	unsigned count = 0;
+
+	while (count < want && (pages[count] = take_one(arena, temperature, class, now)) != 0)
+		count++;
+	return count;
+}
+
+static bool extend_range(struct arena *arena, uint32_t pages)
+{
+	uint32_t got;
+	uint32_t first = range_extend(arena->runs.arena, pages, &got);
+
+	if (first == 0)
+		return false;
+	runs_free_as_marked(&arena->runs, first, got, 0);
+	return true;
+}
+
+/* Resident runs of other arenas; the caller holds no lock. */
+static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
+	unsigned count = 0;
+
+	for (unsigned i = 1; i < used && count == 0; i++) {
+		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
+
+		if (other == own || !runs_has(&other->runs, RUNS_HOT, length) || !lock_try(&other->lock))
+			continue;
+		count = take_some(other, RUNS_HOT, class, want, now, pages);
+		lock_release(&other->lock);
+	}
+	return count;
+}
+
+unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+{
+	struct arena *arena = enter(cpu);
+	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
+
+	if (count == 0 && length >= BORROW_PAGES_MIN &&
+	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
+		lock_release(&arena->lock);
+		count = borrow(arena, class, want, now, pages);
+		if (count != 0)
+			return count;
+		lock_acquire(&arena->lock);
+	}
+	if (count == 0)
+		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+	if (count == 0 && extend_range(arena, length))
+		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+	if (count == 0) /* what was joined on extension may have become hot */
+		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
+	lock_release(&arena->lock);
+	return count;
+}
+
+uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now)
+{
+	struct arena *arena = enter(cpu);
+	uint32_t whole = pages + alignment_pages - 1, start = 0, page = 0;
+	bool was_cold = false;
+
+	for (int i = 0; i < 2 && start == 0; i++) {
+		start = runs_take(&arena->runs, RUNS_HOT, whole, &was_cold);
+		if (start == 0)
+			start = runs_take(&arena->runs, RUNS_COLD, whole, &was_cold);
+		if (start == 0 && !extend_range(arena, whole))
+			break;
+	}
+	if (start != 0) {
+		uintptr_t mask = ((uintptr_t)alignment_pages << PAGE_SHIFT) - 1;
+		uint32_t skip = (uint32_t)((-(uintptr_t)page_address(start) & mask) >> PAGE_SHIFT);
+
+		page = start + skip;
+		/* Taken pages keep their bits in the map, so what is cut off is as warm as it was. */
+		if (skip != 0)
+			runs_free_as_marked(&arena->runs, start, skip, now);
+		if (whole - skip != pages)
+			runs_free_as_marked(&arena->runs, page + pages, whole - skip - pages, now);
+		count_out(arena, pages);
+		create(arena, page, size_class_within(pages), pages, now, was_cold);
+	}
+	lock_release(&arena->lock);
+	return page;
+}
+
+static void give_one(struct arena *arena, uint32_t page, uint32_t now)
+{
+	struct run *run = run_at(page);
+	uint32_t pages = run->pages;
+
+	arena->retired_uses[run->size_class] += run->buffer.use_count;
+	if (size_class_is_slab(run->size_class)) {
+		slab_give(arena, page, now);
+		return;
+	}
+	STORE_RELAXED(&run->state, RUN_NONE);
+	arena->out_pages -= pages;
+	runs_free_hot(&arena->runs, page, pages, now);
+}
+
+void arenas_give(const uint32_t *pages, unsigned count, uint32_t now)
+{
+	struct arena *held = NULL;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct arena *arena = &arenas.at[page_owner(pages[i])];
+
+		if (arena != held) {
+			if (held != NULL)
+				lock_release(&held->lock);
+			lock_acquire(&arena->lock);
+			held = arena;
+		}
+		give_one(arena, pages[i], now);
+	}
+	if (held != NULL)
+		lock_release(&held->lock);
+}
+
+uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+	struct run *run = run_at(page);
+	uint32_t pages = run->pages, room, more;
+	bool was_cold;
+
+	lock_acquire(&arena->lock);
+	room = runs_free_length(&arena->runs, page + pages);
+	if (pages + room < least) {
+		lock_release(&arena->lock);
+		return 0;
+	}
+	more = MIN(room, wanted - pages);
+	runs_take_at(&arena->runs, page + pages, more, &was_cold);
+	count_out(arena, more);
+	STORE_RELAXED(&run->pages, pages + more);
+	lock_release(&arena->lock);
+	return pages + more;
+}
+
+void arenas_trim(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+	struct run *run = run_at(page);
+	uint32_t surplus = run->pages - pages;
+
+	lock_acquire(&arena->lock);
+	STORE_RELAXED(&run->pages, pages);
+	arena->out_pages -= surplus;
+	runs_free_hot(&arena->runs, page + pages, surplus, now);
+	lock_release(&arena->lock);
+}
+
+/* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
+static bool is_hot(uint32_t page)
+{
+	return LOAD_RELAXED(&range.hot[page / 64]) >> page % 64 & 1;
+}
+
+/* The resident stretches of a busy run go back, each with one call. False: refused. */
+static bool purge_stretches(uint32_t page, uint32_t pages)
+{
+	uint32_t end = page + pages;
+
+	while (page < end) {
+		uint32_t start;
+
+		while (page < end && !is_hot(page))
+			page++;
+		start = page;
+		while (page < end && is_hot(page))
+			page++;
+		if (page != start && !sys_purge(page_address(start), (size_t)(page - start) << PAGE_SHIFT))
+			return false;
+	}
+	return true;
+}
+
+uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
+{
+	uint64_t purged = 0;
+
+	if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed))
+		return 0;
+	lock_acquire(&arena->lock);
+	for (;;) {
+		uint32_t page = arena->runs.oldest, pages, first, part;
+		uint32_t freed, hot;
+		bool is_aged, is_done;
+
+		if (page == 0)
+			break;
+		freed = run_at(page)->free.freed;
+		is_aged = (int32_t)(now - freed) >= (int32_t)idle_ticks;
+		if (!is_aged && purged >= surplus_pages)
+			break;
+		pages = run_at(page)->pages;
+		hot = run_at(page)->free.hot_pages;
+		/* Of a run that is larger than the surplus, only its end goes: requests take the
+		 * front. What stays keeps its age. */
+		part = pages;
+		if (!is_aged && hot == pages && hot > surplus_pages - purged)
+			part = (uint32_t)(surplus_pages - purged);
+		first = page + pages - part;
+		runs_withdraw(&arena->runs, page);
+		lock_release(&arena->lock);
+
+		is_done = purge_stretches(first, part);
+
+		lock_acquire(&arena->lock);
+		if (is_done) {
+			uint64_t count = hot_count(first, part);
+
+			hot_mark(first, part, false);
+			purged += count;
+			arena->purged_pages += count;
+		} else {
+			arena->purges_refused++;
+			atomic_store_explicit(&arenas.is_purge_refused, true, memory_order_relaxed);
+		}
+		runs_restore(&arena->runs, page, freed);
+		if (!is_done)
+			break;
+	}
+	lock_release(&arena->lock);
+	return purged;
+}
+
+uint64_t arena_peak(const struct arena *arena)
+{
+	uint64_t peak = 0;
+
+	for (unsigned i = 0; i < PEAK_WINDOWS; i++)
+		peak = MAX(peak, LOAD_RELAXED(&arena->peak_pages[i]));
+	return peak;
+}
+
+void arena_rotate_peak(struct arena *arena)
+{
+	lock_acquire(&arena->lock);
+	for (unsigned i = PEAK_WINDOWS - 1; i > 0; i--)
+		arena->peak_pages[i] = arena->peak_pages[i - 1];
+	arena->peak_pages[0] = (uint32_t)arena->out_pages;
+	lock_release(&arena->lock);
+}

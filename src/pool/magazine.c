@@ -1,0 +1,255 @@
+/*
+ * magazine.c -- what is not the hot path of the magazines: room, draining, locks.
+ *
+ * magazine_grow() runs on misses, without a lock: room is a hint, and the sum
+ * of rooms is kept by relaxed adds, so that the budget is kept but for races that
+ * the next miss mends. magazines_drain() stops CPUs one after the other: with the flag
+ * set and one rseq fence behind it, no sequence on any CPU can touch that CPU's stacks
+ * until the flag is cleared; meanwhile requests there go to the arenas.
+ */
+#include "pool/magazine.h"
+
+#include "pool/range.h"
+
+#define ROOM_BYTES_MAX ((size_t)8 << 20)
+/* A drain for less than this is not worth a fence. */
+#define DRAIN_BYTES_MIN ((size_t)64 << 10)
+
+#if defined(__x86_64__)
+#define IS_LOAD_ORDERED true
+#else
+#define IS_LOAD_ORDERED false
+#endif
+
+struct magazines magazines;
+
+size_t magazines_memory(unsigned cpu_bound)
+{
+	return (size_t)cpu_bound << RSEQ_AREA_SHIFT;
+}
+
+void magazines_init(void *areas, unsigned cpu_bound)
+{
+	magazines.cpus.areas = areas;
+	magazines.cpu_bound = cpu_bound;
+	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
+	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
+}
+
+struct magazine_cpu *magazine_cpu_at(unsigned cpu)
+{
+	return (struct magazine_cpu *)(void *)(magazines.cpus.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
+}
+
+static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
+{
+	return (struct rseq_stack *)(void *)((char *)magazine_cpu_at(cpu) + MAGAZINE_OFFSET(class));
+}
+
+unsigned magazine_cpu_current(void)
+{
+	int cpu = rseq_cpu(&magazines.cpus);
+
+	return cpu >= 0 ? (unsigned)cpu : sys_cpu_current() % magazines.cpu_bound;
+}
+
+uint32_t magazine_pop_any(unsigned class)
+{
+	unsigned cpu;
+	struct rseq_stack *stack;
+	uint32_t page = 0;
+
+	if (magazines.is_rseq)
+		return magazine_pop(class);
+	cpu = magazine_cpu_current();
+	stack = stack_at(cpu, class);
+	lock_acquire(&magazine_cpu_at(cpu)->lock);
+	if (stack->count != 0) {
+		page = stack->items[stack->count - 1];
+		STORE_RELAXED(&stack->count, stack->count - 1);
+	}
+	lock_release(&magazine_cpu_at(cpu)->lock);
+	return page;
+}
+
+bool magazine_push_any(unsigned class, uint32_t page)
+{
+	unsigned cpu;
+	struct rseq_stack *stack;
+	bool is_pushed = false;
+
+	if (magazines.is_rseq)
+		return magazine_push(class, page);
+	cpu = magazine_cpu_current();
+	stack = stack_at(cpu, class);
+	lock_acquire(&magazine_cpu_at(cpu)->lock);
+	if (stack->count < LOAD_RELAXED(&stack->room)) {
+		stack->items[stack->count] = page;
+		STORE_RELAXED(&stack->count, stack->count + 1);
+		is_pushed = true;
+	}
+	lock_release(&magazine_cpu_at(cpu)->lock);
+	return is_pushed;
+}
+
+static uint32_t room_max(unsigned class)
+{
+	return (uint32_t)MIN(ROOM_BYTES_MAX / size_class_bytes(class), (size_t)MAGAZINE_ITEMS_MAX);
+}
+
+/* Let other classes give up room that they do not fill, until bytes fit the budget. */
+static bool make_room(unsigned cpu, unsigned class, uint64_t bytes)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	uint64_t budget = atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+
+	for (unsigned looks = 0; looks < 2 * SIZE_CLASSES; looks++) {
+		unsigned other;
+		struct rseq_stack *stack;
+		uint32_t room, give;
+
+		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) + bytes <= budget)
+			return true;
+		if (looks == SIZE_CLASSES / 4)
+			return false;
+		other = atomic_fetch_add_explicit(&head->hand, 1, memory_order_relaxed) % SIZE_CLASSES;
+		stack = stack_at(cpu, other);
+		room = LOAD_RELAXED(&stack->room);
+		if (other == class || room == 0)
+			continue;
+		give = room - room / 2;
+		STORE_RELAXED(&stack->room, room - give);
+		atomic_fetch_sub_explicit(&head->room_bytes, give * size_class_bytes(other), memory_order_relaxed);
+	}
+	return false;
+}
+
+uint32_t magazine_grow(unsigned cpu, unsigned class)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	struct rseq_stack *stack;
+	uint32_t room, more;
+
+	stack = stack_at(cpu, class);
+	room = LOAD_RELAXED(&stack->room);
+	more = MIN(MAX(room, 1u), room_max(class) - MIN(room, room_max(class)));
+	while (more != 0 && !make_room(cpu, class, more * size_class_bytes(class)))
+		more /= 2;
+	if (more == 0)
+		return room;
+	atomic_fetch_add_explicit(&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed);
+	STORE_RELAXED(&stack->room, room + more);
+	return room + more;
+}
+
+uint64_t magazines_count(void)
+{
+	uint64_t count = 0;
+
+	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
+		if (LOAD_RELAXED((uint64_t *)&magazine_cpu_at(cpu)->room_bytes) == 0)
+			continue;
+		for (unsigned class = 0; class < SIZE_CLASSES; class++)
+			count += LOAD_RELAXED(&stack_at(cpu, class)->count);
+	}
+	return count;
+}
+
+/* The bottom of a stack is what was idle longest: how many items from there on are too old. */
+static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
+{
+	uint32_t count = MIN(LOAD_RELAXED(&stack->count), (uint32_t)MAGAZINE_ITEMS_MAX), stale = 0;
+
+	while (stale < count) {
+		uint32_t page = LOAD_RELAXED(&stack->items[stale]);
+
+		if (page == 0 || page >= range_committed())
+			break;
+		if ((int32_t)(now - LOAD_RELAXED(&run_at(page)->buffer.last_used)) < (int32_t)idle_ticks)
+			break;
+		stale++;
+	}
+	return stale;
+}
+
+static uint64_t stale_bytes(unsigned cpu, uint32_t now, uint32_t idle_ticks)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+		const struct rseq_stack *stack = stack_at(cpu, class);
+
+		if (LOAD_RELAXED(&stack->count) != 0)
+			bytes += (uint64_t)stale_items(stack, now, idle_ticks) * size_class_bytes(class);
+	}
+	return bytes;
+}
+
+/* The CPU is stopped, or its lock is held. */
+static void drain_cpu(unsigned cpu, uint32_t now, uint32_t idle_ticks,
+    void (*give)(const uint32_t *pages, unsigned count))
+{
+	for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+		struct rseq_stack *stack = stack_at(cpu, class);
+		uint32_t pages[MAGAZINE_ITEMS_MAX];
+		uint32_t stale = stale_items(stack, now, idle_ticks);
+		uint32_t count = stack->count;
+
+		if (stale == 0)
+			continue;
+		for (uint32_t i = 0; i < count; i++) {
+			if (i < stale)
+				pages[i] = stack->items[i];
+			else
+				stack->items[i - stale] = stack->items[i];
+		}
+		STORE_RELAXED(&stack->count, count - stale);
+		give(pages, stale);
+	}
+}
+
+bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
+{
+	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
+		struct magazine_cpu *head = magazine_cpu_at(cpu);
+
+		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) == 0 ||
+		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
+			continue;
+		if (magazines.is_rseq) {
+			atomic_store_explicit(&head->stopped, 1, memory_order_relaxed);
+			/* The fence is a full barrier on every CPU that runs us: pairs with nothing else. */
+			if (!sys_rseq_fence()) {
+				atomic_store_explicit(&head->stopped, 0, memory_order_relaxed);
+				return false;
+			}
+			drain_cpu(cpu, now, idle_ticks, give);
+			/* Where loads pass loads, a sequence could meet an open flag with a stack read
+			 * before it; after a second fence it cannot. x86 keeps loads in order. */
+			if (!IS_LOAD_ORDERED)
+				sys_rseq_fence();
+			atomic_store_explicit(&head->stopped, 0, memory_order_release);
+		} else {
+			lock_acquire(&head->lock);
+			drain_cpu(cpu, now, idle_ticks, give);
+			lock_release(&head->lock);
+		}
+	}
+	return true;
+}
+
+void magazines_fork_prepare(void)
+{
+	for (unsigned cpu = 0; !magazines.is_rseq && cpu < magazines.cpu_bound; cpu++)
+		lock_acquire(&magazine_cpu_at(cpu)->lock);
+}
+
+void magazines_fork_done(bool is_child)
+{
+	for (unsigned cpu = 0; !magazines.is_rseq && cpu < magazines.cpu_bound; cpu++) {
+		if (is_child)
+			lock_reset(&magazine_cpu_at(cpu)->lock);
+		else
+			lock_release(&magazine_cpu_at(cpu)->lock);
+	}
+}

@@ -1,0 +1,85 @@
+/*
+ * magazine.h -- idle buffers in front of the heap, by CPU and size class.
+ *
+ * A magazine is a stack of page numbers. Its room (how many it may hold) follows
+ * misses within a budget of bytes for the CPU; a magazine that is full or empty
+ * sends the caller to the arenas. Buffers in magazines are RUN_IDLE.
+ *
+ * With restartable sequences nobody locks. Without (old glibc, glibc.pthread.rseq=0,
+ * ThreadSanitizer) the same stacks are moved under a lock per CPU.
+ */
+#ifndef WEIR_POOL_MAGAZINE_H
+#define WEIR_POOL_MAGAZINE_H
+
+#include "base/lock.h"
+#include "base/rseq.h"
+#include "pool/size_class.h"
+
+#define MAGAZINE_BYTES ((size_t)256)
+#define MAGAZINE_ITEMS_MAX 62
+#define MAGAZINE_OFFSET(class) (((size_t)(class) + 1) * MAGAZINE_BYTES)
+
+_Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazines fit its area");
+
+/* At the start of a CPU's area. */
+struct magazine_cpu {
+	_Atomic uint32_t stopped; /* not zero: every sequence misses; written under the maintain lock */
+	_Atomic uint32_t arena;	  /* where this CPU's misses go; relaxed, a hint */
+	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
+	_Atomic uint32_t hand;	  /* which class gives up room next; relaxed, a hint */
+	_Atomic uint64_t room_bytes; /* sum over the classes of room times size; relaxed, a bound kept roughly */
+	struct lock lock;	  /* where there are no sequences */
+};
+
+_Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits before the first magazine");
+
+struct magazines {
+	/* Frozen. */
+	struct rseq_cpus cpus;
+	unsigned cpu_bound; /* areas that there are */
+	bool is_rseq;
+	/* Shared. */
+	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */
+};
+
+extern struct magazines magazines;
+
+size_t magazines_memory(unsigned cpu_bound);
+/* areas: zeroed, magazines_memory() long. */
+void magazines_init(void *areas, unsigned cpu_bound);
+
+INLINE uint32_t magazine_pop(unsigned class)
+{
+	return rseq_pop(&magazines.cpus, MAGAZINE_OFFSET(class));
+}
+
+INLINE bool magazine_push(unsigned class, uint32_t page)
+{
+	return rseq_push(&magazines.cpus, MAGAZINE_OFFSET(class), page);
+}
+
+/* The same by whichever way there is. */
+uint32_t magazine_pop_any(unsigned class);
+bool magazine_push_any(unsigned class, uint32_t page);
+
+struct magazine_cpu *magazine_cpu_at(unsigned cpu);
+unsigned magazine_cpu_current(void);
+
+/* A miss or an overflow: more room, if the budget or another class allows. Returns the room. */
+uint32_t magazine_grow(unsigned cpu, unsigned class);
+
+/* How many items all magazines hold; a guess. */
+uint64_t magazines_count(void);
+
+/*
+ * Take out of every CPU's magazines what has been idle since before oldest_kept
+ * (ticks), and hand it to give() in batches. The maintain lock is held. False: the
+ * kernel has no fence for sequences, nothing was done.
+ */
+bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count));
+
+/* Without sequences: all CPUs' locks, around fork. */
+void magazines_fork_prepare(void);
+void magazines_fork_done(bool is_child);
+
+#endif

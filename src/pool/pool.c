@@ -1,0 +1,359 @@
+/*
+ * pool.c -- the slow paths of the pool: start, misses, overflows, limits, fork.
+ *
+ * Called by the front end's malloc and free when a magazine is empty or full. Takes
+ * locks one at a time as locks.def orders them; never in a signal handler; keeps
+ * errno. A request that finds nothing returns NULL, and the front end serves it
+ * elsewhere.
+ *
+ * The limits count what is in use and in magazines. They are kept by adding first and
+ * taking back, so they are never passed, not even by threads at once.
+ */
+#include "pool/pool.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "pool/arena.h"
+#include "pool/reclaim.h"
+
+#define RANGE_BYTES_MAX ((size_t)1 << 42)
+#define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
+/* A batch moves at most so many bytes. */
+#define BATCH_BYTES_MAX ((size_t)2 << 20)
+#define POLL_MASK_MAX 255
+
+struct pool pool = { .min_bytes = SIZE_MAX, .due = UINT32_MAX };
+
+static size_t range_bytes_wanted(uint64_t ram)
+{
+	uint64_t wanted = GIB, limit = sys_address_space_limit();
+
+	/* Four times RAM leaves room for runs that were purged and not joined yet. */
+	while (wanted < 4 * ram && wanted < RANGE_BYTES_MAX)
+		wanted *= 2;
+	/* Leave most of a tight address space to the program. */
+	while (wanted > limit / 4)
+		wanted /= 2;
+	return wanted;
+}
+
+bool pool_init(const struct settings *settings)
+{
+	unsigned cpu_bound = sys_cpu_bound();
+	unsigned arena_count = MIN(sys_cpu_usable(), (unsigned)ARENAS_MAX);
+	size_t arenas_bytes = ROUND_UP(arena_count * sizeof(struct arena), PAGE_BYTES);
+	uint64_t ram = sys_ram_bytes();
+	void *extra;
+
+	if (!range_reserve(range_bytes_wanted(ram), arenas_bytes + magazines_memory(cpu_bound), &extra))
+		return false;
+	arenas_init(extra, arena_count);
+	magazines_init((char *)extra + arenas_bytes, cpu_bound);
+	pool.limit_buffers = settings->max_buffers;
+	pool.growth_factor = settings->growth_factor;
+	range.is_free_slow = settings->zero_on_free;
+	pool.is_zeroing = settings->zero_on_free;
+	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
+	reclaim_init(settings);
+	STORE_RELAXED(&pool.now, clock_now_ticks());
+	pool.span_bytes = settings->max_buffer_size - settings->min_buffer_size;
+	pool.min_bytes = settings->min_buffer_size;
+	return true;
+}
+
+void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes)
+{
+	uint64_t bytes = settings->pool_limit != 0 ? settings->pool_limit : memory_limit_bytes / 2;
+
+	atomic_store_explicit(&pool.limit_pages, bytes >> PAGE_SHIFT, memory_order_relaxed);
+	atomic_store_explicit(&pool.threshold_pages, (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold),
+	    memory_order_relaxed);
+}
+
+/* --- time ------------------------------------------------------------------- */
+
+/* Look at the clock, and do what is due. */
+static uint32_t tick(void)
+{
+	uint32_t now = clock_now_ticks();
+
+	if (now != LOAD_RELAXED(&pool.now))
+		STORE_RELAXED(&pool.now, now);
+	return now;
+}
+
+static void maintain_if_due(uint32_t now)
+{
+	if (pool.maintain == NULL)
+		return;
+	if ((int32_t)(now - LOAD_RELAXED(&pool.due)) >= 0 ||
+	    atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed))
+		pool.maintain();
+}
+
+/*
+ * A buffer's use count came round. How often that happens follows the load: seldom
+ * while the clock stands still between two looks, always while it leaps. So ages are
+ * right to a few ticks at any rate of requests, for less than 0.1 ns each at a high one.
+ */
+COLD void pool_poll(struct run *run)
+{
+	uint32_t before = LOAD_RELAXED(&pool.now), mask = LOAD_RELAXED(&pool.poll_mask);
+	uint32_t now = tick();
+
+	if (UNLIKELY(run->buffer.use_count == 0)) {
+		/* The count wrapped: the buffer is no longer at its first use. */
+		atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
+		run->buffer.serial &= ~BUFFER_WAS_COLD;
+	}
+	if (now == before && mask < POLL_MASK_MAX)
+		STORE_RELAXED(&pool.poll_mask, mask * 2 + 1);
+	else if (now - before > 2 && mask != 0)
+		STORE_RELAXED(&pool.poll_mask, mask / 2);
+	maintain_if_due(now);
+}
+
+/* --- limits ----------------------------------------------------------------- */
+
+/* What a new buffer of a class counts for; slots share pages, so a slab's counts a bit more than it is. */
+static uint32_t class_pages(unsigned class)
+{
+	return (uint32_t)((size_class_bytes(class) + PAGE_BYTES - 1) >> PAGE_SHIFT);
+}
+
+static uint32_t counted_pages(const struct run *run)
+{
+	return size_class_is_slab(run->size_class) ? class_pages(run->size_class) : run->pages;
+}
+
+static void limits_return(uint64_t pages, uint64_t buffers)
+{
+	atomic_fetch_sub_explicit(&pool.out_pages, pages, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
+}
+
+static bool limits_take(uint64_t pages, uint64_t buffers)
+{
+	uint64_t all_pages = atomic_fetch_add_explicit(&pool.out_pages, pages, memory_order_relaxed) + pages;
+	uint64_t all_buffers = atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers;
+
+	if (all_pages <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) &&
+	    (pool.limit_buffers == 0 || all_buffers <= pool.limit_buffers)) {
+		if (all_pages - pages < atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed) &&
+		    all_pages >= atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed)) {
+			atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
+			reclaim_wake();
+		}
+		return true;
+	}
+	limits_return(pages, buffers);
+	return false;
+}
+
+bool pool_count_pages(int64_t pages)
+{
+	if (pages > 0)
+		return limits_take((uint64_t)pages, 0);
+	limits_return((uint64_t)-pages, 0);
+	return true;
+}
+
+/* As limits_take(), but idle buffers in magazines make way. */
+static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
+{
+	if (limits_take(pages, buffers))
+		return true;
+	if (magazines_count() == 0 || !reclaim_drain(now))
+		return false;
+	return limits_take(pages, buffers);
+}
+
+/* --- malloc ----------------------------------------------------------------- */
+
+/* The share of the pool that one CPU's magazines may hold. */
+static void set_budget(void)
+{
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	uint64_t budget = MIN(MAX(out / MAGAZINE_SHARE, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+
+	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+}
+
+/* How many to fetch at once: half of the magazine, but little of a small limit. */
+static unsigned batch_size(unsigned class, uint32_t room)
+{
+	uint64_t batch = MIN((uint64_t)room / 2 + 1, (uint64_t)BATCH_MAX);
+
+	batch = MIN(batch, MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1));
+	if (pool.limit_buffers != 0) {
+		uint64_t out = atomic_load_explicit(&pool.out_buffers, memory_order_relaxed);
+
+		batch = MIN(batch, MAX((pool.limit_buffers - MIN(out, pool.limit_buffers)) / 16, (uint64_t)1));
+	}
+	return (unsigned)batch;
+}
+
+static uint32_t refill(unsigned class, uint32_t now)
+{
+	unsigned cpu = magazine_cpu_current(), want, count;
+	uint32_t room, pages[BATCH_MAX];
+	uint32_t length = class_pages(class);
+
+	set_budget();
+	room = magazine_grow(cpu, class);
+	want = batch_size(class, room);
+	if (!limits_take((uint64_t)want * length, want)) {
+		want = 1;
+		if (!limits_take_hard(length, 1, now))
+			return 0;
+	}
+	count = arenas_take(cpu, class, want, now, pages);
+	if (count < want)
+		limits_return((uint64_t)(want - count) * length, want - count);
+	if (count == 0)
+		return 0;
+	/* The first is the caller's; the rest may find another CPU, or no room any more. */
+	for (unsigned i = 1; i < count; i++) {
+		if (magazine_push_any(class, pages[i]))
+			continue;
+		limits_return((uint64_t)(count - i) * length, count - i);
+		arenas_give(pages + i, count - i, now);
+		break;
+	}
+	return pages[0];
+}
+
+COLD void *pool_malloc_slow(size_t size)
+{
+	unsigned class = size_class_of(size);
+	uint32_t now = tick(), page = magazines.is_rseq ? 0 : magazine_pop_any(class);
+	void *p;
+
+	if (page == 0)
+		page = refill(class, now);
+	if (page == 0)
+		return NULL;
+	p = buffer_begin(page, size);
+	maintain_if_due(now);
+	return p;
+}
+
+void *pool_aligned(size_t alignment, size_t size)
+{
+	uint32_t now, pages, page;
+	unsigned class = size_class_of(size);
+
+	if (size_class_is_slab(class) && alignment > size_class_alignment(class)) {
+		size = ROUND_UP(size, PAGE_BYTES);
+		class = size_class_of(size);
+	}
+	if (alignment <= size_class_alignment(class))
+		return pool_malloc(size);
+	now = tick();
+	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
+	if (!limits_take_hard(pages, 1, now))
+		return NULL;
+	page = arenas_take_exact(magazine_cpu_current(), pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
+	if (page == 0) {
+		limits_return(pages, 1);
+		return NULL;
+	}
+	return buffer_begin(page, size);
+}
+
+/* --- free ------------------------------------------------------------------- */
+
+static void give_back(const uint32_t *pages, unsigned count, uint32_t now)
+{
+	uint64_t length = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		length += counted_pages(run_at(pages[i]));
+	limits_return(length, count);
+	arenas_give(pages, count, now);
+}
+
+bool pool_free_long(void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+	struct run *run = &range.runs[offset >> PAGE_SHIFT];
+
+	if ((offset >> PAGE_SHIFT) >= range_committed() || !pool_is_in_use(run, offset))
+		return false;
+	if (pool.is_zeroing)
+		memset(p, 0, run->buffer.size);
+	return pool_free(offset);
+}
+
+/* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
+COLD void pool_free_slow(uint32_t page)
+{
+	unsigned class = run_at(page)->size_class, count = 1;
+	uint32_t pages[BATCH_MAX + 1], room;
+	uint32_t now;
+
+	if (!magazines.is_rseq && magazine_push_any(class, page))
+		return;
+	now = tick();
+	pages[0] = page;
+	set_budget();
+	room = magazine_grow(magazine_cpu_current(), class);
+	if (magazine_push_any(class, page))
+		return;
+	while (count < batch_size(class, room)) {
+		uint32_t other = magazine_pop_any(class);
+
+		if (other == 0)
+			break;
+		pages[count++] = other;
+	}
+	give_back(pages, count, now);
+	maintain_if_due(now);
+}
+
+void pool_drained(const uint32_t *pages, unsigned count)
+{
+	give_back(pages, count, LOAD_RELAXED(&pool.now));
+}
+
+/* --- fork ------------------------------------------------------------------- */
+
+void pool_fork_prepare(void)
+{
+	if (range.bytes == 0)
+		return;
+	reclaim_fork_prepare();
+	magazines_fork_prepare();
+	for (unsigned i = 0; i < arenas.count; i++)
+		lock_acquire(&arenas.at[i].lock);
+	lock_acquire(&range.lock);
+}
+
+static void fork_done(bool is_child)
+{
+	if (range.bytes == 0)
+		return;
+	if (is_child)
+		lock_reset(&range.lock);
+	else
+		lock_release(&range.lock);
+	for (unsigned i = 0; i < arenas.count; i++) {
+		if (is_child)
+			lock_reset(&arenas.at[i].lock);
+		else
+			lock_release(&arenas.at[i].lock);
+	}
+	magazines_fork_done(is_child);
+	reclaim_fork_done(is_child);
+}
+
+void pool_fork_parent(void)
+{
+	fork_done(false);
+}
+
+void pool_fork_child(void)
+{
+	fork_done(true);
+}

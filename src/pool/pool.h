@@ -1,0 +1,145 @@
+/*
+ * pool.h -- the pool: streaming-sized buffers out of one range.
+ *
+ * The front end decides which requests come here, and what happens when the answer
+ * is NULL (a temporary buffer from elsewhere). Hot path inline: class, magazine,
+ * one entry of the table of runs. Everything else is out of line.
+ *
+ * Not for signal handlers, but for pool_contains(), pool_stats_collect() and
+ * pool_describe(). Thread-safe. A buffer belongs to the thread that frees or resizes
+ * it, as with malloc.
+ */
+#ifndef WEIR_POOL_POOL_H
+#define WEIR_POOL_POOL_H
+
+#include "base/options.h"
+#include "pool/magazine.h"
+#include "pool/tuning.h"
+#include "pool/range.h"
+#include "pool/stats.h"
+
+struct pool {
+	/* Frozen, and what malloc reads. Before pool_init() no size is wanted. */
+	size_t min_bytes;   /* requests of min_bytes to min_bytes + span_bytes are streaming-sized */
+	size_t span_bytes;
+
+	/* Shared; relaxed throughout: hints and statistics, nothing hangs on their order. */
+	_Alignas(CACHE_LINE) uint32_t now; /* ticks, as of the last look at the clock */
+	uint32_t poll_mask; /* a buffer looks at the clock when its use count has none of these bits */
+	uint32_t due;	    /* ticks; from when on maintain() is wanted */
+	_Atomic bool is_collection_wanted; /* the pool passed its threshold */
+	_Atomic uint64_t out_pages, out_buffers; /* in use and in magazines; slabs count whole */
+	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
+	_Atomic uint64_t temporary_buffers, gc_count, errors;
+
+	/* Frozen. */
+	uint64_t limit_buffers; /* 0: none */
+	_Atomic uint64_t limit_pages, threshold_pages; /* relaxed: set again when the memory limit is known better */
+	double growth_factor;
+	bool is_zeroing;
+	void (*maintain)(void);	/* by whoever notices that it is due; NULL: a thread does it */
+};
+
+extern struct pool pool;
+
+/* Reserve the range and make the pool; false where there is no address space. Once. */
+bool pool_init(const struct settings *settings);
+
+/* The memory limit is known (bytes): limits that are auto follow. */
+void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes);
+
+void *pool_malloc_slow(size_t size);
+void pool_free_slow(uint32_t page);
+COLD void pool_poll(struct run *run);
+/* What free does with a pointer into the range that the fast path does not take.
+ * False: not a buffer in use, nothing was done. */
+bool pool_free_long(void *p);
+
+/* alignment: a power of two up to SIZE_CLASS_MAX_BYTES. NULL: exhausted. */
+void *pool_aligned(size_t alignment, size_t size);
+
+/* Whether p, which the range contains, is a buffer in use. */
+bool pool_is_buffer(const void *p);
+/* Of a buffer in use. */
+size_t pool_usable_bytes(const void *p);
+size_t pool_size(const void *p); /* as last requested */
+/* Fit it to size where it is: within its capacity, or into a free neighbour (then by the
+ * growth factor). False: it cannot stay, or should not since it would keep too much. */
+bool pool_resize_in_place(void *p, size_t size);
+/* How much to ask for when a buffer of that capacity must move to grow to size. */
+size_t pool_grown_bytes(size_t capacity, size_t size);
+/* p has room for more than was asked for; the program asked for size of it. */
+void pool_set_size(void *p, size_t size);
+
+enum pool_pointer { POOL_POINTER_IN_USE, POOL_POINTER_FREE, POOL_POINTER_INNER, POOL_POINTER_WILD };
+/* What p is, and of which buffer (IN_USE and FREE: itself; INNER: the one around it). */
+enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
+
+/* For the parts of the pool. */
+bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
+void pool_drained(const uint32_t *pages, unsigned count); /* out of magazines, into the heap */
+void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page);
+
+/* Around fork, by the forking thread. In the child no other thread exists. */
+void pool_fork_prepare(void);
+void pool_fork_parent(void);
+void pool_fork_child(void);
+
+INLINE bool pool_contains(const void *p) { return (uintptr_t)p - range.base < range.bytes; }
+
+INLINE bool pool_wants(size_t size) { return size - pool.min_bytes <= pool.span_bytes; }
+
+INLINE void *buffer_begin(uint32_t page, size_t size)
+{
+	struct run *run = &range.runs[page];
+	uint32_t uses = run->buffer.use_count + 1;
+
+	STORE_RELAXED(&run->state, RUN_IN_USE);
+	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
+	STORE_RELAXED(&run->buffer.use_count, uses);
+	if (UNLIKELY((uses & LOAD_RELAXED(&pool.poll_mask)) == 0))
+		pool_poll(run);
+	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT) + run->offset);
+}
+
+/* size is wanted by pool_wants(). */
+INLINE void *pool_malloc(size_t size)
+{
+	uint32_t page = magazine_pop(size_class_of(size));
+
+	if (LIKELY(page != 0))
+		return buffer_begin(page, size);
+	return pool_malloc_slow(size);
+}
+
+/* Whether p is a buffer in use, exactly; one plain load of the line that free writes. */
+INLINE bool pool_is_in_use(const struct run *run, size_t offset)
+{
+	return run->state == RUN_IN_USE && run->offset == (offset & (PAGE_BYTES - 1));
+}
+
+/* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
+INLINE bool pool_free(size_t offset)
+{
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
+	struct run *run = &range.runs[page];
+
+	if (UNLIKELY(!pool_is_in_use(run, offset)))
+		return false;
+	STORE_RELAXED(&run->state, RUN_IDLE);
+	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
+	if (UNLIKELY(!magazine_push(run->size_class, page)))
+		pool_free_slow(page);
+	return true;
+}
+
+/* Whether every byte of a buffer just handed out is zero without clearing it. */
+INLINE bool pool_is_zero(const void *p)
+{
+	const struct run *run = &range.runs[((uintptr_t)p - range.base) >> PAGE_SHIFT];
+
+	return run->buffer.use_count == 1 && (run->buffer.serial & BUFFER_WAS_COLD) != 0;
+}
+
+#endif

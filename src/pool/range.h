@@ -1,0 +1,57 @@
+/*
+ * range.h -- the one stretch of address space, and the tables beside it.
+ *
+ * Reserved once, halved until it fits; never given back. Chunks of 4 MiB are
+ * committed from the low end on and belong to one arena for ever. Page 0 is
+ * never used, so that page number 0 can mean none.
+ */
+#ifndef WEIR_POOL_RANGE_H
+#define WEIR_POOL_RANGE_H
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "pool/run.h"
+
+#define CHUNK_SHIFT 22
+#define CHUNK_PAGES ((uint32_t)1 << (CHUNK_SHIFT - PAGE_SHIFT))
+
+struct range {
+	/* What free reads stands together. Frozen once range_reserve() is over, but for fast_bytes. */
+	uintptr_t base;
+	/* Pointers below it may take the fast path of free: committed, so their entries can be
+	 * read; 0 where every free has more to do. Grows under lock; relaxed: who was given a
+	 * pointer was given what made it. */
+	size_t fast_bytes;
+	struct run *runs;
+	size_t bytes; /* 0: no range, nothing is ours */
+	bool is_free_slow;
+	uint64_t *hot; /* a bit a page: may be resident. Meaningful for free pages only; their arena's lock */
+	uint8_t *owners; /* of each chunk: arena index; written before the chunk is used, never changed */
+
+	/* Shared. */
+	struct lock lock;
+	_Atomic uint32_t committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
+};
+
+extern struct range range;
+
+/* Reserve about wanted bytes (a power of two), or what can be had down to
+ * 64 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
+bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
+
+/*
+ * Commit at least pages more, all of them owned by arena. Returns the first page
+ * and the length in *got, or 0 where address space or the kernel's will ends.
+ */
+uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got);
+
+INLINE struct run *run_at(uint32_t page) { return &range.runs[page]; }
+INLINE void *page_address(uint32_t page) { return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT)); }
+INLINE unsigned page_owner(uint32_t page) { return range.owners[page >> (CHUNK_SHIFT - PAGE_SHIFT)]; }
+
+INLINE uint32_t range_committed(void)
+{
+	return atomic_load_explicit(&range.committed_pages, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * reclaim.c -- the policy of giving memory back, and the pass that does it.
+ *
+ * reclaim_run() is called by the maintenance thread, or inline by a program of one
+ * thread, at most a few times a second; the maintain lock lets one pass run at a
+ * time. It takes arenas' locks one by one, holds none over a system call, and is never
+ * called in a signal handler.
+ *
+ * Demand is the highest use of the last windows of a fifth of a monitor interval each:
+ * what a burst needed stays resident for four of them (6 to 8 s by default), so the
+ * next burst finds it, and is gone within ten seconds if none came.
+ */
+#include "pool/reclaim.h"
+
+#include "base/clock.h"
+#include "pool/arena.h"
+#include "pool/pool.h"
+
+#define WINDOWS_A_MONITOR 5
+/* So much above the demand is not worth a system call. */
+#define SLACK_PAGES 128
+/* Collections because of the threshold are at least so far apart. */
+#define THRESHOLD_PAUSE_TICKS TICKS_PER_SECOND
+
+static struct {
+	/* Frozen after reclaim_init(). */
+	uint32_t max_idle_ticks, monitor_ticks, window_ticks, gc_ticks;
+	/* Shared. */
+	struct lock lock; /* LOCK_maintain */
+	uint32_t last_window, last_collection; /* under lock */
+	uint64_t out_seen; /* under lock: out_pages at the last pass */
+	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
+} reclaim;
+
+_Atomic uint32_t reclaim_bell;
+
+struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
+{
+	struct reclaim_plan plan = {
+		.idle_ticks = facts->max_idle_ticks,
+		.magazine_idle_ticks = facts->monitor_ticks * 6 / 10,
+	};
+	uint64_t wanted = facts->peak_pages > facts->out_pages ? facts->peak_pages - facts->out_pages : 0;
+
+	if (facts->is_everything || facts->pressure == PRESSURE_CRITICAL) {
+		plan.surplus_pages = facts->hot_pages;
+		plan.idle_ticks = 0;
+		plan.magazine_idle_ticks = 0;
+		return plan;
+	}
+	if (facts->pressure == PRESSURE_MEDIUM || facts->is_over_threshold) {
+		/* No floor: what is not in use goes. */
+		plan.surplus_pages = facts->hot_pages;
+		plan.magazine_idle_ticks = facts->monitor_ticks / 10;
+		return plan;
+	}
+	if (facts->hot_pages > wanted + SLACK_PAGES)
+		plan.surplus_pages = facts->hot_pages - wanted;
+	return plan;
+}
+
+void reclaim_init(const struct settings *settings)
+{
+	reclaim.max_idle_ticks = (uint32_t)MIN(ns_to_ticks(settings->max_idle), (uint64_t)INT32_MAX);
+	reclaim.monitor_ticks = (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
+	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
+	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
+	STORE_RELAXED(&pool.due, reclaim.window_ticks);
+}
+
+void reclaim_wake(void)
+{
+	atomic_fetch_add_explicit(&reclaim_bell, 1, memory_order_relaxed);
+	sys_futex_wake(&reclaim_bell, 1);
+}
+
+static struct reclaim_facts facts_of(const struct arena *arena, enum pressure_level pressure, bool is_everything,
+    bool is_over_threshold)
+{
+	return (struct reclaim_facts){
+		.out_pages = LOAD_RELAXED(&arena->out_pages),
+		.hot_pages = LOAD_RELAXED(&arena->runs.hot_pages),
+		.peak_pages = arena_peak(arena),
+		.pressure = pressure,
+		.is_over_threshold = is_over_threshold,
+		.is_everything = is_everything,
+		.max_idle_ticks = reclaim.max_idle_ticks,
+		.monitor_ticks = reclaim.monitor_ticks,
+	};
+}
+
+uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything)
+{
+	uint64_t purged = 0, hot = 0;
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	bool is_over, is_collection;
+	struct reclaim_plan plan;
+
+	if (range.bytes == 0 || !lock_try(&reclaim.lock))
+		return 0; /* a pass is under way, which does what we would */
+	is_over = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) &&
+	    now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
+	if (now - reclaim.last_window >= reclaim.window_ticks) {
+		reclaim.last_window = now;
+		for (unsigned i = 0; i < used; i++)
+			arena_rotate_peak(&arenas.at[i]);
+		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++)
+			if (LOAD_RELAXED(&magazine_cpu_at(cpu)->contentions) != 0)
+				STORE_RELAXED(&magazine_cpu_at(cpu)->contentions, 0);
+	}
+	/* The magazines' part of the plan is the same for every arena. */
+	plan = reclaim_plan(&(struct reclaim_facts){ .pressure = pressure,
+	    .is_over_threshold = is_over,
+	    .is_everything = is_everything,
+	    .max_idle_ticks = reclaim.max_idle_ticks,
+	    .monitor_ticks = reclaim.monitor_ticks });
+	magazines_drain(now, plan.magazine_idle_ticks, pool_drained);
+	for (unsigned i = 0; i < used; i++) {
+		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);
+
+		plan = reclaim_plan(&facts);
+		purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
+		hot += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	}
+	if (is_collection) {
+		reclaim.last_collection = now;
+		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
+	}
+	atomic_store_explicit(&reclaim.is_busy,
+	    hot != 0 || atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
+	    memory_order_relaxed);
+	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
+	lock_release(&reclaim.lock);
+	return purged << PAGE_SHIFT;
+}
+
+uint32_t reclaim_next(uint32_t now)
+{
+	bool is_busy = atomic_load_explicit(&reclaim.is_busy, memory_order_relaxed);
+
+	return now + (is_busy ? reclaim.window_ticks : MIN(reclaim.monitor_ticks, reclaim.gc_ticks));
+}
+
+bool reclaim_drain(uint32_t now)
+{
+	bool is_done;
+
+	if (!lock_try(&reclaim.lock))
+		return false;
+	is_done = magazines_drain(now, 0, pool_drained);
+	lock_release(&reclaim.lock);
+	return is_done;
+}
+
+void reclaim_fork_prepare(void)
+{
+	lock_acquire(&reclaim.lock);
+}
+
+void reclaim_fork_done(bool is_child)
+{
+	if (is_child)
+		lock_reset(&reclaim.lock);
+	else
+		lock_release(&reclaim.lock);
+}

@@ -1,0 +1,59 @@
+/*
+ * reclaim.h -- when idle memory goes back, and the pass that gives it back.
+ *
+ * The policy is pure: facts and time in, a plan out. The pass carries it out under
+ * the maintain lock; anybody may run it who may take locks.
+ */
+#ifndef WEIR_POOL_RECLAIM_H
+#define WEIR_POOL_RECLAIM_H
+
+#include "base/options.h"
+#include "pool/pressure.h"
+
+struct reclaim_facts {
+	uint64_t out_pages;  /* of one arena: in use and in magazines */
+	uint64_t hot_pages;  /* free and resident */
+	uint64_t peak_pages; /* the highest out_pages of the last monitor interval */
+	enum pressure_level pressure;
+	bool is_over_threshold; /* the pool passed WEIR_GC_THRESHOLD of its limit */
+	bool is_everything;	/* a full clean-up was asked for */
+	uint32_t max_idle_ticks;
+	uint32_t monitor_ticks;
+};
+
+struct reclaim_plan {
+	uint64_t surplus_pages; /* to purge whatever its age */
+	uint32_t idle_ticks;	/* what has been idle for longer is purged in any case */
+	uint32_t magazine_idle_ticks; /* what has been idle in a magazine for longer goes to the heap */
+};
+
+struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts);
+
+/* How often the pass has to look. */
+struct reclaim_schedule {
+	uint32_t next_tick;  /* ticks; a quarter of a monitor interval ahead while there is something to do */
+	bool is_collection;  /* this pass counts as a collection */
+};
+
+void reclaim_init(const struct settings *settings);
+
+/*
+ * One pass: rotate the windows of demand, drain magazines, purge by plan. Returns
+ * the bytes given back. is_everything: a full clean-up, as under critical pressure.
+ */
+uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything);
+
+/* When the next pass is due, in ticks. */
+uint32_t reclaim_next(uint32_t now);
+
+/* Only the magazines, all of them, into the heap. False: it cannot be done. */
+bool reclaim_drain(uint32_t now);
+
+/* Whoever sleeps until the next pass is woken: a collection is wanted. */
+void reclaim_wake(void);
+extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */
+
+void reclaim_fork_prepare(void);
+void reclaim_fork_done(bool is_child);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * resize.c -- buffers that grow and shrink, and what is known of a pointer.
+ *
+ * Called by realloc and malloc_usable_size for buffers in use, which belong to the
+ * caller; takes the arena's lock when pages change hands.
+ */
+#include "base/clock.h"
+#include "pool/arena.h"
+#include "pool/pool.h"
+
+static struct run *run_of(const void *p)
+{
+	return run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+}
+
+static size_t capacity_of(const struct run *run)
+{
+	if (size_class_is_slab(run->size_class))
+		return size_class_bytes(run->size_class);
+	return (size_t)run->pages << PAGE_SHIFT;
+}
+
+size_t pool_usable_bytes(const void *p)
+{
+	return capacity_of(run_of(p));
+}
+
+size_t pool_size(const void *p)
+{
+	return run_of(p)->buffer.size;
+}
+
+bool pool_is_buffer(const void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+
+	return offset >> PAGE_SHIFT < range_committed() && pool_is_in_use(run_of(p), offset);
+}
+
+void pool_set_size(void *p, size_t size)
+{
+	STORE_RELAXED(&run_of(p)->buffer.size, (uint32_t)size);
+}
+
+size_t pool_grown_bytes(size_t capacity, size_t size)
+{
+	size_t grown = (size_t)((double)capacity * pool.growth_factor);
+
+	return MIN(MAX(grown, size), pool.min_bytes + pool.span_bytes);
+}
+
+/* A run whose length changed belongs to the largest class that it covers. */
+static void reclass(struct run *run)
+{
+	STORE_RELAXED(&run->size_class, (uint8_t)size_class_within(run->pages));
+}
+
+static bool grow(struct run *run, uint32_t page, size_t size)
+{
+	uint32_t had = run->pages, length;
+	uint32_t least = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
+	size_t wanted = pool_grown_bytes((size_t)had << PAGE_SHIFT, size);
+	uint32_t wanted_pages = (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT);
+
+	if (!pool_count_pages((int64_t)(wanted_pages - had)))
+		return false;
+	length = arenas_extend(page, least, wanted_pages);
+	if (length == 0) {
+		pool_count_pages(-(int64_t)(wanted_pages - had));
+		return false;
+	}
+	pool_count_pages(-(int64_t)(wanted_pages - length));
+	reclass(run);
+	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	return true;
+}
+
+bool pool_resize_in_place(void *p, size_t size)
+{
+	struct run *run = run_of(p);
+	uint32_t page = (uint32_t)(run - range.runs);
+	size_t capacity = capacity_of(run);
+	uint32_t pages;
+
+	if (size > capacity)
+		return !size_class_is_slab(run->size_class) && size <= pool.min_bytes + pool.span_bytes &&
+		    grow(run, page, size);
+	if (size < capacity / 2) {
+		/* Less than half is wanted: give pages back where there are any, or move. */
+		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
+		if (size_class_is_slab(run->size_class) || size < pool.min_bytes)
+			return false;
+		pool_count_pages(-(int64_t)(run->pages - pages));
+		arenas_trim(page, pages, LOAD_RELAXED(&pool.now));
+		reclass(run);
+	}
+	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	return true;
+}
+
+/* --- what a pointer is ------------------------------------------------------- */
+
+static void fill(struct pool_buffer_info *info, uint32_t page)
+{
+	const struct run *run = run_at(page);
+
+	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) << 32 | page;
+	info->address = (uint64_t)(uintptr_t)page_address(page) + run->offset;
+	info->size_bytes = run->buffer.size;
+	info->capacity_bytes = capacity_of(run);
+	info->created_ticks = run->buffer.created;
+	info->last_used_ticks = run->buffer.last_used;
+	info->use_count = run->buffer.use_count;
+	info->is_in_use = run->state == RUN_IN_USE;
+}
+
+static bool covers(uint32_t page, uintptr_t address)
+{
+	const struct run *run = run_at(page);
+	uintptr_t start = (uintptr_t)page_address(page) + run->offset;
+
+	return (run->state == RUN_IN_USE || run->state == RUN_IDLE) && address >= start &&
+	    address < start + capacity_of(run);
+}
+
+void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page)
+{
+	fill(info, page);
+}
+
+enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info)
+{
+	uintptr_t address = (uintptr_t)p;
+	uint32_t page = (uint32_t)((address - range.base) >> PAGE_SHIFT), back = 0;
+
+	if (!pool_contains(p) || page >= range_committed())
+		return POOL_POINTER_WILD;
+	/* The entry that describes p is its page's or an earlier one; any other state ends the search. */
+	while (back <= page && back <= SIZE_CLASS_MAX_BYTES >> PAGE_SHIFT) {
+		const struct run *run = run_at(page - back);
+
+		if (covers(page - back, address)) {
+			fill(info, page - back);
+			if (address != info->address)
+				return POOL_POINTER_INNER;
+			return info->is_in_use ? POOL_POINTER_IN_USE : POOL_POINTER_FREE;
+		}
+		if (run->state == RUN_FREE || run->state == RUN_TAIL || (back != 0 && run->state == RUN_SLAB))
+			break;
+		back++;
+	}
+	return POOL_POINTER_WILD;
+}

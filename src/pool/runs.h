@@ -1,0 +1,63 @@
+/*
+ * runs.h -- the free runs of one arena: bins by length, coalescing, age.
+ *
+ * The caller holds the arena's lock. No system calls: which pages are resident is
+ * known from range.hot, set when a run is freed and cleared when it was purged.
+ */
+#ifndef WEIR_POOL_RUNS_H
+#define WEIR_POOL_RUNS_H
+
+#include "pool/range.h"
+
+/* Exact bins for 1 to 256 pages, then eight a doubling. */
+#define RUNS_EXACT_BINS 256
+#define RUNS_BINS (RUNS_EXACT_BINS + 8 * 18)
+#define RUNS_WORDS ((RUNS_BINS + 63) / 64)
+
+/* A run with at least half its pages resident is hot. */
+enum temperature { RUNS_HOT, RUNS_COLD, TEMPERATURES };
+
+struct bins {
+	uint64_t occupied[RUNS_WORDS]; /* a bit a bin; other arenas peek at it without lock */
+	uint32_t heads[RUNS_BINS];
+};
+
+struct runs {
+	struct bins bins[TEMPERATURES];
+	uint32_t oldest, newest;     /* of those with resident pages */
+	uint64_t free_pages;	     /* in all */
+	uint64_t hot_pages;	     /* of these, maybe resident */
+	uint32_t counts[TEMPERATURES];
+	unsigned arena;		     /* its owner's index: runs of different arenas do not coalesce */
+};
+
+/*
+ * Take the best-fitting run of that temperature and keep its first pages; the rest stays
+ * free. Returns the first page, or 0. *was_cold says that every page reads as zero.
+ * The caller writes the entry of the first page.
+ */
+uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold);
+
+/* Take exactly [page, page + pages) out of the free run that starts at or before it. */
+bool runs_take_at(struct runs *runs, uint32_t page, uint32_t pages, bool *was_cold);
+
+/* How long the free run is that starts at page; 0: none does. */
+uint32_t runs_free_length(const struct runs *runs, uint32_t page);
+
+/* A run that was in use: all its pages may be resident. Coalesces. */
+void runs_free_hot(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now);
+/* A run whose bits in range.hot say what is resident. Coalesces. */
+void runs_free_as_marked(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now);
+
+/* Remove a whole free run from bins and age list; its entry becomes RUN_BUSY. */
+void runs_withdraw(struct runs *runs, uint32_t page);
+/* The withdrawn run comes back, as old as it was, as range.hot now says. */
+void runs_restore(struct runs *runs, uint32_t page, uint32_t freed);
+
+/* Whether a run of that many pages is there; may be asked without lock, then it is a guess. */
+bool runs_has(const struct runs *runs, enum temperature temperature, uint32_t pages);
+
+uint32_t hot_count(uint32_t page, uint32_t pages);
+void hot_mark(uint32_t page, uint32_t pages, bool is_hot);
+
+#endif

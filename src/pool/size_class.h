@@ -1,0 +1,79 @@
+/*
+ * size_class.h -- which sizes share a magazine, and how a class is cut.
+ *
+ * Eight classes a doubling: 4096, 4608, 5120 ... 8192, 9216 ... 16384; above that
+ * the ones that are whole pages (four between 16 and 32 KiB, eight from there on).
+ * Rounding costs 6% on average. Below 16 KiB, a class that is no whole number of
+ * pages is cut from a slab: 8 slots of 512*k bytes, or 4 of 1024*k, are exactly
+ * k pages (9 <= k <= 15), so a slab wastes nothing. Slots are at least a page
+ * apart, so a page holds the start of at most one, and the slab's last page of none:
+ * the table of runs, one entry a page, describes slots and slab too.
+ */
+#ifndef WEIR_POOL_SIZE_CLASS_H
+#define WEIR_POOL_SIZE_CLASS_H
+
+#include "base/compiler.h"
+#include "base/sys.h"
+
+#define SIZE_CLASS_MIN_BYTES ((size_t)4096)
+#define SIZE_CLASS_MAX_BYTES ((size_t)64 << 20)
+#define SIZE_CLASSES 113
+
+/* The class of a request of 1 to SIZE_CLASS_MAX_BYTES. */
+INLINE unsigned size_class_of(size_t size)
+{
+	size_t last = size - 1;
+	unsigned log;
+
+	if (last < SIZE_CLASS_MIN_BYTES)
+		return 0;
+	if (last >= 16384)
+		last |= PAGE_BYTES - 1;
+	log = 63 - (unsigned)__builtin_clzl(last);
+	/* log 12 is the first doubling; the three bits below the top one number the class. */
+	return (log - 12) * 8 + (unsigned)(last >> (log - 3)) - 7;
+}
+
+INLINE size_t size_class_bytes(unsigned class)
+{
+	if (class == 0)
+		return SIZE_CLASS_MIN_BYTES;
+	return (size_t)(9 + (class - 1) % 8) << (9 + (class - 1) / 8);
+}
+
+/* The largest class that fits into so many pages, which are at most 64 MiB. */
+INLINE unsigned size_class_within(uint32_t pages)
+{
+	unsigned class = size_class_of((size_t)pages << PAGE_SHIFT);
+
+	return size_class_bytes(class) > (size_t)pages << PAGE_SHIFT ? class - 1 : class;
+}
+
+INLINE bool size_class_is_slab(unsigned class)
+{
+	return class <= 16 && size_class_bytes(class) % PAGE_BYTES != 0;
+}
+
+INLINE uint32_t size_class_pages(unsigned class)
+{
+	return (uint32_t)(size_class_bytes(class) >> PAGE_SHIFT);
+}
+
+/* Of a slab class: the slab's length and slots. */
+INLINE uint32_t size_class_slab_pages(unsigned class)
+{
+	return 9 + (class - 1) % 8;
+}
+
+INLINE unsigned size_class_slab_slots(unsigned class)
+{
+	return class <= 8 ? 8 : 4;
+}
+
+/* Every slot of a class starts at a multiple of this. */
+INLINE size_t size_class_alignment(unsigned class)
+{
+	return size_class_is_slab(class) ? (class <= 8 ? 512 : 1024) : PAGE_BYTES;
+}
+
+#endif
