@@ -25,13 +25,6 @@ _Static_assert(_Generic((size_t)0, unsigned long: 1, default: 0), "the names bel
 /* Only its address is passed on. */
 struct nothrow;
 
-static bool is_of_jemalloc(void *function)
-{
-	Dl_info of_function, of_jemalloc;
-	return dladdr(function, &of_function) != 0 && dladdr((void *)next.malloc, &of_jemalloc) != 0 &&
-	    of_function.dli_fbase == of_jemalloc.dli_fbase;
-}
-
 /*
  * The operator of the C++ library that the program uses: the next one, unless
  * that is jemalloc's, which hides what a new_handler throws. jemalloc needs
@@ -40,7 +33,7 @@ static bool is_of_jemalloc(void *function)
 static COLD void *find_operator(const char *name)
 {
 	void *function = preload_real(name);
-	if (function == NULL || is_of_jemalloc(function)) {
+	if (function == NULL || function == preload_jemalloc(name)) {
 		void *runtime = dlopen(CXX_RUNTIME, RTLD_LAZY | RTLD_NOLOAD);
 		void *own = runtime != NULL ? dlsym(runtime, name) : NULL;
 		if (own != NULL)

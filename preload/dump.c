@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "preload/maintain.h"
 #include "preload/owner.h"
 #include "preload/preload.h"
 #include "report/dump_name.h"
@@ -130,7 +131,7 @@ static void fill(enum dump_trigger trigger, pid_t pid)
 	s->buffer_count = pool_stats_collect(&s->pool, s->buffers, SNAPSHOT_BUFFERS_MAX);
 	s->pressure = preload.pressure;
 	s->fallback = preload.fallback;
-	s->background = maintain_who();
+	s->background = maintain_mode();
 	if (!process_info_read(&s->process))
 		memset(&s->process, 0, sizeof(s->process));
 	advice_derive(s);

@@ -275,10 +275,9 @@ EXPORT int malloc_trim(size_t padding UNUSED)
 {
 	struct heap_figures before, after;
 	collect(&before);
-	maintain_now(true);
+	bool is_purged = maintain_now(true);
 	collect(&after);
-	return after.pool.purged_bytes > before.pool.purged_bytes ||
-	    after.fallback.resident_bytes < before.fallback.resident_bytes;
+	return is_purged || after.fallback.resident_bytes < before.fallback.resident_bytes;
 }
 
 static void put_line(struct out *out, const char *label, uint64_t pool, uint64_t fallback)
