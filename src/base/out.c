@@ -157,6 +157,20 @@ void out_u64(struct out *out, uint64_t value)
 	put_digits(out, value, 1);
 }
 
+void out_count(struct out *out, uint64_t value)
+{
+	char text[26]; /* 20 digits and 6 commas */
+	unsigned i = sizeof(text), digits = 0;
+	do {
+		if (digits > 0 && digits % 3 == 0)
+			text[--i] = ',';
+		text[--i] = (char)('0' + value % 10);
+		value /= 10;
+		digits++;
+	} while (value > 0);
+	out_bytes(out, text + i, sizeof(text) - i);
+}
+
 void out_i64(struct out *out, int64_t value)
 {
 	if (value < 0)

@@ -25,6 +25,8 @@ void out_bytes(struct out *out, const char *bytes, size_t length);
 void out_str(struct out *out, const char *text);
 void out_char(struct out *out, char c);
 void out_u64(struct out *out, uint64_t value);
+/* 1,234,567: for people */
+void out_count(struct out *out, uint64_t value);
 void out_i64(struct out *out, int64_t value);
 void out_hex(struct out *out, uint64_t value); /* with 0x */
 /* Fixed point, rounded half up, 0..9 decimals; NaN and infinities print as 0. */

@@ -15,7 +15,7 @@ enum pressure_level { PRESSURE_NONE, PRESSURE_LOW, PRESSURE_MEDIUM, PRESSURE_CRI
 struct pressure {
 	enum pressure_level level;
 	const char *source;	/* "psi", "cgroup", "cgroup_high", "available", "limit", or "none" */
-	double value;		/* 0..1, last_memory_pressure */
+	double value;		/* 0..1, last_memory_pressure: whatever the source, 0.70 is low, 0.80 medium, 0.92 critical */
 	uint64_t used_bytes;	/* what was compared ... */
 	uint64_t limit_bytes;	/* ... with what */
 	double psi_some_avg10, psi_full_avg10; /* 0..1; 0 where there is no PSI */
@@ -32,7 +32,8 @@ const char *pressure_level_name(enum pressure_level level); /* none, low, medium
 struct pressure pressure_judge(const struct meminfo *info, uint64_t memory_limit_bytes, uint64_t rss_bytes,
     enum pressure_level previous);
 
-/* The limit in force: WEIR_MEMORY_LIMIT, else the cgroup's, else RAM. */
+/* The limit in force: WEIR_MEMORY_LIMIT, else the cgroup's or RAM, whichever is less;
+ * UINT64_MAX where nothing is known. */
 uint64_t pressure_memory_limit(const struct meminfo *info, uint64_t memory_limit_bytes);
 
 #endif

@@ -1,0 +1,274 @@
+/*
+ * advice.c -- what to do, said only where the facts behind it hold.
+ *
+ * One row a piece of advice: its code, how grave it is, and a function that
+ * looks at the facts, writes the text with the figures that it went by, and says whether it
+ * holds. Rows are in order of gravity; when more hold than a snapshot has room for,
+ * the last ones go. Runs in the dump's signal handler: pure, no allocation, no stdio.
+ */
+#include <string.h>
+
+#include "report/metrics.h"
+
+/* Use of a limit from which it is near: a burst of a tenth reaches it. */
+#define NEAR_LIMIT 0.9
+
+/* Less idle memory than this is not worth anybody's time. */
+#define IDLE_WORTH_BYTES (64 * MIB)
+
+/* So many requests until a rate says something; below this share reuse is low:
+ * most requests then go to the heap of runs, the slower way. */
+#define REUSE_REQUESTS_MIN 10000
+#define REUSE_LOW 0.5
+
+#define FREE_WORTH_BYTES (32 * MIB)
+
+static void put_of(struct out *out, uint64_t used_bytes, uint64_t limit_bytes)
+{
+	out_size_human(out, used_bytes);
+	out_str(out, " of ");
+	out_size_human(out, limit_bytes);
+}
+
+static void put_setting(struct out *out, const struct snapshot *snapshot, const char *variable)
+{
+	out_str(out, variable);
+	out_str(out, " (");
+	option_write_value(out, option_find(variable), snapshot->settings);
+	out_char(out, ')');
+}
+
+static bool is_near(uint64_t used, uint64_t limit)
+{
+	return limit != 0 && limit != UINT64_MAX && (double)used >= NEAR_LIMIT * (double)limit;
+}
+
+static void put_pressure(struct out *out, const struct pressure *p)
+{
+	out_decimal(out, p->value, 2);
+	if (strcmp(p->source, "psi") == 0) {
+		out_str(out, ": in the last 10 s some task waited for memory ");
+		out_percent(out, p->psi_some_avg10);
+		out_str(out, " of the time, all of them ");
+		out_percent(out, p->psi_full_avg10);
+	} else {
+		out_str(out, " by ");
+		out_str(out, p->source);
+		out_str(out, ": ");
+		put_of(out, p->used_bytes, p->limit_bytes);
+	}
+}
+
+static bool pressure_critical(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	if (s->pressure.level != PRESSURE_CRITICAL)
+		return false;
+	out_str(out, "Memory is nearly gone (");
+	put_pressure(out, &s->pressure);
+	out_str(out, "). The pool holds ");
+	put_of(out, m->idle_bytes, m->total_allocated_bytes);
+	out_str(out, " idle, which goes back now. Raise the memory limit or lower WEIR_POOL_LIMIT.");
+	return true;
+}
+
+static bool misuse_survived(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_WARN)
+		return false;
+	out_count(out, s->pool.errors);
+	out_str(out, " errors were survived. With WEIR_ON_MISUSE=warn double and wild frees count here: each is a line "
+		     "in the log. Correct them; the heap that comes after one is a guess.");
+	return true;
+}
+
+static bool no_range(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	if (s->pool.is_active || !s->settings->enable)
+		return false;
+	out_str(out, "The pool has no address range, so jemalloc serves everything. Raise the limit on address space "
+		     "(ulimit -v) and start again.");
+	return true;
+}
+
+static bool pressure_medium(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	if (s->pressure.level != PRESSURE_MEDIUM)
+		return false;
+	out_str(out, "Memory is getting scarce (");
+	put_pressure(out, &s->pressure);
+	out_str(out, "). The pool holds ");
+	put_of(out, m->idle_bytes, m->total_allocated_bytes);
+	out_str(out, " idle and gives back what it does not need. Plan for a higher limit or fewer streams.");
+	return true;
+}
+
+static bool temporary_buffers(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	const struct pool_stats *pool = &s->pool;
+	if (pool->temporary_buffers == 0)
+		return false;
+	out_count(out, pool->temporary_buffers);
+	out_str(out, " requests found the pool full and were served by jemalloc. ");
+	if (is_near(m->buffer_count, pool->limit_buffers)) {
+		out_str(out, "The pool has ");
+		out_count(out, m->buffer_count);
+		out_str(out, " buffers: raise ");
+		put_setting(out, s, "WEIR_MAX_BUFFERS");
+	} else if (is_near(m->total_allocated_bytes, pool->limit_bytes)) {
+		out_str(out, "It holds ");
+		put_of(out, m->total_allocated_bytes, pool->limit_bytes);
+		out_str(out, ": raise ");
+		put_setting(out, s, "WEIR_POOL_LIMIT");
+	} else {
+		/* The burst is over, or the kernel refused memory; which one is not known any more. */
+		out_str(out, "It has room now; if bursts like that are normal, raise ");
+		put_setting(out, s, "WEIR_POOL_LIMIT");
+		if (pool->limit_buffers != 0) {
+			out_str(out, " or ");
+			put_setting(out, s, "WEIR_MAX_BUFFERS");
+		}
+	}
+	out_char(out, '.');
+	return true;
+}
+
+static bool pool_limit_near(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	/* In use, since what is idle makes room. */
+	if (!is_near(m->total_used_bytes, s->pool.limit_bytes))
+		return false;
+	put_of(out, m->total_used_bytes, s->pool.limit_bytes);
+	out_str(out, " that the pool may hold are in use. Requests past that go to jemalloc. Raise ");
+	put_setting(out, s, "WEIR_POOL_LIMIT");
+	out_str(out, ", or look at the oldest buffers for some that should be gone.");
+	return true;
+}
+
+static bool buffer_limit_near(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	if (!is_near(s->pool.buffers_in_use, s->pool.limit_buffers))
+		return false;
+	out_count(out, s->pool.buffers_in_use);
+	out_str(out, " of ");
+	out_count(out, s->pool.limit_buffers);
+	out_str(out, " buffers that the pool may have are in use. Requests past that go to jemalloc. Raise ");
+	put_setting(out, s, "WEIR_MAX_BUFFERS");
+	out_char(out, '.');
+	return true;
+}
+
+static bool purge_refused(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	if (s->pool.purges_refused == 0)
+		return false;
+	out_str(out, "The kernel refused ");
+	out_count(out, s->pool.purges_refused);
+	out_str(out, " times to take pages back (mlockall, or a seccomp filter without madvise), so ");
+	out_size_human(out, m->idle_bytes);
+	out_str(out, " idle stay resident. Allow madvise, or lower WEIR_POOL_LIMIT.");
+	return true;
+}
+
+static bool kernel_errors(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	/* With abort no misuse is survived, so these are the kernel's. */
+	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_ABORT)
+		return false;
+	out_count(out, s->pool.errors);
+	out_str(out, " errors of the kernel were survived; the log (WEIR_LOG=info says more) names them. Look at ulimit -v "
+		     "and vm.max_map_count first.");
+	return true;
+}
+
+static bool fragmentation(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	const struct pool_stats *pool = &s->pool;
+	uint64_t largest_request = s->settings->max_buffer_size;
+	if (pool->free_hot_bytes < FREE_WORTH_BYTES || pool->largest_free_bytes >= largest_request)
+		return false;
+	out_size_human(out, pool->free_hot_bytes);
+	out_str(out, " are free and resident in ");
+	out_count(out, pool->free_runs_hot);
+	out_str(out, " pieces, but the largest free run is ");
+	out_size_human(out, pool->largest_free_bytes);
+	out_str(out, ": none can serve WEIR_MAX_BUFFER_SIZE. Lower ");
+	put_setting(out, s, "WEIR_MAX_IDLE");
+	out_str(out, " to give pieces back sooner.");
+	return true;
+}
+
+static bool low_reuse(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	if (s->pool.allocations < REUSE_REQUESTS_MIN || m->reuse_rate >= REUSE_LOW)
+		return false;
+	out_str(out, "Only ");
+	out_percent(out, m->reuse_rate);
+	out_str(out, " of ");
+	out_count(out, s->pool.allocations);
+	out_str(out, " requests found a buffer of their size ready. If the program lets you choose buffer sizes, choose "
+		     "fewer different ones; the classes below show which are asked for.");
+	return true;
+}
+
+static bool idle_memory(const struct snapshot *s, const struct metrics *m, struct out *out)
+{
+	if (m->idle_bytes < IDLE_WORTH_BYTES || m->idle_bytes / 2 < m->total_used_bytes)
+		return false;
+	out_size_human(out, m->idle_bytes);
+	out_str(out, " are idle beside ");
+	out_size_human(out, m->total_used_bytes);
+	out_str(out, " in use, kept for the next burst. Where memory is dearer than page faults, lower ");
+	put_setting(out, s, "WEIR_MAX_IDLE");
+	out_char(out, '.');
+	return true;
+}
+
+static bool fallback_idle(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	const struct fallback_stats *f = &s->fallback;
+	uint64_t idle = f->resident_bytes - MIN(f->resident_bytes, f->allocated_bytes);
+	if (!f->is_known || idle < IDLE_WORTH_BYTES || idle / 2 < f->allocated_bytes)
+		return false;
+	out_str(out, "jemalloc keeps ");
+	out_size_human(out, f->resident_bytes);
+	out_str(out, " resident for ");
+	out_size_human(out, f->allocated_bytes);
+	out_str(out, " allocated. MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0 makes it give back sooner.");
+	return true;
+}
+
+static const struct {
+	const char *code, *severity;
+	bool (*holds)(const struct snapshot *, const struct metrics *, struct out *);
+} rows[] = {
+	{"PRESSURE_CRITICAL", "critical", pressure_critical},
+	{"MISUSE_SURVIVED", "critical", misuse_survived},
+	{"NO_RANGE", "warning", no_range},
+	{"PRESSURE_MEDIUM", "warning", pressure_medium},
+	{"TEMPORARY_BUFFERS", "warning", temporary_buffers},
+	{"POOL_LIMIT_NEAR", "warning", pool_limit_near},
+	{"BUFFER_LIMIT_NEAR", "warning", buffer_limit_near},
+	{"PURGE_REFUSED", "warning", purge_refused},
+	{"KERNEL_ERRORS", "warning", kernel_errors},
+	{"FRAGMENTATION", "info", fragmentation},
+	{"LOW_REUSE", "info", low_reuse},
+	{"IDLE_MEMORY", "info", idle_memory},
+	{"FALLBACK_IDLE", "info", fallback_idle},
+};
+
+void advice_derive(struct snapshot *snapshot)
+{
+	struct metrics m = metrics_derive(snapshot);
+	snapshot->advice_count = 0;
+	for (unsigned i = 0; i < ARRAY_LENGTH(rows) && snapshot->advice_count < SNAPSHOT_ADVICE_MAX; i++) {
+		struct advice *advice = &snapshot->advice[snapshot->advice_count];
+		struct out out;
+		out_init(&out, -1, advice->text, sizeof(advice->text) - 1);
+		if (!rows[i].holds(snapshot, &m, &out))
+			continue;
+		advice->text[out.used] = '\0';
+		advice->code = rows[i].code;
+		advice->severity = rows[i].severity;
+		snapshot->advice_count++;
+	}
+}

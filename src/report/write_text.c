@@ -1,0 +1,454 @@
+/*
+ * write_text.c -- a snapshot as text, for a person.
+ *
+ * The headline comes first: how much the pool holds, how scarce memory is and
+ * what to do about it; then the facts behind, the settings last. Columns line up and
+ * numbers stand right-aligned. Runs in the dump's signal handler: no
+ * allocation, no stdio; a cell of a table is built in 40 bytes of stack.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <string.h>
+
+#include "report/metrics.h"
+
+#define LABEL_COLUMN 14
+#define LINE_COLUMNS 100 /* where advice is broken into lines */
+
+/* --- pieces --- */
+
+/* Somebody else's bytes: control characters would speak to the terminal. */
+static void put_plain(struct out *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		out_char(out, (unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
+}
+
+/* "45.2 s", "12m 05s", "3h 04m", "2d 03h" */
+static void put_duration(struct out *out, double seconds)
+{
+	uint64_t whole = (uint64_t)MIN(MAX(seconds, 0.0), 1e15);
+	static const struct {
+		uint64_t large, small;
+		const char *large_name, *small_name;
+	} units[] = {
+		{24 * 3600, 3600, "d ", "h"},
+		{3600, 60, "h ", "m"},
+		{60, 1, "m ", "s"},
+	};
+	for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
+		if (whole < units[i].large)
+			continue;
+		uint64_t rest = whole % units[i].large / units[i].small;
+		out_count(out, whole / units[i].large);
+		out_str(out, units[i].large_name);
+		if (rest < 10)
+			out_char(out, '0');
+		out_u64(out, rest);
+		out_str(out, units[i].small_name);
+		return;
+	}
+	out_decimal(out, seconds, 1);
+	out_str(out, " s");
+}
+
+/* A cell of a table: what is written into ->out comes out right-aligned, ending at column end. */
+struct cell {
+	struct out out;
+	char text[40];
+};
+
+static struct out *cell_begin(struct cell *cell)
+{
+	out_init(&cell->out, -1, cell->text, sizeof(cell->text));
+	return &cell->out;
+}
+
+static void cell_end(struct cell *cell, struct out *out, unsigned end)
+{
+	out_pad(out, end - MIN(end, cell->out.column));
+	out_bytes(out, cell->text, cell->out.used);
+}
+
+static void cell_str(struct out *out, const char *text, unsigned end)
+{
+	struct cell cell;
+	out_str(cell_begin(&cell), text);
+	cell_end(&cell, out, end);
+}
+
+static void cell_count(struct out *out, uint64_t value, unsigned end)
+{
+	struct cell cell;
+	out_count(cell_begin(&cell), value);
+	cell_end(&cell, out, end);
+}
+
+static void cell_size(struct out *out, uint64_t bytes, unsigned end)
+{
+	struct cell cell;
+	out_size_human(cell_begin(&cell), bytes);
+	cell_end(&cell, out, end);
+}
+
+static void cell_duration(struct out *out, double seconds, unsigned end)
+{
+	struct cell cell;
+	put_duration(cell_begin(&cell), seconds);
+	cell_end(&cell, out, end);
+}
+
+static void label(struct out *out, const char *text)
+{
+	out_str(out, "  ");
+	out_str(out, text);
+	out_pad(out, LABEL_COLUMN);
+}
+
+static void heading(struct out *out, const char *text)
+{
+	out_char(out, '\n');
+	out_str(out, text);
+	out_char(out, '\n');
+}
+
+/* "3 buffers", "1 buffer" */
+static void put_number_of(struct out *out, uint64_t count, const char *singular)
+{
+	out_count(out, count);
+	out_char(out, ' ');
+	out_str(out, singular);
+	if (count != 1)
+		out_char(out, 's');
+}
+
+/* Words, going on in the next line at column indent. */
+static void put_wrapped(struct out *out, const char *text, unsigned indent)
+{
+	while (*text != '\0') {
+		size_t length = strcspn(text, " ");
+		if (out->column > indent && out->column + 1 + length > LINE_COLUMNS)
+			out_char(out, '\n');
+		if (out->column != indent)
+			out_pad(out, out->column == 0 ? indent : out->column + 1);
+		out_bytes(out, text, length);
+		text += length;
+		text += strspn(text, " ");
+	}
+	out_char(out, '\n');
+}
+
+/* --- the headline --- */
+
+static void put_title(struct out *out, const struct snapshot *s)
+{
+	const char *slash = strrchr(s->exe, '/');
+	out_str(out, "Weir " PACKAGE_VERSION ": ");
+	put_plain(out, slash != NULL && slash[1] != '\0' ? slash + 1 : s->exe);
+	out_str(out, ", pid ");
+	out_u64(out, s->pid);
+	out_str(out, ", dump ");
+	out_u64(out, s->sequence);
+	out_str(out, " by ");
+	out_str(out, metrics_trigger_name(s->trigger));
+	out_str(out, "\n");
+	label(out, "taken");
+	out_time_rfc3339(out, s->taken_at_ns);
+	out_str(out, ", up ");
+	put_duration(out, (double)s->uptime_ns / (double)SECOND);
+	if (s->settings->time_scale != 1) {
+		out_str(out, " (time runs ");
+		out_decimal(out, s->settings->time_scale, s->settings->time_scale < 1 ? 3 : 0);
+		out_str(out, " times as fast)");
+	}
+	out_char(out, '\n');
+}
+
+static void put_pool(struct out *out, const struct snapshot *s, const struct metrics *m)
+{
+	const struct pool_stats *pool = &s->pool;
+	label(out, "pool");
+	if (!pool->is_active) {
+		out_str(out, s->settings->enable ? "has no address range; jemalloc serves everything\n" :
+						   "switched off by WEIR_ENABLE; jemalloc serves everything\n");
+		return;
+	}
+	out_size_human(out, m->total_used_bytes);
+	out_str(out, " in use in ");
+	put_number_of(out, pool->buffers_in_use, "buffer");
+	out_str(out, ", ");
+	out_size_human(out, m->idle_bytes);
+	out_str(out, " idle; ");
+	out_percent(out, m->pool_utilization);
+	out_str(out, " of what is held does work\n");
+
+	label(out, "limit");
+	out_size_human(out, m->total_allocated_bytes);
+	if (pool->limit_bytes == 0 || pool->limit_bytes == UINT64_MAX) {
+		out_str(out, " held, no limit on bytes");
+	} else {
+		out_str(out, " held of ");
+		out_size_human(out, pool->limit_bytes);
+		out_str(out, " allowed (");
+		out_percent(out, m->limit_utilization);
+		out_char(out, ')');
+	}
+	if (pool->limit_buffers != 0) {
+		out_str(out, "; ");
+		out_count(out, m->buffer_count);
+		out_str(out, " of ");
+		put_number_of(out, pool->limit_buffers, "buffer");
+	}
+	out_char(out, '\n');
+
+	label(out, "requests");
+	out_count(out, pool->allocations);
+	out_str(out, " served, ");
+	out_percent(out, m->reuse_rate);
+	out_str(out, " from magazines; ");
+	put_number_of(out, pool->temporary_buffers, "temporary buffer");
+	out_str(out, " past a limit\n");
+}
+
+static void put_pressure(struct out *out, const struct pressure *p)
+{
+	label(out, "pressure");
+	out_str(out, pressure_level_name(p->level));
+	out_str(out, " (");
+	out_decimal(out, p->value, 2);
+	if (p->limit_bytes != 0 && p->source != NULL) {
+		out_str(out, " by ");
+		out_str(out, p->source);
+		out_str(out, ": ");
+		out_size_human(out, p->used_bytes);
+		out_str(out, " of ");
+		out_size_human(out, p->limit_bytes);
+	}
+	out_char(out, ')');
+	if (p->has_psi) {
+		out_str(out, "; stalled ");
+		out_percent(out, p->psi_some_avg10);
+		out_str(out, " some, ");
+		out_percent(out, p->psi_full_avg10);
+		out_str(out, " full");
+	}
+	out_char(out, '\n');
+}
+
+static void put_process(struct out *out, const struct snapshot *s)
+{
+	label(out, "process");
+	out_size_human(out, s->process.rss_bytes);
+	out_str(out, " resident, ");
+	put_number_of(out, s->process.threads, "thread");
+	out_str(out, "; page faults ");
+	out_count(out, s->process.minor_faults);
+	out_str(out, " minor, ");
+	out_count(out, s->process.major_faults);
+	out_str(out, " major\n");
+
+	label(out, "jemalloc");
+	if (s->fallback.is_known) {
+		out_size_human(out, s->fallback.allocated_bytes);
+		out_str(out, " allocated, ");
+		out_size_human(out, s->fallback.resident_bytes);
+		out_str(out, " resident, ");
+		out_size_human(out, s->fallback.retained_bytes);
+		out_str(out, " retained\n");
+	} else {
+		out_str(out, "not known yet\n");
+	}
+
+	label(out, "upkeep");
+	put_number_of(out, s->pool.gc_count, "collection");
+	out_str(out, ", ");
+	out_size_human(out, s->pool.purged_bytes);
+	out_str(out, " given back");
+	if (s->background != NULL) {
+		out_str(out, "; maintenance: ");
+		out_str(out, s->background);
+	}
+	out_char(out, '\n');
+	if (s->pool.errors != 0) {
+		label(out, "errors");
+		out_count(out, s->pool.errors);
+		out_str(out, " survived\n");
+	}
+}
+
+static void put_advice(struct out *out, const struct snapshot *s)
+{
+	heading(out, "What to do");
+	if (s->advice_count == 0)
+		out_str(out, "  Nothing: no fact in this dump asks for it.\n");
+	for (unsigned i = 0; i < s->advice_count; i++) {
+		out_str(out, "  ");
+		out_str(out, s->advice[i].severity);
+		out_pad(out, LABEL_COLUMN);
+		out_str(out, s->advice[i].code);
+		out_char(out, '\n');
+		out_pad(out, LABEL_COLUMN);
+		put_wrapped(out, s->advice[i].text, LABEL_COLUMN);
+	}
+}
+
+/* --- tables --- */
+
+static void put_classes(struct out *out, const struct pool_stats *pool)
+{
+	static const unsigned ends[] = {12, 24, 36, 52};
+	heading(out, "Size classes (buffers)");
+	cell_str(out, "size", ends[0]);
+	cell_str(out, "in use", ends[1]);
+	cell_str(out, "idle", ends[2]);
+	cell_str(out, "requests", ends[3]);
+	out_char(out, '\n');
+	for (unsigned i = 0; i < pool->class_count; i++) {
+		const struct pool_class_stats *c = &pool->classes[i];
+		if (c->in_use == 0 && c->idle == 0 && c->allocations == 0)
+			continue;
+		cell_size(out, c->size_bytes, ends[0]);
+		cell_count(out, c->in_use, ends[1]);
+		cell_count(out, c->idle, ends[2]);
+		cell_count(out, c->allocations, ends[3]);
+		out_char(out, '\n');
+	}
+}
+
+static void put_buffers(struct out *out, const struct snapshot *s, const struct metrics *m)
+{
+	static const unsigned ends[] = {12, 26, 38, 50, 60, 80};
+	heading(out, "Longest in use");
+	if (s->buffer_count == 0) {
+		out_str(out, "  none\n");
+		return;
+	}
+	cell_str(out, "for", ends[0]);
+	cell_str(out, "bytes", ends[1]);
+	cell_str(out, "capacity", ends[2]);
+	cell_str(out, "used times", ends[3]);
+	cell_str(out, "id", ends[4]);
+	cell_str(out, "address", ends[5]);
+	out_char(out, '\n');
+	for (unsigned i = 0; i < s->buffer_count; i++) {
+		const struct pool_buffer_info *b = &s->buffers[i];
+		struct cell cell;
+		cell_duration(out, metrics_buffer_age_seconds(s, b), ends[0]);
+		cell_count(out, b->size_bytes, ends[1]);
+		cell_size(out, b->capacity_bytes, ends[2]);
+		cell_count(out, b->use_count, ends[3]);
+		cell_count(out, b->id, ends[4]);
+		out_hex(cell_begin(&cell), b->address);
+		cell_end(&cell, out, ends[5]);
+		out_char(out, '\n');
+	}
+	if (m->buffers_left_out > 0) {
+		out_str(out, "  and ");
+		out_count(out, m->buffers_left_out);
+		out_str(out, " more\n");
+	}
+}
+
+static void put_runs(struct out *out, const char *name, uint64_t bytes, uint64_t runs)
+{
+	label(out, name);
+	out_size_human(out, bytes);
+	out_str(out, " in ");
+	put_number_of(out, runs, "run");
+	out_char(out, '\n');
+}
+
+static void put_heap(struct out *out, const struct pool_stats *pool, const struct metrics *m)
+{
+	heading(out, "Heap");
+	put_runs(out, "free hot", pool->free_hot_bytes, pool->free_runs_hot);
+	put_runs(out, "free cold", pool->free_cold_bytes, pool->free_runs_cold);
+	label(out, "largest");
+	out_size_human(out, pool->largest_free_bytes);
+	out_str(out, "; fragmentation ");
+	out_percent(out, m->fragmentation);
+	out_char(out, '\n');
+	label(out, "magazines");
+	out_size_human(out, pool->idle_bytes);
+	out_str(out, " in ");
+	put_number_of(out, pool->buffers_idle, "buffer");
+	out_str(out, pool->is_rseq ? ", by restartable sequences, " : ", by locks, ");
+	put_number_of(out, pool->cpus, "CPU");
+	out_char(out, '\n');
+	label(out, "slabs");
+	out_size_human(out, pool->slab_free_bytes);
+	out_str(out, " free\n");
+	label(out, "range");
+	out_size_human(out, pool->range_bytes);
+	out_str(out, " reserved, ");
+	out_size_human(out, pool->committed_bytes);
+	out_str(out, " committed, metadata ");
+	out_size_human(out, pool->metadata_bytes);
+	out_char(out, '\n');
+	label(out, "locks");
+	put_number_of(out, pool->arenas_in_use, "arena");
+	out_str(out, ", taken ");
+	out_count(out, pool->lock_acquisitions);
+	out_str(out, " times, contended ");
+	out_count(out, pool->lock_contentions);
+	out_char(out, '\n');
+	if (pool->purges_refused != 0) {
+		label(out, "refused");
+		put_number_of(out, pool->purges_refused, "purge");
+		out_char(out, '\n');
+	}
+}
+
+/* What was set stands out by the default beside it. */
+static void put_settings(struct out *out, const struct settings *settings)
+{
+	heading(out, "Settings");
+	for (unsigned i = 0; i < option_count(); i++) {
+		const struct option_info *option = option_at(i);
+		char value_text[OPTION_TEXT_MAX + 1], default_text[64];
+		struct out value, standard;
+		out_init(&value, -1, value_text, sizeof(value_text) - 1);
+		option_write_value(&value, option, settings);
+		value_text[value.used] = '\0';
+		out_init(&standard, -1, default_text, sizeof(default_text));
+		option_write_default(&standard, option);
+		out_str(out, "  ");
+		out_str(out, option->variable);
+		out_pad(out, 26);
+		put_plain(out, value_text);
+		if (value.used != standard.used || memcmp(value_text, default_text, value.used) != 0) {
+			out_str(out, "  (default ");
+			out_bytes(out, default_text, standard.used);
+			out_char(out, ')');
+		}
+		out_char(out, '\n');
+	}
+}
+
+void write_text(struct out *out, const struct snapshot *s)
+{
+	struct metrics m = metrics_derive(s);
+	put_title(out, s);
+	put_pool(out, s, &m);
+	put_pressure(out, &s->pressure);
+	put_process(out, s);
+	put_advice(out, s);
+	if (s->pool.is_active) {
+		put_classes(out, &s->pool);
+		put_buffers(out, s, &m);
+		put_heap(out, &s->pool, &m);
+	}
+	put_settings(out, s->settings);
+	out_char(out, '\n');
+	label(out, "program");
+	put_plain(out, s->exe);
+	out_str(out, "\n");
+	label(out, "started");
+	out_time_rfc3339(out, s->started_at_ns);
+	out_str(out, ", boot ");
+	put_plain(out, s->boot_id);
+	out_str(out, "\n");
+	out_flush(out);
+}

@@ -1,0 +1,24 @@
+/*
+ * run_suite.h -- main() of a unit test: run one test case the way Check's
+ * environment says (CK_TAP_LOG_FILE_NAME, CK_FORK, CK_VERBOSITY).
+ */
+#ifndef WEIR_TESTS_RUN_SUITE_H
+#define WEIR_TESTS_RUN_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+static inline int run_suite(const char *name, void (*add_tests)(TCase *))
+{
+	Suite *suite = suite_create(name);
+	TCase *tests = tcase_create(name);
+	add_tests(tests);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
