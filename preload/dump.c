@@ -25,8 +25,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "preload/owner.h"
 #include "preload/maintain.h"
+#include "preload/owner.h"
 #include "preload/preload.h"
 #include "report/dump_name.h"
 
@@ -70,8 +70,8 @@ static bool begin(pid_t pid)
 	uint64_t seen = atomic_load_explicit(&running, memory_order_relaxed);
 	for (;;) {
 		bool is_busy = (seen | WANTED) == (mine | WANTED);
-		uint64_t wanted = is_busy ? mine | WANTED : mine;
-		if (atomic_compare_exchange_weak_explicit(&running, &seen, wanted, memory_order_acquire,
+		uint64_t wish = is_busy ? mine | WANTED : mine;
+		if (atomic_compare_exchange_weak_explicit(&running, &seen, wish, memory_order_acquire,
 			memory_order_relaxed))
 			return !is_busy;
 	}
@@ -131,7 +131,7 @@ static void fill(enum dump_trigger trigger, pid_t pid)
 	s->buffer_count = pool_stats_collect(&s->pool, s->buffers, SNAPSHOT_BUFFERS_MAX);
 	s->pressure = preload.pressure;
 	s->fallback = preload.fallback;
-	s->background = maintain_who();
+	s->background = maintain_mode();
 	if (!process_info_read(&s->process))
 		memset(&s->process, 0, sizeof(s->process));
 	advice_derive(s);

@@ -9,19 +9,25 @@
  * stands in a page that the kernel wipes in the child of a fork
  * (MADV_WIPEONFORK, Linux 4.14): ours, another's, or nobody's yet.
  *
- * Where there is no such page, a plain word serves, and fork.c sets it in the
- * child; a child made by clone(2) then takes no dumps.
+ * Where there is no such page, or an emulator that does not wipe it, the fork
+ * handler serves alone, and a child made by clone(2) takes no dumps.
  *
  * No lock, no allocation but the page; async-signal-safe after owner_start().
  */
 #include "preload/owner.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 static _Atomic pid_t plain_word;
 /* Frozen by owner_start(). What it points at is relaxed: only one's own pid matters to anybody. */
 static _Atomic pid_t *owner = &plain_word;
+
+static void take(void)
+{
+	atomic_store_explicit(owner, getpid(), memory_order_relaxed);
+}
 
 void owner_start(void)
 {
@@ -33,7 +39,8 @@ void owner_start(void)
 		else
 			munmap(page, size);
 	}
-	owner_after_fork_child();
+	take();
+	pthread_atfork(NULL, NULL, take);
 }
 
 bool owner_is_self(void)
@@ -45,9 +52,4 @@ bool owner_is_self(void)
 		return true;
 	}
 	return pid == self;
-}
-
-void owner_after_fork_child(void)
-{
-	atomic_store_explicit(owner, getpid(), memory_order_relaxed);
 }

@@ -12,7 +12,4 @@ void owner_start(void);
 /* False in a child of vfork, and in any other process that borrows this memory. Async-signal-safe. */
 bool owner_is_self(void);
 
-/* In the child of fork: for kernels that cannot wipe a page on fork. */
-void owner_after_fork_child(void);
-
 #endif

@@ -48,7 +48,6 @@ void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 bool maintain_now(bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 
-
 /* signal.c */
 void signal_start(void);    /* take WEIR_SIGNAL */
 

@@ -403,43 +403,11 @@ EXPORT int siginterrupt(int number, int flag)
 
 /* Start. */
 
-/* Signals whose default or synchronous meaning a process cannot do without. */
-static bool is_reserved(int number)
-{
-	switch (number) {
-	case SIGKILL:
-	case SIGSTOP:
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGILL:
-	case SIGFPE:
-	case SIGTRAP:
-	case SIGSYS:
-	case SIGABRT:
-	case SIGCHLD:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static COLD void warn_refused(int number)
-{
-	struct log_line line;
-	if (!log_begin(&line, LOG_WARN))
-		return;
-	out_str(&line.out, "WEIR_SIGNAL: signal ");
-	out_i64(&line.out, number);
-	out_str(&line.out, " cannot be the dump signal; any that a program may handle can, but for those of faults, "
-			   "abort and SIGCHLD; using SIGUSR1");
-	log_end(&line);
-}
-
 static bool take_locked(int number)
 {
 	struct sigaction before;
 	/* Whatever an earlier constructor or the parent left is the program's action. */
-	if (is_reserved(number) || REAL(sigaction)(number, NULL, &before) != 0)
+	if (REAL(sigaction)(number, NULL, &before) != 0)
 		return false;
 	struct sigaction ours = as_installed(&before);
 	publish_locked(&before);
@@ -461,12 +429,9 @@ void signal_start(void)
 		sigset_t mask;
 		change_lock(&mask);
 		bool is_done = take_locked(preload.settings.signal);
-		if (!is_done) {
-			warn_refused(preload.settings.signal);
-			preload.settings.signal = SIGUSR1;
-			take_locked(SIGUSR1);
-		}
 		change_unlock(&mask);
+		if (!is_done) /* a sandbox, say */
+			log_text(LOG_WARN, "WEIR_SIGNAL: the kernel refused our handler; there will be no dumps by signal");
 	}
 	errno = saved_errno;
 }
