@@ -128,10 +128,13 @@ static inline size_t rng_size(struct worker *w, size_t low, unsigned doublings)
 	return (size_t)(((uint64_t)low * scale) >> 16) << doubling;
 }
 
-/* One word in each page, as the least that a program does with a buffer which it fills. */
+/*
+ * One word in each page, as the least that a program does with a buffer which it fills. Not where the buffer
+ * ends within the word: sizes are any number of bytes.
+ */
 static inline void touch_pages(void *buf, size_t size)
 {
-	for (size_t at = 0; at < size; at += BENCH_PAGE)
+	for (size_t at = 0; at + sizeof(uint32_t) <= size; at += BENCH_PAGE)
 		*(volatile uint32_t *)((char *)buf + at) = (uint32_t)at;
 }
 
@@ -139,7 +142,7 @@ static inline uint32_t read_pages(const void *buf, size_t size)
 {
 	uint32_t sum = 0;
 
-	for (size_t at = 0; at < size; at += BENCH_PAGE)
+	for (size_t at = 0; at + sizeof(uint32_t) <= size; at += BENCH_PAGE)
 		sum += *(const volatile uint32_t *)((const char *)buf + at);
 	return sum;
 }

@@ -30,13 +30,15 @@ static void fill_and_free(struct worker *w, uint64_t buffers, uint64_t *spent_ns
 	for (uint64_t i = 0; i < buffers; i++) {
 		w->slots[i].buf = take(w, BUFFER);
 		memset(w->slots[i].buf, (int)(i & 0xff), BUFFER);
+		live_add(w, (int64_t)BUFFER);
+		live_step(w);
 	}
 	*spent_ns = measure_now_ns() - from;
-	live_add(w, (int64_t)(buffers * BUFFER));
 	live_look(w);
-	for (uint64_t i = 0; i < buffers; i++)
+	for (uint64_t i = 0; i < buffers; i++) {
 		give(w, w->slots[i].buf);
-	live_add(w, -(int64_t)(buffers * BUFFER));
+		live_add(w, -(int64_t)BUFFER);
+	}
 }
 
 static void rest(size_t seconds)
