@@ -33,13 +33,13 @@ struct worker {
 	/* Own: nobody else reads these before the worker is joined. */
 	_Alignas(128) uint64_t rng;
 	int64_t peak_live_bytes;
-	uint64_t position; /* operations so far, setup included */
+	uint64_t position;  /* operations so far, setup included */
 	struct slot *slots; /* run->cell->slots of them */
 	struct run *run;
 	unsigned index;
 	uint64_t done; /* operations in the timed part */
 	uint64_t elapsed_ns;
-	bool is_cut; /* ended by the time limit, before its operations were done */
+	bool is_cut;	/* ended by the time limit, before its operations were done */
 	uint32_t *tail; /* histogram of single calls; NULL unless built with BENCH_TAIL */
 	uint64_t tail_max_ns;
 };
@@ -47,17 +47,19 @@ struct worker {
 struct cell {
 	const char *name;
 	const char *about;
-	unsigned workers; /* 1: the main thread does the work and no other is started */
-	uint64_t ops; /* by each worker that drives; a fixed amount of work */
-	size_t slots; /* for each worker */
+	unsigned workers;      /* 1: the main thread does the work and no other is started */
+	unsigned helpers;      /* the workers after these, for threads that the cell starts itself */
+	uint64_t ops;	       /* by each worker that drives; a fixed amount of work */
+	size_t slots;	       /* for each worker */
 	size_t size, size_max; /* what the cell's functions make of them, most often the sizes drawn */
-	bool has_rss; /* touches what it allocates, so that RSS over live bytes means something */
+	bool has_rss;	       /* touches what it allocates, so that RSS over live bytes means something */
 	/* Functions get the worker; all but slice may be NULL. */
 	void (*setup)(struct worker *w); /* before the barrier: fill, warm up */
-	uint64_t (*slice)(struct worker *w, uint64_t ops); /* returns operations done; fewer than asked ends it */
-	void (*drain)(struct worker *w); /* after the worker's clock has stopped */
-	bool (*drives)(unsigned index); /* whether that worker's time counts; NULL: all do */
-	void (*whole)(struct run *run); /* instead of all the above: measures for itself */
+	uint64_t (*slice)(
+	    struct worker *w, uint64_t ops); /* returns operations done; fewer than asked ends it */
+	void (*drain)(struct worker *w);     /* after the worker's clock has stopped */
+	bool (*drives)(unsigned index);	     /* whether that worker's time counts; NULL: all do */
+	void (*whole)(struct run *run);	     /* instead of all the above: measures for itself */
 };
 
 struct run {
@@ -65,6 +67,7 @@ struct run {
 	uint64_t ops;
 	uint64_t limit_ns; /* 0: none */
 	unsigned workers;
+	unsigned gauges; /* workers and helpers: whose live bytes are summed */
 	struct worker worker[BENCH_WORKERS];
 };
 
@@ -88,7 +91,8 @@ size_t measure_rss_bytes(void);
 /* Makes the current RSS the peak so far. False where the kernel does not offer it; the peak then includes start-up. */
 bool measure_reset_peak(void);
 size_t measure_peak_rss_bytes(void);
-void *measure_map(size_t bytes); /* zeroed, resident, outside the heap under test; ends the program on failure */
+void *measure_map(
+    size_t bytes); /* zeroed, resident, outside the heap under test; ends the program on failure */
 void measure_tail_add(struct worker *w, uint64_t ns);
 uint64_t measure_tail_quantile_ns(const struct run *run, double quantile);
 uint64_t measure_tail_max_ns(const struct run *run);
@@ -118,7 +122,8 @@ static inline uint32_t rng_below(struct worker *w, uint32_t bound)
  */
 static inline size_t rng_size(struct worker *w, size_t low, unsigned doublings)
 {
-	static const uint32_t eighths[9] = {65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194, 131072};
+	static const uint32_t eighths[9] = {
+	    65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194, 131072};
 	uint64_t random = rng_next(w);
 	unsigned doubling = (unsigned)(((random >> 32) * doublings) >> 32);
 	unsigned eighth = (unsigned)(random & 7);
@@ -160,18 +165,18 @@ static inline void *keep(void *buf)
  */
 #ifdef BENCH_TAIL
 #define BENCH_HAS_TAIL 1
-#define TIMED(w, call)                                                 \
-	do {                                                           \
-		uint64_t timed_from_ = measure_now_ns();               \
-		call;                                                  \
-		measure_tail_add((w), measure_now_ns() - timed_from_); \
+#define TIMED(w, call)                                                                                       \
+	do {                                                                                                 \
+		uint64_t timed_from_ = measure_now_ns();                                                     \
+		call;                                                                                        \
+		measure_tail_add((w), measure_now_ns() - timed_from_);                                       \
 	} while (0)
 #else
 #define BENCH_HAS_TAIL 0
-#define TIMED(w, call)     \
-	do {               \
-		(void)(w); \
-		call;      \
+#define TIMED(w, call)                                                                                       \
+	do {                                                                                                 \
+		(void)(w);                                                                                   \
+		call;                                                                                        \
 	} while (0)
 #endif
 
@@ -202,7 +207,7 @@ static inline void live_look(struct worker *w)
 {
 	int64_t live = 0;
 
-	for (unsigned i = 0; i < w->run->workers; i++)
+	for (unsigned i = 0; i < w->run->gauges; i++)
 		live += atomic_load_explicit(&w->run->worker[i].live_bytes, memory_order_relaxed);
 	if (live > w->peak_live_bytes)
 		w->peak_live_bytes = live;

@@ -92,22 +92,23 @@ static void burst_whole(struct run *run)
 	if (left_bytes < baseline_bytes)
 		left_bytes = baseline_bytes;
 	printf("ops=%llu ns=%.1f first_ns=%.1f left_mib=%.1f rss_over_live=%.3f minflt=%.1f",
-	       (unsigned long long)(2 * run->ops), (double)second / (double)(run->workers * run->ops),
-	       (double)first / (double)(run->workers * run->ops),
-	       (double)(left_bytes - baseline_bytes) / (double)BENCH_MIB, (double)peak_bytes / (double)peak_live,
-	       (double)(after.minor_faults - before.minor_faults) * 1000.0 / (double)(2 * run->workers * run->ops));
+	    (unsigned long long)(2 * run->ops), (double)second / (double)(run->workers * run->ops),
+	    (double)first / (double)(run->workers * run->ops),
+	    (double)(left_bytes - baseline_bytes) / (double)BENCH_MIB, (double)peak_bytes / (double)peak_live,
+	    (double)(after.minor_faults - before.minor_faults) * 1000.0 /
+		(double)(2 * run->workers * run->ops));
 }
 
-#define BURST_CELL(label, what, threads, seconds)                                                       \
-	{                                                                                               \
-		.name = label, .about = what, .workers = threads, .ops = BURST / BUFFER / (threads),    \
-		.slots = BURST / BUFFER / (threads), .size = seconds, .has_rss = true, .whole = burst_whole \
+#define BURST_CELL(label, what, threads, seconds)                                                            \
+	{                                                                                                    \
+		.name = label, .about = what, .workers = threads, .ops = BURST / BUFFER / (threads),         \
+		.slots = BURST / BUFFER / (threads), .size = seconds, .has_rss = true, .whole = burst_whole  \
 	}
 
 const struct cell cells_burst[] = {
-	BURST_CELL("burst", "512 MiB in 64 KiB buffers filled, freed, 2 s asleep, again", 1, 2),
-	BURST_CELL("burst-10s", "the same, 10 s asleep", 1, 10),
-	BURST_CELL("burst-4", "the same by four threads, 2 s asleep", 4, 2),
-	BURST_CELL("burst-4-10s", "the same by four threads, 10 s asleep", 4, 10),
-	{0},
+    BURST_CELL("burst", "512 MiB in 64 KiB buffers filled, freed, 2 s asleep, again", 1, 2),
+    BURST_CELL("burst-10s", "the same, 10 s asleep", 1, 10),
+    BURST_CELL("burst-4", "the same by four threads, 2 s asleep", 4, 2),
+    BURST_CELL("burst-4-10s", "the same by four threads, 10 s asleep", 4, 10),
+    {0},
 };

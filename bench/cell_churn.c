@@ -20,7 +20,7 @@ static _Atomic(void *) left[AT_ONCE];
 static pthread_t alive[AT_ONCE];
 static uint64_t started;
 
-/* Runs as worker 1..AT_ONCE of the run, which no other thread is until this one is joined. */
+/* Runs as a helper, worker 1..AT_ONCE of the run, which no other thread is until this one is joined. */
 static void *churn_thread(void *argument)
 {
 	struct worker *w = argument;
@@ -75,15 +75,16 @@ static bool is_first(unsigned index)
 }
 
 const struct cell cells_churn[] = {
-	{
-		.name = "threads-churn",
-		.about = "threads that come and go, eight buffers of 4K..256K each; ns a thread",
-		.workers = 1,
-		.ops = 20000,
-		.has_rss = true,
-		.slice = churn_slice,
-		.drain = churn_drain,
-		.drives = is_first,
-	},
-	{0},
+    {
+	.name = "threads-churn",
+	.about = "threads that come and go, eight buffers of 4K..256K each; ns a thread",
+	.workers = 1,
+	.helpers = AT_ONCE,
+	.ops = 20000,
+	.has_rss = true,
+	.slice = churn_slice,
+	.drain = churn_drain,
+	.drives = is_first,
+    },
+    {0},
 };

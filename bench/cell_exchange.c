@@ -23,8 +23,8 @@
 struct ring {
 	/* Written by the producer, release; the consumer's acquire of it makes the slots below it visible. */
 	_Alignas(128) _Atomic uint64_t head;
-	uint64_t written; /* producer's own; head follows it */
-	uint64_t tail_seen; /* producer's own copy of tail */
+	uint64_t written;	/* producer's own; head follows it */
+	uint64_t tail_seen;	/* producer's own copy of tail */
 	_Atomic bool is_closed; /* release after the last head; acquire in the consumer */
 	/* Written by the consumer, release; the producer's acquire of it makes the slots above it free. */
 	_Alignas(128) _Atomic uint64_t tail;
@@ -178,8 +178,10 @@ static uint64_t fanout_slice(struct worker *w, uint64_t ops)
 
 		if (w->index == 0) {
 			slot = produce(w);
-			readers = slot.buf; /* counted in the buffer's first word, as a program's own header would be */
-			atomic_store_explicit(readers, READERS, memory_order_relaxed); /* published by the ring */
+			readers =
+			    slot.buf; /* counted in the buffer's first word, as a program's own header would be */
+			atomic_store_explicit(
+			    readers, READERS, memory_order_relaxed); /* published by the ring */
 			for (unsigned r = 0; r < READERS; r++) {
 				ring_write(w, &rings[r], slot, PAIR_DEPTH);
 				ring_publish(&rings[r]);
@@ -188,8 +190,8 @@ static uint64_t fanout_slice(struct worker *w, uint64_t ops)
 		}
 		if (!ring_read(&rings[w->index - 1], &slot))
 			return i;
-		read_pages(slot.buf, slot.size);
 		readers = slot.buf;
+		read_pages(readers + 1, slot.size - sizeof(*readers));
 		if (atomic_fetch_sub_explicit(readers, 1, memory_order_acq_rel) == 1) {
 			give(w, slot.buf);
 			live_add(w, -(int64_t)slot.size);
@@ -206,39 +208,40 @@ static void fanout_drain(struct worker *w)
 		ring_close(&rings[r]);
 }
 
-#define PAIRS(label, what, pairs, count, low, high)                                                            \
-	{                                                                                                      \
-		.name = label, .about = what, .workers = 2 * (pairs), .ops = count, .size = low, .size_max = high, \
-		.has_rss = true, .slice = pair_slice, .drain = pair_drain, .drives = is_producer               \
+#define PAIRS(label, what, pairs, count, low, high)                                                          \
+	{                                                                                                    \
+		.name = label, .about = what, .workers = 2 * (pairs), .ops = count, .size = low,             \
+		.size_max = high, .has_rss = true, .slice = pair_slice, .drain = pair_drain,                 \
+		.drives = is_producer                                                                        \
 	}
 
 const struct cell cells_exchange[] = {
-	PAIRS("pair-64K", "2 producer-consumer pairs, 64 KiB", 2, 1500000, 64 * BENCH_KIB, 64 * BENCH_KIB),
-	PAIRS("pair-mixed", "2 producer-consumer pairs, 4K..1M", 2, 800000, MIXED_LOW, BENCH_MIB),
-	PAIRS("pairs4-64K", "4 producer-consumer pairs, 64 KiB", 4, 800000, 64 * BENCH_KIB, 64 * BENCH_KIB),
-	{
-		.name = "freeonly",
-		.about = "one thread allocates 4K..256K in sets of 256, another only frees",
-		.workers = 2,
-		.ops = 1500000,
-		.size = MIXED_LOW,
-		.size_max = 256 * BENCH_KIB,
-		.has_rss = true,
-		.slice = set_slice,
-		.drain = pair_drain,
-		.drives = is_producer,
-	},
-	{
-		.name = "fanout-64K",
-		.about = "one producer, three readers of each 64 KiB buffer, the last frees",
-		.workers = 1 + READERS,
-		.ops = 1000000,
-		.size = 64 * BENCH_KIB,
-		.size_max = 64 * BENCH_KIB,
-		.has_rss = true,
-		.slice = fanout_slice,
-		.drain = fanout_drain,
-		.drives = is_first,
-	},
-	{0},
+    PAIRS("pair-64K", "2 producer-consumer pairs, 64 KiB", 2, 1500000, 64 * BENCH_KIB, 64 * BENCH_KIB),
+    PAIRS("pair-mixed", "2 producer-consumer pairs, 4K..1M", 2, 800000, MIXED_LOW, BENCH_MIB),
+    PAIRS("pairs4-64K", "4 producer-consumer pairs, 64 KiB", 4, 800000, 64 * BENCH_KIB, 64 * BENCH_KIB),
+    {
+	.name = "freeonly",
+	.about = "one thread allocates 4K..256K in sets of 256, another only frees",
+	.workers = 2,
+	.ops = 1500000,
+	.size = MIXED_LOW,
+	.size_max = 256 * BENCH_KIB,
+	.has_rss = true,
+	.slice = set_slice,
+	.drain = pair_drain,
+	.drives = is_producer,
+    },
+    {
+	.name = "fanout-64K",
+	.about = "one producer, three readers of each 64 KiB buffer, the last frees",
+	.workers = 1 + READERS,
+	.ops = 1000000,
+	.size = 64 * BENCH_KIB,
+	.size_max = 64 * BENCH_KIB,
+	.has_rss = true,
+	.slice = fanout_slice,
+	.drain = fanout_drain,
+	.drives = is_first,
+    },
+    {0},
 };

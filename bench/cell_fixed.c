@@ -100,60 +100,60 @@ static void fifo_drain(struct worker *w)
 	free_all(w, LIVE);
 }
 
-#define FIXED(label, bytes, count)                                                                              \
-	{                                                                                                       \
-		.name = "fixed-" label, .about = "16 mallocs then 16 frees, untouched", .workers = 1, .ops = count, \
-		.slots = LIVE, .size = bytes, .slice = fixed_slice                    \
+#define FIXED(label, bytes, count)                                                                           \
+	{                                                                                                    \
+		.name = "fixed-" label, .about = "16 mallocs then 16 frees, untouched", .workers = 1,        \
+		.ops = count, .slots = LIVE, .size = bytes, .slice = fixed_slice                             \
 	}
 
 const struct cell cells_fixed[] = {
-	FIXED("4K", 4 * BENCH_KIB, 50000000),
-	FIXED("16K", 16 * BENCH_KIB, 50000000),
-	FIXED("64K", 64 * BENCH_KIB, 50000000),
-	FIXED("256K", 256 * BENCH_KIB, 40000000),
-	FIXED("1M", BENCH_MIB, 10000000),
-	{
-		.name = "fifo-64K",
-		.about = "16 live of 64 KiB, the oldest replaced, untouched",
-		.workers = 1,
-		.ops = 50000000,
-		.slots = LIVE,
-		.size = 64 * BENCH_KIB,
-		.slice = fifo_slice,
-		.drain = fifo_drain,
-	},
-	{
-		.name = "lifo-64K",
-		.about = "malloc then free of 64 KiB, untouched",
-		.workers = 1,
-		.ops = 50000000,
-		.size = 64 * BENCH_KIB,
-		.slice = lifo_slice,
-	},
-	{
-		.name = "calloc-64K",
-		.about = "calloc of 64 KiB, a word per page written, freed",
-		.workers = 1,
-		.ops = 400000,
-		.size = 64 * BENCH_KIB,
-		.slice = calloc_slice,
-	},
-	{
-		.name = "aligned-64K",
-		.about = "16 of posix_memalign(64, 64 KiB) then 16 frees, untouched",
-		.workers = 1,
-		.ops = 40000000,
-		.slots = LIVE,
-		.size = 64 * BENCH_KIB,
-		.slice = aligned_slice,
-	},
-	{
-		.name = "small-64",
-		.about = "malloc then free of 64 B: passes through",
-		.workers = 1,
-		.ops = 80000000,
-		.size = 64,
-		.slice = lifo_slice,
-	},
-	{0},
+    FIXED("4K", 4 * BENCH_KIB, 50000000),
+    FIXED("16K", 16 * BENCH_KIB, 50000000),
+    FIXED("64K", 64 * BENCH_KIB, 50000000),
+    FIXED("256K", 256 * BENCH_KIB, 40000000),
+    FIXED("1M", BENCH_MIB, 10000000),
+    {
+	.name = "fifo-64K",
+	.about = "16 live of 64 KiB, the oldest replaced, untouched",
+	.workers = 1,
+	.ops = 50000000,
+	.slots = LIVE,
+	.size = 64 * BENCH_KIB,
+	.slice = fifo_slice,
+	.drain = fifo_drain,
+    },
+    {
+	.name = "lifo-64K",
+	.about = "malloc then free of 64 KiB, untouched",
+	.workers = 1,
+	.ops = 50000000,
+	.size = 64 * BENCH_KIB,
+	.slice = lifo_slice,
+    },
+    {
+	.name = "calloc-64K",
+	.about = "calloc of 64 KiB, a word per page written, freed",
+	.workers = 1,
+	.ops = 400000,
+	.size = 64 * BENCH_KIB,
+	.slice = calloc_slice,
+    },
+    {
+	.name = "aligned-64K",
+	.about = "16 of posix_memalign(64, 64 KiB) then 16 frees, untouched",
+	.workers = 1,
+	.ops = 40000000,
+	.slots = LIVE,
+	.size = 64 * BENCH_KIB,
+	.slice = aligned_slice,
+    },
+    {
+	.name = "small-64",
+	.about = "malloc then free of 64 B: passes through",
+	.workers = 1,
+	.ops = 80000000,
+	.size = 64,
+	.slice = lifo_slice,
+    },
+    {0},
 };

@@ -20,7 +20,8 @@ static void grow_step(struct worker *w, struct slot *slot)
 	TIMED(w, slot->buf = keep(realloc(slot->buf, size)));
 	if (slot->buf == NULL)
 		measure_die("realloc");
-	touched = slot->size - slot->size % BENCH_PAGE; /* the page in which the old end lies is written again */
+	touched =
+	    slot->size - slot->size % BENCH_PAGE; /* the page in which the old end lies is written again */
 	touch_pages((char *)slot->buf + touched, size - touched);
 	live_add(w, (int64_t)size - (int64_t)slot->size);
 	slot->size = size;
@@ -55,14 +56,14 @@ static uint64_t grow_slice(struct worker *w, uint64_t ops)
 }
 
 const struct cell cells_grow[] = {
-	{
-		.name = "grow",
-		.about = "8 buffers grown by realloc from 4K to 1M by 1.5; ns for one buffer's 14 steps",
-		.workers = 1,
-		.ops = 16000, /* in 100 slices of whole eights */
-		.slots = BUFFERS,
-		.has_rss = true,
-		.slice = grow_slice,
-	},
-	{0},
+    {
+	.name = "grow",
+	.about = "8 buffers grown by realloc from 4K to 1M by 1.5; ns for one buffer's 14 steps",
+	.workers = 1,
+	.ops = 16000, /* in 100 slices of whole eights */
+	.slots = BUFFERS,
+	.has_rss = true,
+	.slice = grow_slice,
+    },
+    {0},
 };

@@ -98,38 +98,39 @@ static void workset_drain(struct worker *w)
 		give(w, w->slots[i].buf);
 }
 
-#define WORKSET(label, threads, count)                                                                               \
-	{                                                                                                            \
-		.name = "workset-" label, .about = "256 live of 4K..1M a thread, random replacement, word per page", \
-		.workers = threads, .ops = count, .slots = STREAMING, .has_rss = true, .setup = streaming_setup,     \
-		.slice = streaming_slice, .drain = workset_drain                                                     \
+#define WORKSET(label, threads, count)                                                                       \
+	{                                                                                                    \
+		.name = "workset-" label,                                                                    \
+		.about = "256 live of 4K..1M a thread, random replacement, word per page",                   \
+		.workers = threads, .ops = count, .slots = STREAMING, .has_rss = true,                       \
+		.setup = streaming_setup, .slice = streaming_slice, .drain = workset_drain                   \
 	}
 
 const struct cell cells_workset[] = {
-	WORKSET("1", 1, 1500000),
-	WORKSET("4", 4, 700000),
-	WORKSET("16", 16, 150000),
-	{
-		.name = "workset-mixed-4",
-		.about = "as workset-4, with 4096 live of 16..1024 B; 3 of 4 replacements small",
-		.workers = 4,
-		.ops = 2500000,
-		.slots = STREAMING + SMALL,
-		.has_rss = true,
-		.setup = mixed_setup,
-		.slice = mixed_slice,
-		.drain = workset_drain,
-	},
-	{
-		.name = "small-mix",
-		.about = "4096 live of 16..1024 B, random replacement: passes through",
-		.workers = 1,
-		.ops = 30000000,
-		.slots = SMALL,
-		.has_rss = true,
-		.setup = small_setup,
-		.slice = small_slice,
-		.drain = workset_drain,
-	},
-	{0},
+    WORKSET("1", 1, 1500000),
+    WORKSET("4", 4, 700000),
+    WORKSET("16", 16, 150000),
+    {
+	.name = "workset-mixed-4",
+	.about = "as workset-4, with 4096 live of 16..1024 B; 3 of 4 replacements small",
+	.workers = 4,
+	.ops = 2500000,
+	.slots = STREAMING + SMALL,
+	.has_rss = true,
+	.setup = mixed_setup,
+	.slice = mixed_slice,
+	.drain = workset_drain,
+    },
+    {
+	.name = "small-mix",
+	.about = "4096 live of 16..1024 B, random replacement: passes through",
+	.workers = 1,
+	.ops = 30000000,
+	.slots = SMALL,
+	.has_rss = true,
+	.setup = small_setup,
+	.slice = small_slice,
+	.drain = workset_drain,
+    },
+    {0},
 };

@@ -26,11 +26,16 @@
 
 #include "bench.h"
 
-#define LIMIT_NS UINT64_C(3000000000)
+#define LIMIT_NS UINT64_C(2000000000)
 #define SLICES 100
 
 static const struct cell *const tables[] = {
-	cells_fixed, cells_workset, cells_exchange, cells_grow, cells_burst, cells_churn,
+    cells_fixed,
+    cells_workset,
+    cells_exchange,
+    cells_grow,
+    cells_burst,
+    cells_churn,
 };
 
 static struct run run;
@@ -120,8 +125,8 @@ static struct usage usage_since(struct usage before)
 	struct usage now = measure_usage();
 
 	return (struct usage){
-		.minor_faults = now.minor_faults - before.minor_faults,
-		.cpu_ns = now.cpu_ns - before.cpu_ns,
+	    .minor_faults = now.minor_faults - before.minor_faults,
+	    .cpu_ns = now.cpu_ns - before.cpu_ns,
 	};
 }
 
@@ -181,8 +186,8 @@ static void print_result(size_t baseline, struct usage used)
 			live = run.worker[i].peak_live_bytes;
 	printf("ops=%.0f ns=%.2f cpu_ns=%.2f", done, ns / drivers, (double)used.cpu_ns / done);
 	if (run.cell->has_rss && live != 0)
-		printf(" rss_over_live=%.3f peak_rss_kib=%.0f peak_live_kib=%.0f", peak / (double)live, peak / 1024,
-		       (double)live / 1024);
+		printf(" rss_over_live=%.3f peak_rss_kib=%.0f peak_live_kib=%.0f", peak / (double)live,
+		    peak / 1024, (double)live / 1024);
 	printf(" minflt=%.2f cut=%u", (double)used.minor_faults * 1000.0 / done, cut);
 }
 
@@ -204,6 +209,7 @@ int main(int argc, char **argv)
 	}
 	run.limit_ns = run.ops == 0 ? LIMIT_NS : 0;
 	run.workers = run.cell->workers;
+	run.gauges = run.cell->workers + run.cell->helpers;
 	if (run.ops == 0 || (run.cell->whole != NULL && run.ops > run.cell->ops))
 		run.ops = run.cell->ops;
 	for (unsigned i = 0; i < BENCH_WORKERS; i++)
@@ -219,7 +225,7 @@ int main(int argc, char **argv)
 	}
 	if (BENCH_HAS_TAIL)
 		printf(" p999=%llu max=%llu", (unsigned long long)measure_tail_quantile_ns(&run, 0.999),
-		       (unsigned long long)measure_tail_max_ns(&run));
+		    (unsigned long long)measure_tail_max_ns(&run));
 	if (dladdr(dlsym(RTLD_DEFAULT, "malloc"), &from) != 0)
 		printf(" from=%s", from.dli_fname);
 	printf("\n");

@@ -49,8 +49,8 @@ struct usage measure_usage(void)
 	if (getrusage(RUSAGE_SELF, &usage) != 0)
 		measure_die("getrusage");
 	return (struct usage){
-		.minor_faults = (uint64_t)usage.ru_minflt,
-		.cpu_ns = time_ns(usage.ru_utime) + time_ns(usage.ru_stime),
+	    .minor_faults = (uint64_t)usage.ru_minflt,
+	    .cpu_ns = time_ns(usage.ru_utime) + time_ns(usage.ru_stime),
 	};
 }
 
@@ -94,7 +94,8 @@ bool measure_reset_peak(void)
 
 void *measure_map(size_t bytes)
 {
-	void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *mapped =
+	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (mapped == MAP_FAILED)
 		measure_die("mmap");
