@@ -25,7 +25,9 @@ if [ "${1-}" = -t ]; then
 	tool=${2-}
 	shift 2
 fi
-[ $# -ge 1 ] && [ $# -le 2 ] || die "usage: pair_instructions.sh [-t perf|callgrind] CELL [OBJECT]" 2
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+	die "usage: pair_instructions.sh [-t perf|callgrind] CELL [OBJECT]" 2
+fi
 cell=$1
 object=${2-}
 
@@ -77,7 +79,9 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 first=$("count_$tool" "$few")
 second=$("count_$tool" "$many")
-[ -n "$first" ] && [ -n "$second" ] || die "$tool gave no count"
+if [ -z "$first" ] || [ -z "$second" ]; then
+	die "$tool gave no count"
+fi
 awk -v cell="$cell" -v tool="$tool" -v few="$few" -v many="$many" -v first="$first" -v second="$second" 'BEGIN {
 	printf "cell=%s tool=%s ops=%d instructions=%.1f\n", cell, tool, many - few, (second - first) / (many - few)
 }'

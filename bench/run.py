@@ -35,6 +35,10 @@ PEERS = {
 WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
 TIMEOUT_SECONDS = 120
 
+# What Weir is held against.
+SLOW_AT = 1.05
+FAT_AT, FAT_SLACK_KIB = 1.25, 4 << 10
+
 
 class Allocator:
     def __init__(self, name, spec):
@@ -247,19 +251,56 @@ def overview(cells, candidates):
     """One line a cell, one column an allocator: ns, and RSS over live where it is measured."""
     rows = [["cell", *(a.name for a in candidates)]]
     for name, cell in cells.items():
-        row = [name]
-        for a in candidates:
-            figures = cell[a.name]
-            text = "failed" if "failed" in figures else f"{figures['ns']:,.4g}" if figures["ns"] < 1000 else f"{figures['ns']:,.0f}"
-            if figures.get("to_best_peer") == min(c.get("to_best_peer", math.inf) for c in cell.values()):
-                text = f"**{text}**"
-            if "rss_over_live" in figures:
-                text += f" ({figures['rss_over_live']:.2f}x)"
-            row.append(text)
-        rows.append(row)
+        best = min((f["ns"] for f in cell.values() if "ns" in f), default=0)
+        rows.append([name, *(overview_field(cell[a.name], best) for a in candidates)])
     means = geometric_means(cells, candidates)
-    rows.append(["geometric mean of ns / best peer", *(f"{means[a.name]:.2f}" if a.name in means else "" for a in candidates)])
+    rows.append(
+        ["geometric mean of ns / best peer's"]
+        + [f"{means[a.name]:.2f}" if a.name in means else "" for a in candidates]
+    )
     return table(rows, True)
+
+
+def overview_field(figures, best):
+    if "failed" in figures:
+        return "failed"
+    ns = figures["ns"]
+    text = f"{ns:,.1f}" if ns < 100 else f"{ns:,.0f}"
+    if ns == best:
+        text = f"**{text}**"
+    if "rss_over_live" in figures:
+        text += f" ({figures['rss_over_live']:.2f}x)"
+    return text
+
+
+def shortfalls(cells, candidates, name):
+    """Where the allocator `name`, which is not a peer, is behind, as lines of text."""
+    slow, fat, beaten = [], [], []
+    for cell_name, cell in cells.items():
+        own = cell[name]
+        if "ns" not in own:
+            slow.append(f"{cell_name} (failed)")
+            continue
+        if own.get("to_best_peer", 0) > SLOW_AT:
+            slow.append(f"{cell_name} {own['to_best_peer']:.2f}")
+        allowed_kib = FAT_AT * own.get("peak_live_kib", math.inf) + FAT_SLACK_KIB
+        if cell_name.startswith("workset") and own["peak_rss_kib"] > allowed_kib:
+            fat.append(f"{cell_name} {own['rss_over_live']:.2f}x")
+        for a in candidates:
+            peer = cell[a.name]
+            if a.is_peer and "rss_over_live" in own and "rss_over_live" in peer:
+                if peer["ns"] < own["ns"] and peer["rss_over_live"] < own["rss_over_live"]:
+                    beaten.append(f"{cell_name} by {a.name}")
+    means = geometric_means(cells, candidates)
+    peers = [means[a.name] for a in candidates if a.is_peer and a.name in means]
+    lines = [
+        f"slower than {SLOW_AT} times the best peer: {', '.join(slow) or 'nowhere'}",
+        f"peak RSS above {FAT_AT} times live and {FAT_SLACK_KIB >> 10} MiB: {', '.join(fat) or 'in no working set'}",
+        f"a peer both faster and leaner: {', '.join(beaten) or 'nowhere'}",
+    ]
+    if name in means and peers:
+        lines.append(f"geometric mean, over that of the best single peer: {means[name] / min(peers):.2f}")
+    return lines
 
 
 def report(result, candidates, is_markdown):
@@ -288,6 +329,10 @@ def report(result, candidates, is_markdown):
     if not is_markdown:
         print("\ngeometric mean of ns / best peer's, over the cells finished")
         print(table([[n, f"{m:.2f}"] for n, m in geometric_means(cells, candidates).items()] or [["none"]], False))
+    for a in candidates:
+        if not a.is_peer:
+            print(f"\n**{a.name}**\n" if is_markdown else f"\n{a.name}")
+            print("\n".join(f"- {line}" for line in shortfalls(cells, candidates, a.name)))
 
 
 def main():
