@@ -1,0 +1,159 @@
+/*
+ * cell_fixed.c -- cells of one size and one thread: the cost of a malloc and a free, little else.
+ *
+ * fixed-*, aligned-*: 16 buffers allocated, then all freed, never touched; an operation is one of them. This
+ * empties the heap each time, so an allocator that trims when it can pays for it here.
+ * fifo-*: 16 buffers stay live, the oldest replaced by a new one, never touched.
+ * lifo-*, small-64: each buffer freed at once.
+ * calloc-*: a word of each page is written before the free, so that zeroing has to happen again.
+ */
+#include <errno.h>
+
+#include "bench.h"
+
+#define LIVE 16
+
+static void free_all(struct worker *w, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		give(w, w->slots[i].buf);
+}
+
+static uint64_t fixed_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t left = ops; left > 0;) {
+		unsigned count = left < LIVE ? (unsigned)left : LIVE;
+
+		for (unsigned i = 0; i < count; i++)
+			w->slots[i].buf = take(w, size);
+		free_all(w, count);
+		left -= count;
+	}
+	return ops;
+}
+
+static uint64_t aligned_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t left = ops; left > 0;) {
+		unsigned count = left < LIVE ? (unsigned)left : LIVE;
+
+		for (unsigned i = 0; i < count; i++) {
+			int error;
+
+			TIMED(w, error = posix_memalign(&w->slots[i].buf, 64, size));
+			if (error != 0) {
+				errno = error;
+				measure_die("posix_memalign");
+			}
+			w->slots[i].buf = keep(w->slots[i].buf);
+		}
+		free_all(w, count);
+		left -= count;
+	}
+	return ops;
+}
+
+static uint64_t fifo_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t i = 0; i < ops; i++) {
+		struct slot *slot = &w->slots[i % LIVE];
+
+		give(w, slot->buf);
+		slot->buf = take(w, size);
+	}
+	return ops;
+}
+
+static uint64_t lifo_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t i = 0; i < ops; i++)
+		give(w, take(w, size));
+	return ops;
+}
+
+static uint64_t calloc_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t i = 0; i < ops; i++) {
+		void *buf;
+
+		TIMED(w, buf = keep(calloc(1, size)));
+		if (buf == NULL)
+			measure_die("calloc");
+		touch_pages(buf, size);
+		give(w, buf);
+	}
+	return ops;
+}
+
+static void fifo_drain(struct worker *w)
+{
+	free_all(w, LIVE);
+}
+
+#define FIXED(label, bytes, count)                                                                           \
+	{                                                                                                    \
+		.name = "fixed-" label, .about = "16 mallocs then 16 frees, untouched", .workers = 1,        \
+		.ops = count, .slots = LIVE, .size = bytes, .slice = fixed_slice                             \
+	}
+
+const struct cell cells_fixed[] = {
+    FIXED("4K", 4 * BENCH_KIB, 50000000),
+    FIXED("16K", 16 * BENCH_KIB, 50000000),
+    FIXED("64K", 64 * BENCH_KIB, 50000000),
+    FIXED("256K", 256 * BENCH_KIB, 40000000),
+    FIXED("1M", BENCH_MIB, 10000000),
+    {
+	.name = "fifo-64K",
+	.about = "16 live of 64 KiB, the oldest replaced, untouched",
+	.workers = 1,
+	.ops = 50000000,
+	.slots = LIVE,
+	.size = 64 * BENCH_KIB,
+	.slice = fifo_slice,
+	.drain = fifo_drain,
+    },
+    {
+	.name = "lifo-64K",
+	.about = "malloc then free of 64 KiB, untouched",
+	.workers = 1,
+	.ops = 50000000,
+	.size = 64 * BENCH_KIB,
+	.slice = lifo_slice,
+    },
+    {
+	.name = "calloc-64K",
+	.about = "calloc of 64 KiB, a word per page written, freed",
+	.workers = 1,
+	.ops = 400000,
+	.size = 64 * BENCH_KIB,
+	.slice = calloc_slice,
+    },
+    {
+	.name = "aligned-64K",
+	.about = "16 of posix_memalign(64, 64 KiB) then 16 frees, untouched",
+	.workers = 1,
+	.ops = 40000000,
+	.slots = LIVE,
+	.size = 64 * BENCH_KIB,
+	.slice = aligned_slice,
+    },
+    {
+	.name = "small-64",
+	.about = "malloc then free of 64 B: passes through",
+	.workers = 1,
+	.ops = 80000000,
+	.size = 64,
+	.slice = lifo_slice,
+    },
+    {0},
+};

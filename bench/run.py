@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+"""Run the cells of the allocator benchmark over several allocators, side by side, and compare.
+
+An allocator is NAME=PATH[,VARIABLE=VALUE]...: the object to preload (empty: libc's own) and settings for its
+environment. Those given are added to Debian's peers; a NAME that starts with "weir" is compared with the best
+of the others and is not itself a peer. Every run is a fresh process; a repetition goes once over all
+allocators before the next begins, so that what else the machine does falls on all of them.
+Nothing is refused: what is missing, fails or was not preloaded is named, and the rest runs.
+
+  bench/run.py --cells workset-1,workset-4 weir=.libs/libweir-preload.so
+  bench/run.py --only jemalloc,weir,idle weir=A.so idle=A.so,WEIR_MAX_IDLE=1s
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PEERS = {
+    "glibc": "",
+    "jemalloc": "libjemalloc.so.2",
+    "mimalloc": "libmimalloc.so.2",
+    "tcmalloc": "libtcmalloc_minimal.so.4",
+    "tbb": "libtbbmalloc_proxy.so.2",
+}
+WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
+TIMEOUT_SECONDS = 120
+
+# What Weir is held against.
+SLOW_AT = 1.05
+FAT_AT, FAT_SLACK_KIB = 1.25, 4 << 10
+
+
+class Allocator:
+    def __init__(self, name, spec):
+        path, *settings = spec.split(",")
+        self.name = name
+        self.path = path
+        self.settings = dict(setting.split("=", 1) for setting in settings)
+        self.is_peer = not name.startswith("weir")
+
+    def environment(self):
+        environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+        if self.path:
+            environment["LD_PRELOAD"] = self.path
+        return environment | self.settings
+
+    def served(self, origin):
+        """Whether malloc came from this object, going by what the program says."""
+        if not self.path:
+            return Path(origin).name.startswith("libc.")
+        return os.path.realpath(origin) == os.path.realpath(self.path)
+
+
+def library_path(soname):
+    """Where Debian has it on this architecture, or None."""
+    for folder in (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib64", "/usr/lib"):
+        if os.path.exists(f"{folder}/{soname}"):
+            return f"{folder}/{soname}"
+    return None
+
+
+def allocators(given, only):
+    found = {}
+    for name, soname in PEERS.items():
+        path = library_path(soname) if soname else ""
+        if path is None:
+            print(f"not installed: {name} ({soname})", file=sys.stderr)
+        else:
+            found[name] = Allocator(name, path)
+    for top in (Path.cwd(), HERE.parent):
+        for folder in WEIR_BUILDS:
+            built = top / folder / "libweir-preload.so"
+            if built.exists() and "weir" not in found:
+                found["weir"] = Allocator("weir", str(built))
+    for text in given:
+        name, _, spec = text.partition("=")
+        path, *settings = spec.split(",")
+        path = os.path.abspath(path) if os.path.exists(path) else path
+        found[name] = Allocator(name, ",".join([path, *settings]))
+    for name in only or []:
+        if name not in found:
+            print(f"no such allocator: {name}", file=sys.stderr)
+    return [a for name, a in found.items() if not only or name in only]
+
+
+def program(given, wants_tail):
+    """The cells program: the one given, the one that make built here, or one compiled now."""
+    if given:
+        return given
+    name = "cells-tail" if wants_tail else "cells"
+    built = Path.cwd() / "bench" / name
+    if not built.exists():
+        built = HERE / name
+    sources = sorted(HERE.glob("*.c"))
+    newest = max(f.stat().st_mtime for f in [*sources, HERE / "bench.h"])
+    if not built.exists() or built.stat().st_mtime < newest:
+        command = [os.environ.get("CC", "cc"), "-O2", "-std=gnu11", "-pthread", "-o", built, *sources]
+        subprocess.run(command + (["-DBENCH_TAIL"] if wants_tail else []), check=True)
+    return str(built)
+
+
+def run_once(command, allocator):
+    """One line of key=value as a dict of numbers and words; {"failed": why} where there is none."""
+    try:
+        done = subprocess.run(
+            command, env=allocator.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"took longer than {TIMEOUT_SECONDS} s"}
+    result = {}
+    for key, value in re.findall(r"(\w+)=(\S+)", done.stdout):
+        try:
+            result[key] = float(value)
+        except ValueError:
+            result[key] = value
+    if done.returncode != 0 or "ns" not in result:
+        return {"failed": f"status {done.returncode}: {done.stderr.strip()[-200:]}"}
+    if not allocator.served(result.get("from", "")):
+        result["unserved"] = result.get("from", "?")
+    return result
+
+
+def summary(runs):
+    """Medians of each number; spread is the range of ns over its median."""
+    good = [r for r in runs if "failed" not in r]
+    if not good:
+        return {"failed": runs[0]["failed"]}
+    numbers = {k for r in good for k, v in r.items() if isinstance(v, float)}
+    result = {k: statistics.median(r[k] for r in good if k in r) for k in sorted(numbers)}
+    times = [r["ns"] for r in good]
+    result["spread"] = (max(times) - min(times)) / statistics.median(times)
+    result["runs"] = len(good)
+    if len(good) < len(runs):
+        result["some_failed"] = next(r["failed"] for r in runs if "failed" in r)
+    return result
+
+
+def compare(cell, candidates):
+    """Adds to each summary of one cell its ratio to the best peer."""
+    peers = [cell[a.name]["ns"] for a in candidates if a.is_peer and "ns" in cell[a.name]]
+    for figures in cell.values():
+        if "ns" in figures and peers:
+            figures["to_best_peer"] = figures["ns"] / min(peers)
+
+
+def geometric_means(cells, candidates):
+    """Of the ratio to the best peer, for each allocator, over the cells that it finished."""
+    means = {}
+    for a in candidates:
+        ratios = [c[a.name]["to_best_peer"] for c in cells.values() if "to_best_peer" in c[a.name]]
+        if ratios:
+            means[a.name] = math.exp(statistics.fmean(math.log(r) for r in ratios))
+    return means
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1))
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="utf-8") as file:
+            huge_pages = re.search(r"\[(\w+)\]", file.read()).group(1)
+    except OSError:
+        huge_pages = "absent"
+    return {
+        "processor": model.group(1) if model else platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory_kib / 2**20, 1),
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+        "transparent_huge_pages": huge_pages,
+    }
+
+
+def measure(arguments, candidates, names):
+    command = program(arguments.program, arguments.tail)
+    if not names:
+        listed = subprocess.run([command, "--list"], capture_output=True, text=True, check=True).stdout
+        names = [line.split()[0] for line in listed.splitlines()]
+    told = set()
+    cells = {}
+    for name in names:
+        runs = {a.name: [] for a in candidates}
+        for repetition in range(arguments.runs):
+            for a in candidates:
+                if sys.stderr.isatty():
+                    print(f"\r\033[K{name} {repetition + 1}/{arguments.runs} {a.name}", end="", file=sys.stderr)
+                result = run_once([command, name, *([arguments.ops] if arguments.ops else [])], a)
+                runs[a.name].append(result)
+                if "unserved" in result and a.name not in told:
+                    told.add(a.name)
+                    print(f"\n{a.name}: malloc came from {result['unserved']}", file=sys.stderr)
+        cells[name] = {a: summary(r) for a, r in runs.items()}
+        compare(cells[name], candidates)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    return cells
+
+
+COLUMNS = (
+    # Key, heading, format.
+    ("ns", "ns", "{:,.1f}"),
+    ("to_best_peer", "of best", "{:.2f}"),
+    ("spread", "spread", "{:.0%}"),
+    ("cpu_ns", "cpu ns", "{:,.1f}"),
+    ("rss_over_live", "rss/live", "{:.2f}"),
+    ("minflt", "flt/1000", "{:,.1f}"),
+    ("first_ns", "first ns", "{:,.0f}"),
+    ("left_mib", "left MiB", "{:,.0f}"),
+    ("p999", "p99.9 ns", "{:,.0f}"),
+    ("max", "max ns", "{:,.0f}"),
+    ("cut", "cut", "{:.0f}"),
+)
+
+
+def table(rows, is_markdown):
+    """Rows of text; the first is the heading, the first column is left-aligned."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        fields = [row[0].ljust(widths[0]), *(f.rjust(w) for f, w in zip(row[1:], widths[1:]))]
+        lines.append("| " + " | ".join(fields) + " |" if is_markdown else "  " + "  ".join(fields).rstrip())
+    if is_markdown:
+        lines.insert(1, "|" + "|".join(["---"] + ["---:"] * (len(widths) - 1)) + "|")
+    return "\n".join(lines)
+
+
+def cell_table(cell, is_markdown):
+    columns = [c for c in COLUMNS if any(f.get(c[0]) for f in cell.values())]
+    rows = [["", *(heading for _, heading, _ in columns)]]
+    for name, figures in cell.items():
+        if "failed" in figures:
+            rows.append([name, "failed"] + [""] * (len(columns) - 1))
+        else:
+            rows.append([name, *(form.format(figures[k]) if k in figures else "" for k, _, form in columns)])
+    return table(rows, is_markdown)
+
+
+def overview(cells, candidates):
+    """One line a cell, one column an allocator: ns, and RSS over live where it is measured."""
+    rows = [["cell", *(a.name for a in candidates)]]
+    for name, cell in cells.items():
+        best = min((f["ns"] for f in cell.values() if "ns" in f), default=0)
+        rows.append([name, *(overview_field(cell[a.name], best) for a in candidates)])
+    means = geometric_means(cells, candidates)
+    rows.append(
+        ["geometric mean of ns / best peer's"]
+        + [f"{means[a.name]:.2f}" if a.name in means else "" for a in candidates]
+    )
+    return table(rows, True)
+
+
+def overview_field(figures, best):
+    if "failed" in figures:
+        return "failed"
+    ns = figures["ns"]
+    text = f"{ns:,.1f}" if ns < 100 else f"{ns:,.0f}"
+    if ns == best:
+        text = f"**{text}**"
+    if "rss_over_live" in figures:
+        text += f" ({figures['rss_over_live']:.2f}x)"
+    return text
+
+
+def shortfalls(cells, candidates, name):
+    """Where the allocator `name`, which is not a peer, is behind, as lines of text."""
+    slow, fat, beaten = [], [], []
+    for cell_name, cell in cells.items():
+        own = cell[name]
+        if "ns" not in own:
+            slow.append(f"{cell_name} (failed)")
+            continue
+        if own.get("to_best_peer", 0) > SLOW_AT:
+            slow.append(f"{cell_name} {own['to_best_peer']:.2f}")
+        allowed_kib = FAT_AT * own.get("peak_live_kib", math.inf) + FAT_SLACK_KIB
+        if cell_name.startswith("workset") and own["peak_rss_kib"] > allowed_kib:
+            fat.append(f"{cell_name} {own['rss_over_live']:.2f}x")
+        for a in candidates:
+            peer = cell[a.name]
+            if a.is_peer and "rss_over_live" in own and "rss_over_live" in peer:
+                if peer["ns"] < own["ns"] and peer["rss_over_live"] < own["rss_over_live"]:
+                    beaten.append(f"{cell_name} by {a.name}")
+    means = geometric_means(cells, candidates)
+    peers = [means[a.name] for a in candidates if a.is_peer and a.name in means]
+    lines = [
+        f"slower than {SLOW_AT} times the best peer: {', '.join(slow) or 'nowhere'}",
+        f"peak RSS above {FAT_AT} times live and {FAT_SLACK_KIB >> 10} MiB: {', '.join(fat) or 'in no working set'}",
+        f"a peer both faster and leaner: {', '.join(beaten) or 'nowhere'}",
+    ]
+    if name in means and peers:
+        lines.append(f"geometric mean, over that of the best single peer: {means[name] / min(peers):.2f}")
+    return lines
+
+
+def report(result, candidates, is_markdown):
+    facts, cells = result["machine"], result["cells"]
+    spreads = [f["spread"] for c in cells.values() for f in c.values() if "spread" in f]
+    lines = [
+        f"{facts['processor']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}, "
+        f"{facts['libc']}, transparent huge pages {facts['transparent_huge_pages']}",
+        f"{result['runs']} interleaved runs, medians; load {result['load_before']:.1f} before, "
+        f"{result['load_after']:.1f} after",
+        f"noise: the range of ns over its median is {statistics.median(spreads):.0%} in the middle cell, "
+        f"{max(spreads):.0%} in the worst" if spreads else "nothing ran",
+        f"command: {result['command']}",
+    ]
+    print("\n".join(f"- {line}" if is_markdown else line for line in lines))
+    if is_markdown:
+        print("\nns an operation (peak RSS over live bytes); bold: the fastest.\n")
+        print(overview(cells, candidates))
+    for name, cell in cells.items():
+        print(f"\n### {name}\n" if is_markdown else f"\n{name}")
+        print(cell_table(cell, is_markdown))
+        for allocator, figures in cell.items():
+            why = figures.get("failed") or figures.get("some_failed")
+            if why:
+                print(f"\n{allocator} failed: {why}")
+    if not is_markdown:
+        print("\ngeometric mean of ns / best peer's, over the cells finished")
+        print(table([[n, f"{m:.2f}"] for n, m in geometric_means(cells, candidates).items()] or [["none"]], False))
+    for a in candidates:
+        if not a.is_peer:
+            print(f"\n**{a.name}**\n" if is_markdown else f"\n{a.name}")
+            print("\n".join(f"- {line}" for line in shortfalls(cells, candidates, a.name)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("allocators", nargs="*", metavar="NAME=PATH[,VAR=VALUE]")
+    parser.add_argument("--cells", help="comma-separated; default: all")
+    parser.add_argument("--only", help="of the allocators, only these")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="repetitions (5)")
+    parser.add_argument("--ops", help="operations a worker, instead of each cell's own and its time limit")
+    parser.add_argument("--tail", action="store_true", help="time each call: p99.9 and the longest")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures there")
+    parser.add_argument("--markdown", action="store_true", help="print as markdown, with an overview")
+    parser.add_argument("--program", metavar="PATH", help="the cells program; default: built as needed")
+    arguments = parser.parse_args()
+
+    candidates = allocators(arguments.allocators, arguments.only and arguments.only.split(","))
+    result = {
+        "command": shlex.join(["bench/run.py", *sys.argv[1:]]),
+        "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+        "runs": arguments.runs,
+        "load_before": os.getloadavg()[0],
+        "allocators": {a.name: {"path": a.path, "settings": a.settings} for a in candidates},
+        "cells": measure(arguments, candidates, arguments.cells.split(",") if arguments.cells else []),
+        "load_after": os.getloadavg()[0],
+    }
+    report(result, candidates, arguments.markdown)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
