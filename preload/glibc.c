@@ -153,7 +153,7 @@ EXPORT void *__libc_pvalloc(size_t size)
 /* What is in use. */
 
 struct heap_figures {
-	struct pool_stats pool;
+	struct pool_stats stats;
 	struct fallback_stats fallback;
 };
 
@@ -182,7 +182,7 @@ static COLD void collect(struct heap_figures *figures)
 {
 	int saved_errno = errno;
 	preload_start();
-	pool_stats_collect(&figures->pool, NULL, 0);
+	pool_stats_collect(&figures->stats, NULL, 0);
 	read_fallback(&figures->fallback);
 	errno = saved_errno;
 }
@@ -193,9 +193,9 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-static uint64_t pool_spare_bytes(const struct pool_stats *pool)
+static uint64_t pool_spare_bytes(const struct pool_stats *stats)
 {
-	return pool->idle_bytes + pool->free_hot_bytes;
+	return stats->idle_bytes + stats->free_hot_bytes;
 }
 
 /* Dirty pages of jemalloc's; what it keeps for itself is not the program's to have. */
@@ -211,12 +211,12 @@ static uint64_t fallback_free_bytes(const struct fallback_stats *fallback)
 
 static uint64_t used_bytes(const struct heap_figures *figures)
 {
-	return figures->pool.in_use_bytes + figures->fallback.allocated_bytes;
+	return figures->stats.in_use_bytes + figures->fallback.allocated_bytes;
 }
 
 static uint64_t free_bytes(const struct heap_figures *figures)
 {
-	return pool_spare_bytes(&figures->pool) + figures->pool.slab_free_bytes +
+	return pool_spare_bytes(&figures->stats) + figures->stats.slab_free_bytes +
 	    fallback_free_bytes(&figures->fallback);
 }
 
@@ -226,10 +226,10 @@ EXPORT struct mallinfo2 mallinfo2(void)
 	collect(&figures);
 	return (struct mallinfo2){
 	    .arena = used_bytes(&figures) + free_bytes(&figures),
-	    .ordblks = figures.pool.buffers_idle + figures.pool.free_runs_hot,
+	    .ordblks = figures.stats.buffers_idle + figures.stats.free_runs_hot,
 	    .uordblks = used_bytes(&figures),
 	    .fordblks = free_bytes(&figures),
-	    .keepcost = pool_spare_bytes(&figures.pool) + fallback_spare_bytes(&figures.fallback),
+	    .keepcost = pool_spare_bytes(&figures.stats) + fallback_spare_bytes(&figures.fallback),
 	};
 }
 
@@ -280,10 +280,10 @@ EXPORT int malloc_trim(size_t padding UNUSED)
 	return is_purged || after.fallback.resident_bytes < before.fallback.resident_bytes;
 }
 
-static void put_line(struct out *out, const char *label, uint64_t pool, uint64_t fallback)
+static void put_line(struct out *out, const char *label, uint64_t pooled, uint64_t fallback)
 {
 	out_str(out, label);
-	out_u64(out, pool);
+	out_u64(out, pooled);
 	out_str(out, " in the pool, ");
 	out_u64(out, fallback);
 	out_str(out, " in jemalloc\n");
@@ -293,20 +293,20 @@ EXPORT void malloc_stats(void)
 {
 	struct heap_figures figures;
 	collect(&figures);
-	const struct pool_stats *pool = &figures.pool;
+	const struct pool_stats *stats = &figures.stats;
 	const struct fallback_stats *fallback = &figures.fallback;
 
 	char buffer[512];
 	struct out out;
 	out_init(&out, STDERR_FILENO, buffer, sizeof(buffer));
-	put_line(&out, "bytes in use:     ", pool->in_use_bytes, fallback->allocated_bytes);
-	put_line(&out, "bytes idle:       ", pool_spare_bytes(pool) + pool->slab_free_bytes,
+	put_line(&out, "bytes in use:     ", stats->in_use_bytes, fallback->allocated_bytes);
+	put_line(&out, "bytes idle:       ", pool_spare_bytes(stats) + stats->slab_free_bytes,
 	    fallback_free_bytes(fallback));
-	put_line(&out, "bytes bookkeeping: ", pool->metadata_bytes, fallback->metadata_bytes);
+	put_line(&out, "bytes bookkeeping: ", stats->metadata_bytes, fallback->metadata_bytes);
 	out_str(&out, "buffers in use:   ");
-	out_u64(&out, pool->buffers_in_use);
+	out_u64(&out, stats->buffers_in_use);
 	out_str(&out, " in the pool, ");
-	out_u64(&out, pool->buffers_idle);
+	out_u64(&out, stats->buffers_idle);
 	out_str(&out, " idle\n");
 	out_flush(&out);
 }
@@ -332,15 +332,15 @@ EXPORT int malloc_info(int options, FILE *file)
 
 	struct heap_figures figures;
 	collect(&figures);
-	const struct pool_stats *pool = &figures.pool;
+	const struct pool_stats *stats = &figures.stats;
 	const struct fallback_stats *fallback = &figures.fallback;
-	uint64_t pool_idle = pool_spare_bytes(pool) + pool->slab_free_bytes;
-	uint64_t pool_free_count = pool->buffers_idle + pool->free_runs_hot;
+	uint64_t pool_idle = pool_spare_bytes(stats) + stats->slab_free_bytes;
+	uint64_t pool_free_count = stats->buffers_idle + stats->free_runs_hot;
 
 	fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n", file);
 	uint64_t above = 0;
-	for (unsigned i = 0; i < pool->class_count; i++) {
-		const struct pool_class_stats *class = &pool->classes[i];
+	for (unsigned i = 0; i < stats->class_count; i++) {
+		const struct pool_class_stats *class = &stats->classes[i];
 		if (class->idle != 0)
 			fprintf(file, "<size from=\"%ju\" to=\"%ju\" total=\"%ju\" count=\"%ju\"/>\n",
 			    (uintmax_t)(above + 1), (uintmax_t)class->size_bytes,
@@ -348,7 +348,7 @@ EXPORT int malloc_info(int options, FILE *file)
 		above = class->size_bytes;
 	}
 	fputs("</sizes>\n", file);
-	put_totals(file, pool_free_count, pool_idle, pool->in_use_bytes);
+	put_totals(file, pool_free_count, pool_idle, stats->in_use_bytes);
 	fputs("</heap>\n<heap nr=\"1\">\n<sizes>\n</sizes>\n", file);
 	put_totals(file, 0, fallback_free_bytes(fallback), fallback->allocated_bytes);
 	fputs("</heap>\n", file);

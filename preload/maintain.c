@@ -130,7 +130,7 @@ bool maintain_now(bool is_everything)
 	return pass(is_everything);
 }
 
-const char *maintain_who(void)
+const char *maintain_mode(void)
 {
 	if (range.bytes == 0)
 		return "none";

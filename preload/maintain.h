@@ -12,6 +12,6 @@ void maintain_fork_parent(void);
 void maintain_fork_child(void);
 
 /* "thread", "inline" or "none" (WEIR_ENABLE=off) */
-const char *maintain_who(void);
+const char *maintain_mode(void);
 
 #endif

@@ -177,21 +177,7 @@ EXPORT int posix_memalign(void **to, size_t alignment, size_t size)
 	return 0;
 }
 
-/* glibc takes any alignment here: it is rounded up to a power of two, and
- * one past the largest is refused. */
-EXPORT void *memalign(size_t alignment, size_t size)
-{
-	size_t power = alignof(max_align_t);
-
-	if (alignment > SIZE_MAX / 2 + 1) {
-		errno = EINVAL;
-		return NULL;
-	}
-	while (power < alignment)
-		power *= 2;
-	return alloc_aligned(power, size);
-}
-
+/* As glibc up to 2.37 has it: any alignment. */
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
 	return memalign(alignment, size);
