@@ -7,7 +7,7 @@
 # only when nothing failed. Each suite has a limit in seconds; what is still alive
 # afterwards is found by a word in its environment and killed.
 
-all_suites=(unit lint contract preload stress programs sabotage sanitizers aarch64 distcheck)
+all_suites=(unit lint cli contract preload stress programs sabotage sanitizers aarch64 distcheck)
 
 passed=0 failed=0 skipped=0
 
@@ -85,7 +85,7 @@ run_make()
 		echo "  FAIL  $target in $dir was killed after $limit s"
 		f=$((f + 1))
 		tail -n 20 "$log"
-	elif [ "$status" != 0 ] && [ $f = 0 ]; then
+	elif [ "$status" != 0 ] && [ "$f" = 0 ]; then
 		echo "  FAIL  make $target in $dir failed"
 		f=1
 		tail -n 60 "$log"
@@ -93,7 +93,7 @@ run_make()
 		echo "  FAIL  make $target in $dir ran no test"
 		f=1
 	fi
-	[ $f = 0 ] || show_failures "$dir" "$log"
+	[ "$f" = 0 ] || show_failures "$dir" "$log"
 	count "$p" "$f" "$s"
 	echo "  $target in $dir: $p passed, $f failed, $s skipped, $((SECONDS - began)) s"
 }
@@ -104,6 +104,7 @@ suite_lint()
 	install_missing "${packages_lint[@]}" || true
 	run_make build check-lint 480
 }
+suite_cli() { run_make build check-cli 180; }
 suite_contract() { run_make build check-contract 300; }
 suite_preload() { run_make build check-preload 420; }
 suite_stress() { run_make build check-stress 300; }

@@ -29,10 +29,16 @@ AM_TESTS_ENVIRONMENT = \
 	TEST_CC='$(CC)'; export TEST_CC; \
 	TEST_SANITIZERS='$(SANITIZER_FLAGS)'; export TEST_SANITIZERS;
 
+# For programs that run on whatever malloc the loader gives them: "common/harness.h".
+# The compiler may not know malloc by name, or it leaves calls out.
+MALLOC_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
+MALLOC_TEST_CFLAGS = $(AM_CFLAGS) -fno-builtin -pthread
+
 EXTRA_DIST += tests/installcheck.sh
 
 if WITH_TESTS
 include tests/unit/local.mk
+include tests/cli/local.mk
 include tests/contract/local.mk
 include tests/preload/local.mk
 include tests/lint/local.mk
@@ -42,7 +48,7 @@ include tests/sabotage/local.mk
 
 TESTS += $(tests_unit)
 if WITH_PRELOAD
-TESTS += $(tests_contract) $(tests_preload)
+TESTS += $(tests_cli) $(tests_contract) $(tests_preload)
 endif
 if LONG_TESTS
 TESTS += $(tests_stress)
@@ -55,6 +61,8 @@ endif
 # One suite: make check-unit. Suites that measure or load the machine run alone.
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_unit)'
+check-cli:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_cli)'
 check-contract:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_contract)'
 check-preload:
@@ -67,7 +75,7 @@ check-programs:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_programs)'
 check-sabotage:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_sabotage)'
-.PHONY: check-unit check-contract check-preload check-lint check-stress check-programs check-sabotage
+.PHONY: check-unit check-cli check-contract check-preload check-lint check-stress check-programs check-sabotage
 
 if WITH_PRELOAD
 if !CROSS_COMPILING
