@@ -33,12 +33,12 @@ result()
 kill_leftovers()
 {
 	local environ pid
-	for environ in /proc/[0-9]*/environ; do
+	# The glob is expanded before grep starts, so grep does not find itself.
+	for environ in $(grep -lszx "DEV_TEST_RUN=$DEV_TEST_RUN" /proc/[0-9]*/environ 2>/dev/null); do
 		pid=${environ#/proc/}
 		pid=${pid%/environ}
-		if [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] &&
-			grep -qsz "^DEV_TEST_RUN=$DEV_TEST_RUN\$" "$environ" 2>/dev/null; then
-			kill -KILL "$pid" 2>/dev/null && say "killed what a test left behind: process $pid"
+		if [ "$pid" != $$ ] && kill -KILL "$pid" 2>/dev/null; then
+			say "killed what a test left behind: process $pid"
 		fi
 	done
 	return 0
@@ -62,7 +62,7 @@ show_failures()
 		test=${test%.sh}
 		test=${test%.py}
 		echo "--- $dir/$test.log"
-		grep -vE '^ok ' "$dir/$test.log" | tail -n 150
+		grep -vE '^(ok|PASS:|XFAIL:|FAIL:) ' "$dir/$test.log" | tail -n 150
 	done
 }
 

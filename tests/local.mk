@@ -8,10 +8,10 @@ LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 PY_LOG_DRIVER = $(TAP_DRIVER)
 
-# A test that hangs is ended with its process group; make TEST_TIMEOUT=60 check.
+# A test that hangs is ended with all that it started; make TEST_TIMEOUT=60 check.
 # EMULATOR is what a cross-compiled program is run by.
 TEST_TIMEOUT = 600
-LIMIT = timeout -k 10 $(TEST_TIMEOUT)
+LIMIT = bash $(top_srcdir)/tests/limit.sh $(TEST_TIMEOUT)
 LOG_COMPILER = $(LIMIT) $(EMULATOR)
 SH_LOG_COMPILER = $(LIMIT) bash
 PY_LOG_COMPILER = $(LIMIT) python3
@@ -22,8 +22,8 @@ AM_TESTS_ENVIRONMENT = \
 	CK_TAP_LOG_FILE_NAME=-; export CK_TAP_LOG_FILE_NAME; \
 	CK_VERBOSITY=silent; export CK_VERBOSITY; \
 	LC_ALL=C.UTF-8; export LC_ALL; \
-	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
-	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
+	TEST_SOURCE_DIR='$(abs_top_srcdir)'; export TEST_SOURCE_DIR; \
+	TEST_BUILD_DIR='$(abs_top_builddir)'; export TEST_BUILD_DIR; \
 	TEST_OBJECT='$(abs_top_builddir)/libweir-preload.so'; export TEST_OBJECT; \
 	TEST_WEIR='$(abs_top_builddir)/weir'; export TEST_WEIR; \
 	TEST_CC='$(CC)'; export TEST_CC; \
@@ -34,7 +34,7 @@ AM_TESTS_ENVIRONMENT = \
 MALLOC_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 MALLOC_TEST_CFLAGS = $(AM_CFLAGS) -fno-builtin -pthread
 
-EXTRA_DIST += tests/installcheck.sh
+EXTRA_DIST += tests/installcheck.sh tests/limit.sh
 
 if WITH_TESTS
 include tests/unit/local.mk

@@ -6,8 +6,8 @@
 set -uo pipefail
 
 lint_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source_dir=${abs_top_srcdir:-$(cd "$lint_dir/../.." && pwd)}
-build_dir=${abs_top_builddir:-$source_dir/build}
+source_dir=${TEST_SOURCE_DIR:-$(cd "$lint_dir/../.." && pwd)}
+build_dir=${TEST_BUILD_DIR:-$source_dir/build}
 cd "$source_dir" || exit 99
 
 tap_count=0

@@ -13,7 +13,7 @@ code()
 missing_verbs()
 {
 	code | grep -oE '\./dev [a-z]+' | sort -u | while read -r _ verb; do
-		grep -qE "^\s*([a-z]+ ?\| ?)*$verb( ?\| ?[a-z]+)*\)" dev || echo "./dev $verb: no such verb"
+		grep -qE "^$verb( \| [a-z-]+)*\)\$" dev || echo "./dev $verb: no such verb"
 	done
 }
 
