@@ -34,13 +34,13 @@ kill_leftovers()
 {
 	local environ pid
 	# The glob is expanded before grep starts, so grep does not find itself.
-	for environ in $(grep -lszx "DEV_TEST_RUN=$DEV_TEST_RUN" /proc/[0-9]*/environ 2>/dev/null); do
+	while read -r environ; do
 		pid=${environ#/proc/}
 		pid=${pid%/environ}
 		if [ "$pid" != $$ ] && kill -KILL "$pid" 2>/dev/null; then
 			say "killed what a test left behind: process $pid"
 		fi
-	done
+	done < <(grep -lszx "DEV_TEST_RUN=$DEV_TEST_RUN" /proc/[0-9]*/environ 2>/dev/null)
 	return 0
 }
 

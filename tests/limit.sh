@@ -18,7 +18,7 @@ case $status in
 esac
 
 # The glob is expanded before grep starts, so grep does not find itself.
-for environ in $(grep -lszx "TEST_RUN=$TEST_RUN" /proc/[0-9]*/environ 2>/dev/null); do
+while read -r environ; do
 	pid=${environ#/proc/}
 	pid=${pid%/environ}
 	command=
@@ -26,5 +26,5 @@ for environ in $(grep -lszx "TEST_RUN=$TEST_RUN" /proc/[0-9]*/environ 2>/dev/nul
 	if [ "$pid" != $$ ] && kill -KILL "$pid" 2>/dev/null; then
 		echo "# left behind and killed: process $pid, $command"
 	fi
-done
+done < <(grep -lszx "TEST_RUN=$TEST_RUN" /proc/[0-9]*/environ 2>/dev/null)
 exit $status
