@@ -32,15 +32,16 @@ result()
 # Whatever carries our word was started by us, however often it has forked.
 kill_leftovers()
 {
-	local environ pid
-	# The glob is expanded before grep starts, so grep does not find itself.
+	local environ pid environs
+	# Listed before grep starts, so that grep does not find itself.
+	environs=(/proc/[0-9]*/environ)
 	while read -r environ; do
 		pid=${environ#/proc/}
 		pid=${pid%/environ}
 		if [ "$pid" != $$ ] && kill -KILL "$pid" 2>/dev/null; then
 			say "killed what a test left behind: process $pid"
 		fi
-	done < <(grep -lszx "DEV_TEST_RUN=$DEV_TEST_RUN" /proc/[0-9]*/environ 2>/dev/null)
+	done < <(grep -lszx "DEV_TEST_RUN=$DEV_TEST_RUN" "${environs[@]}" 2>/dev/null)
 	return 0
 }
 
@@ -73,6 +74,7 @@ run_make()
 	shift 3
 	log=.dev/log/$target-$dir
 	mkdir -p .dev/log
+	: >"$log"
 	# To a file, not a pipe: a process that a test leaves behind must not keep us waiting.
 	timeout -k 20 "$limit" make -C "$dir" -j"$JOBS" "$target" "$@" </dev/null >"$log" 2>&1 &
 	make_pid=$!

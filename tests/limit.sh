@@ -17,7 +17,8 @@ case $status in
 124 | 137) echo "Bail out! still running after $limit s (or killed)" ;;
 esac
 
-# The glob is expanded before grep starts, so grep does not find itself.
+# Listed before grep starts, so that grep does not find itself.
+environs=(/proc/[0-9]*/environ)
 while read -r environ; do
 	pid=${environ#/proc/}
 	pid=${pid%/environ}
@@ -26,5 +27,5 @@ while read -r environ; do
 	if [ "$pid" != $$ ] && kill -KILL "$pid" 2>/dev/null; then
 		echo "# left behind and killed: process $pid, $command"
 	fi
-done < <(grep -lszx "TEST_RUN=$TEST_RUN" /proc/[0-9]*/environ 2>/dev/null)
+done < <(grep -lszx "TEST_RUN=$TEST_RUN" "${environs[@]}" 2>/dev/null)
 exit $status
