@@ -113,7 +113,8 @@ suite_stress() { run_make build check-stress 300; }
 suite_programs()
 {
 	install_missing "${packages_programs[@]}" || true
-	run_make build check-programs 900
+	# A program that is not installed is a failure here, not a skip.
+	CI=true run_make build check-programs 900
 }
 suite_sabotage() { run_make build check-sabotage 600; }
 
@@ -190,6 +191,11 @@ suite_aarch64()
 		return 0
 	fi
 	export PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$libraries/pkgconfig
+	# A cross-compiled weir cannot print the man page's table here; the native one has.
+	if [ -e build/man/settings.mdoc ]; then
+		mkdir -p build-aarch64/man
+		cp build/man/settings.mdoc build-aarch64/man/
+	fi
 	if build_tree build-aarch64 --host=aarch64-linux-gnu --enable-werror LDFLAGS="-Wl,-rpath-link,$libraries"; then
 		result ok "the tree builds for aarch64"
 		qemu="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$libraries"

@@ -22,17 +22,21 @@ AM_TESTS_ENVIRONMENT = \
 	CK_TAP_LOG_FILE_NAME=-; export CK_TAP_LOG_FILE_NAME; \
 	CK_VERBOSITY=silent; export CK_VERBOSITY; \
 	LC_ALL=C.UTF-8; export LC_ALL; \
+	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
+	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
 	TEST_SOURCE_DIR='$(abs_top_srcdir)'; export TEST_SOURCE_DIR; \
 	TEST_BUILD_DIR='$(abs_top_builddir)'; export TEST_BUILD_DIR; \
 	TEST_OBJECT='$(abs_top_builddir)/libweir-preload.so'; export TEST_OBJECT; \
 	TEST_WEIR='$(abs_top_builddir)/weir'; export TEST_WEIR; \
 	TEST_CC='$(CC)'; export TEST_CC; \
+	TEST_CXX='$(CXX)'; export TEST_CXX; \
 	TEST_SANITIZERS='$(SANITIZER_FLAGS)'; export TEST_SANITIZERS;
 
 # For programs that run on whatever malloc the loader gives them: "common/harness.h".
 # The compiler may not know malloc by name, or it leaves calls out.
 MALLOC_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 MALLOC_TEST_CFLAGS = $(AM_CFLAGS) -fno-builtin -pthread
+MALLOC_TEST_CXXFLAGS = $(AM_CXXFLAGS) -std=c++17 -fno-builtin -pthread
 
 EXTRA_DIST += tests/installcheck.sh tests/limit.sh
 

@@ -46,7 +46,7 @@ unlisted()
 	local file name
 	for file in tests/unit/test_*.c tests/{cli,contract,preload,stress,programs,sabotage,lint}/*.sh; do
 		case $file in
-		*/common.sh | */lib.sh) continue ;;
+		*/common.sh | */lib.sh | */tap.sh) continue ;;
 		esac
 		[ -e "$file" ] || continue
 		name=${file%.c}
