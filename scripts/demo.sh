@@ -5,6 +5,9 @@ set -euo pipefail
 
 build=$1
 scratch=$(mktemp -d)
+dumps=$build/demo
+rm -rf "$dumps"
+mkdir "$dumps"
 ffmpeg_pid=
 finish()
 {
@@ -28,8 +31,8 @@ An encoder that streams for $seconds seconds at the speed of life, under Weir:
   weir run -- ${command[*]}
 
 TEXT
-# The dump goes where this script finds it again; the rest is as it comes.
-env WEIR_DUMP="$scratch/dump.%p.%n" "$build/weir" run -- "${command[@]}" 2>"$scratch/said" &
+# The dump stays in the build directory; every other setting is as it comes.
+env WEIR_DUMP="$dumps/dump.%p.%n" "$build/weir" run -- "${command[@]}" 2>"$scratch/said" &
 ffmpeg_pid=$!
 
 sleep $((seconds / 2))
@@ -39,7 +42,7 @@ kill -USR1 "$ffmpeg_pid"
 # The path is announced by one line on stderr.
 dump=
 for _ in $(seq 50); do
-	dump=$(sed -nE "s|^weir\[[0-9]+\]:.*($scratch/dump[^ ]*).*|\1|p" "$scratch/said" | head -n 1)
+	dump=$(sed -nE "s|^weir\[[0-9]+\]:.*($dumps/dump[^ ]*).*|\1|p" "$scratch/said" | head -n 1)
 	[ -z "$dump" ] || break
 	sleep 0.1
 done
@@ -51,16 +54,19 @@ fi
 echo
 sed 's/^/    /' "$scratch/said"
 echo
-cat "$dump"
+# Sections are cut short here: every buffer and setting would be pages.
+awk '/^[^ ]/ { n = 0 } /^Settings/ { n = 9 } { n++ }
+	n <= 13 || /^$/ { print } n == 14 && !/^$/ { print "  ..." }' "$dump"
 cat <<TEXT
 
-What to look at:
-  metrics          reuse_rate is the share of requests that found a buffer ready: near 1 in a
-                   steady stream; pool_utilization is what is in use of what the pool holds
-  buffers          those that the program has held longest, with their ages: where a leak shows
-  classes, heap    which sizes stream, and what lies idle, resident (hot) or given back (cold)
+What to look at (the whole dump is $dump):
+  pool, limit      how much the program streams through, and how far it is from its limit
+  requests         the share that found a buffer ready; it grows as the stream goes on
   pressure         how scarce memory is, and who says so
-  recommendations  what to do, only where the figures call for it
+  What to do       advice, only where the figures call for it
+  Size classes     which sizes stream, in use and idle
+  Longest in use   what the program has held longest, with its ages: where a leak shows
+  Heap             what lies idle, resident (hot) or given back to the kernel (cold)
 
 TEXT
 
