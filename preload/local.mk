@@ -1,1 +1,38 @@
-EXTRA_DIST += preload/preload.h
+# The interposer: a module that is only ever preloaded, so no version, no archive
+# and no libtool, but a program that is linked as a shared object.
+
+if WITH_PRELOAD
+preloaddir = $(libdir)
+preload_PROGRAMS = libweir-preload.so
+endif
+
+libweir_preload_so_SOURCES = \
+	preload/alloc.h \
+	preload/bind.c \
+	preload/bootstrap.c preload/bootstrap.h \
+	preload/cxx.c \
+	preload/dump.c preload/dump.h \
+	preload/glibc.c \
+	preload/maintain.c preload/maintain.h \
+	preload/malloc.c \
+	preload/misuse.c preload/misuse.h \
+	preload/owner.c preload/owner.h \
+	preload/preload.h \
+	preload/signal.c \
+	preload/start.c \
+	preload/thread.c
+
+# -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would
+# make a call of calloc out of the malloc and memset within calloc.
+libweir_preload_so_CFLAGS = $(LAYER_CFLAGS) -fexceptions \
+	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+
+# nodelete: a dlclose must not take malloc away.
+libweir_preload_so_LDFLAGS = $(AM_LDFLAGS) -shared \
+	-Wl,-soname,libweir-preload.so \
+	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
+	-Wl,--version-script=$(srcdir)/preload/weir-preload.map
+libweir_preload_so_LDADD = $(LAYERS) $(JEMALLOC_NEEDED)
+EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map
+
+EXTRA_DIST += preload/weir-preload.map

@@ -1,2 +1,17 @@
-# All of the command but main() is an archive, so that unit tests can link it:
-# tests_unit_test_elf_LDADD = libcli.a $(LDADD)
+# All of the command but main() is an archive, so that unit tests can link it.
+noinst_LIBRARIES += libcli.a
+libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DWEIR_LIBDIR='"$(libdir)"'
+libcli_a_SOURCES = \
+	src/cli/cli.h \
+	src/cli/elf.c \
+	src/cli/elf.h \
+	src/cli/judge.c \
+	src/cli/judge.h \
+	src/cli/object.c \
+	src/cli/object.h \
+	src/cli/options_table.c \
+	src/cli/run.c
+
+bin_PROGRAMS += weir
+weir_SOURCES = src/cli/main.c
+weir_LDADD = libcli.a libbase.a

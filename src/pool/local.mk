@@ -1,5 +1,24 @@
 noinst_LIBRARIES += libpool.a
 libpool_a_CFLAGS = $(LAYER_CFLAGS)
 libpool_a_SOURCES = \
+	src/pool/arena.c \
+	src/pool/arena.h \
+	src/pool/magazine.c \
+	src/pool/magazine.h \
+	src/pool/pool.c \
+	src/pool/pool.h \
+	src/pool/pressure.c \
 	src/pool/pressure.h \
-	src/pool/stats.h
+	src/pool/range.c \
+	src/pool/range.h \
+	src/pool/reclaim.c \
+	src/pool/reclaim.h \
+	src/pool/resize.c \
+	src/pool/run.h \
+	src/pool/runs.c \
+	src/pool/runs.h \
+	src/pool/size_class.h \
+	src/pool/slab.c \
+	src/pool/stats.c \
+	src/pool/stats.h \
+	src/pool/tuning.h

@@ -1,4 +1,11 @@
 noinst_LIBRARIES += libreport.a
 libreport_a_CFLAGS = $(LAYER_CFLAGS)
 libreport_a_SOURCES = \
-	src/report/snapshot.h
+	src/report/advice.c \
+	src/report/dump_name.c \
+	src/report/dump_name.h \
+	src/report/metrics.c \
+	src/report/metrics.h \
+	src/report/snapshot.h \
+	src/report/write_json.c \
+	src/report/write_text.c

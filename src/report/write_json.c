@@ -9,10 +9,6 @@
  * Invariant: need_comma tells whether the object or list being written has a
  * member already, so no member knows its neighbours.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "report/metrics.h"
 
 struct json {
@@ -295,7 +291,7 @@ void write_json(struct out *out, const struct snapshot *s)
 	out_char(out, '{');
 	put_string(&json, "schema", "weir-dump");
 	put_u64(&json, "schema_version", 1);
-	put_string(&json, "weir_version", PACKAGE_VERSION);
+	put_string(&json, "weir_version", WEIR_VERSION);
 	put_u64(&json, "pid", s->pid);
 	put_string(&json, "exe", s->exe);
 	put_string(&json, "boot_id", s->boot_id);

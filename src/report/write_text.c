@@ -6,10 +6,6 @@
  * numbers stand right-aligned. Runs in the dump's signal handler: no
  * allocation, no stdio; a cell of a table is built in 40 bytes of stack.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <string.h>
 
 #include "report/metrics.h"
@@ -145,7 +141,7 @@ static void put_wrapped(struct out *out, const char *text, unsigned indent)
 static void put_title(struct out *out, const struct snapshot *s)
 {
 	const char *slash = strrchr(s->exe, '/');
-	out_str(out, "Weir " PACKAGE_VERSION ": ");
+	out_str(out, "Weir " WEIR_VERSION ": ");
 	put_plain(out, slash != NULL && slash[1] != '\0' ? slash + 1 : s->exe);
 	out_str(out, ", pid ");
 	out_u64(out, s->pid);

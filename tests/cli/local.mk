@@ -1,4 +1,11 @@
-# The command as its users call it.
+# The command as its users call it, and its reading of ELF files.
 
-tests_cli =
-EXTRA_DIST += $(tests_cli)
+tests_cli_scripts = \
+	tests/cli/refuse.sh \
+	tests/cli/run.sh \
+	tests/cli/verbs.sh
+tests_cli = $(tests_cli_scripts) tests/cli/test_elf
+EXTRA_DIST += $(tests_cli_scripts) tests/cli/tap.sh
+
+check_PROGRAMS += tests/cli/test_elf
+tests_cli_test_elf_LDADD = libcli.a $(LDADD)

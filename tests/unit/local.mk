@@ -1,5 +1,17 @@
 # Check programs, one per module: tests/unit/test_MODULE.c needs one line here.
 
-tests_unit =
+tests_unit = \
+	tests/unit/test_advice \
+	tests/unit/test_clock \
+	tests/unit/test_log \
+	tests/unit/test_meminfo \
+	tests/unit/test_options \
+	tests/unit/test_out \
+	tests/unit/test_pressure \
+	tests/unit/test_write_json \
+	tests/unit/test_write_text
 
 check_PROGRAMS += $(tests_unit)
+
+# The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
+EXTRA_DIST += tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures

@@ -3,7 +3,6 @@
  * nothing in it that speaks to a terminal.
  */
 #ifdef HAVE_CONFIG_H
-#include "config.h"
 #endif
 
 #include <errno.h>
@@ -27,7 +26,7 @@ static const char *written(void)
 START_TEST(the_headline_says_how_it_stands)
 {
 	static const char headline[] =
-	    "Weir " PACKAGE_VERSION ": ffmpeg, pid 4711, dump 3 by signal\n"
+	    "Weir " WEIR_VERSION ": ffmpeg, pid 4711, dump 3 by signal\n"
 	    "  taken       2026-01-01T01:02:05.125Z, up 1h 02m\n"
 	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held does work\n"
 	    "  limit       100.0 MiB held of 8.0 GiB allowed (1.2%)\n"
