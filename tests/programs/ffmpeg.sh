@@ -4,7 +4,7 @@
 # raw frames through a pipe. A dump taken in the middle of a paced run does not
 # harm what it writes.
 
-# shellcheck source=tests/programs/lib.sh
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 needs ffmpeg ffmpeg
 
@@ -55,7 +55,7 @@ raw() { # MODE: frames of 1.3 MiB from one ffmpeg to another
 	"$1" ffmpeg "${quiet[@]}" -f lavfi -i testsrc2=size=1280x720:rate=25 -t 3 -pix_fmt yuv420p \
 		-f rawvideo - 2>>"$TMP/$1.err" |
 		"$1" ffmpeg "${quiet[@]}" -f rawvideo -video_size 1280x720 -pix_fmt yuv420p -i - \
-			-vf scale=640:360 -pix_fmt rgb24 -f rawvideo - 2>>"$TMP/$1.err" | sha
+			-vf scale=640:360 -pix_fmt rgb24 -f rawvideo - 2>>"$TMP/$1.err" | sha_in
 }
 same "raw frames through a pipe of two: the same bytes" "$(raw plain)" "$(raw under)"
 

@@ -106,7 +106,6 @@ same() { # FACT A B: two texts are equal, and there is something to compare
 	fi
 }
 
-# shellcheck disable=SC2317 # called by the name in a trap and at the end
 finish() {
 	echo "1..$checks"
 	[ "$failures" = 0 ]
@@ -188,7 +187,8 @@ until_listening() { # PORT PID
 
 children_of() { pgrep -P "$1" | sort -n | tr '\n' ' '; }
 
-sha() { sha256sum "$@" | cut -d' ' -f1; }
+sha() { sha256sum "$@" | cut -d' ' -f1; } # FILE...
+sha_in() { sha256sum | cut -d' ' -f1; }
 
 # Names and hashes of the files in a folder, the same wherever the folder stands.
 tree_sha() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
@@ -206,7 +206,7 @@ check_quiet() { # FILE...
 	check "Weir says nothing but which dumps it wrote" is_quiet "$@"
 }
 
-# A dump is there, whole, in both formats, and tells of at least so many allocations.
+# COUNT dumps are there, whole, in both formats, and tell of at least so many allocations together.
 check_dump() { # FACT TRIGGER NAME PID|'*' COUNT ALLOCATIONS
 	if is_weir; then
 		check "$1" "$PYTHON" "$here/dump_check.py" "$DUMPS" "${@:2}"
@@ -217,7 +217,6 @@ check_dump() { # FACT TRIGGER NAME PID|'*' COUNT ALLOCATIONS
 
 # ---- the end ----
 
-# shellcheck disable=SC2317 # runs from the trap
 clean_up() {
 	local pid
 	for pid in ${running[@]+"${running[@]}"}; do
