@@ -4,9 +4,9 @@
 # A test runs one program of Debian with and without the preload object and
 # compares. It is called with
 #
-#   WEIR_PRELOAD   the object to preload, an absolute path. Any allocator will do
-#                  to prove the test itself; what only Weir can do (a dump) is
-#                  skipped unless the object is called libweir-preload.so.
+#   WEIR_PRELOAD   the object to preload, an absolute path; if unset, TEST_OBJECT.
+#                  Any allocator will do to prove the test itself; what only Weir
+#                  can do (a dump) is skipped unless it is called libweir-preload.so.
 #   CI=true        a program that is not installed is a failure, not a skip.
 #   WEIR_KEEP_TMP  set: the temporary directory stays.
 #
@@ -32,9 +32,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PYTHON=/usr/bin/python3
 LIMIT=${LIMIT:-60} # seconds for one foreground command
 
-case ${WEIR_PRELOAD:-} in
+WEIR_PRELOAD=${WEIR_PRELOAD:-${TEST_OBJECT:-}}
+case $WEIR_PRELOAD in
 /*) ;;
-*) echo "Bail out! WEIR_PRELOAD is not an absolute path: '${WEIR_PRELOAD:-}'" && exit 1 ;;
+*) echo "Bail out! WEIR_PRELOAD is not an absolute path: '$WEIR_PRELOAD'" && exit 1 ;;
 esac
 [ -r "$WEIR_PRELOAD" ] || { echo "Bail out! cannot read $WEIR_PRELOAD" && exit 1; }
 
@@ -107,6 +108,14 @@ same() { # FACT A B: two texts are equal, and there is something to compare
 }
 
 finish() {
+	local file
+	if [ "$failures" != 0 ]; then
+		for file in "$TMP"/*.err; do
+			[ -s "$file" ] || continue
+			echo "# the end of ${file##*/}:"
+			tail -n 10 "$file" | sed 's/^/#   /'
+		done
+	fi
 	echo "1..$checks"
 	[ "$failures" = 0 ]
 	exit
@@ -198,7 +207,7 @@ tree_sha() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum);
 # Nothing but announcements of dumps may come from Weir while all settings are right.
 is_quiet() { # FILE...
 	local lines
-	lines=$(grep -ahoE 'weir\[[0-9]+\]: .*' "$@" | grep -vE '^weir\[[0-9]+\]: dump [0-9]+ \([a-z]+\): .*\.(txt|json)$')
+	lines=$(grep -ahoE 'weir\[[0-9]+\]: .*' "$@" | grep -vE '^weir\[[0-9]+\]: dump [0-9]+ \([a-z]+\): .*\.(txt|json) *$') # git pads what its server says
 	[ -z "$lines" ] || { echo "$lines" && return 1; }
 }
 

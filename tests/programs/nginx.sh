@@ -2,8 +2,8 @@
 # nginx.sh -- nginx with a master and two workers serves right under the preload
 # object: static files, and bodies of 64 KiB to 4 MiB proxied down and up, each one
 # checked by its clients, while it is told to reload (HUP) and to open its logs anew
-# (USR1). USR1 also makes each process that gets it leave a dump: the program's own
-# handler still runs. QUIT ends it with status 0.
+# (USR1). USR1 also makes each process that gets it, master or worker, leave a dump:
+# the program's own handler still runs. QUIT ends it with status 0.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -112,9 +112,12 @@ is_settled() {
 check "nothing more goes into the old log" is_settled
 
 check_dump "the master has left a dump" signal nginx "$master" 1 1
+# The master tells its workers through a socket; one that gets the signal itself does the same.
 for worker in $(children_of "$master"); do
+	kill -USR1 "$worker"
 	check_dump "a worker has left a dump" signal nginx "$worker" 1 100
 done
+check "both workers are still there" has_workers 2
 check "bodies still come whole after it" load /buffered --methods GET,PUT --seconds 1
 
 workers=$(children_of "$master")
