@@ -8,6 +8,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 needs haproxy haproxy
+needs curl curl
 needs procps pgrep
 
 front=$(free_port)

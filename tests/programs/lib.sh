@@ -24,13 +24,13 @@
 
 set -u -o pipefail
 
-PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin
 export LC_ALL=C.UTF-8
 unset LD_PRELOAD
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PYTHON=/usr/bin/python3
-LIMIT=${LIMIT:-60} # seconds for one foreground command
+LIMIT=${LIMIT:-40} # seconds for one foreground command
 
 WEIR_PRELOAD=${WEIR_PRELOAD:-${TEST_OBJECT:-}}
 case $WEIR_PRELOAD in

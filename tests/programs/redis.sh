@@ -8,6 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 needs redis-server redis-server
 needs redis-tools redis-cli redis-benchmark
+needs procps pgrep
 
 port=$(free_port)
 values() { plain "$PYTHON" "$here/redis_values.py" "$port" "$@"; }
