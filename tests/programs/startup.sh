@@ -1,0 +1,99 @@
+#!/bin/bash
+# startup.sh -- a process that streams nothing pays no more for Weir than for a
+# preloaded jemalloc: instructions executed by /bin/true and by a cat of one small
+# file, the size of a sleeping process, and its threads. Instructions are counted
+# (valgrind), not seconds, since they are the same in each run.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+needs valgrind valgrind
+
+# The jemalloc that the object itself would take, else the one of the system.
+peer=$(ldd "$WEIR_PRELOAD" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\).*/\1/p')
+peer=${peer:-$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)}
+if [ -z "$peer" ]; then
+	not_ok "there is a libjemalloc to compare with"
+	finish
+fi
+# shellcheck disable=SC2034 # a mode, see lib.sh
+peer_env=(env "LD_PRELOAD=$peer")
+
+instructions() { # OBJECT COMMAND...
+	local object=$1
+	shift
+	# valgrind's own malloc replacement is off in callgrind: the object is what runs.
+	timeout 60 valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$TMP/callgrind.log" \
+		--trace-children=yes env "LD_PRELOAD=$object" "$@" >/dev/null 2>"$TMP/callgrind.err" || return
+	# One process: env becomes the command, and counts for both sides alike.
+	sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$TMP/callgrind.log" | tail -n 1
+}
+
+# A little noise of the loader's is allowed for; what Weir does at its start has to fit in.
+most_percent=110
+head -c 3000 /dev/zero | tr '\0' 'x' >"$TMP/small"
+compare() { # NAME COMMAND...
+	local name=$1 theirs ours
+	shift
+	theirs=$(instructions "$peer" "$@")
+	ours=$(instructions "$WEIR_PRELOAD" "$@")
+	note "$name: $theirs instructions with jemalloc, $ours with the object"
+	check "$name: both were counted" test "${theirs:-0}" -gt 10000 -a "${ours:-0}" -gt 10000 || return
+	note "$name: the ratio is $(awk "BEGIN { printf \"%.3f\", $ours / $theirs }")"
+	check "$name: at most $most_percent% of jemalloc's instructions" \
+		test $((ours * 100)) -le $((theirs * most_percent))
+}
+compare true /bin/true
+compare cat /bin/cat "$TMP/small"
+
+# What the kernel does for a start shows in page faults; the median of 31 starts.
+faults() { # OBJECT
+	"$PYTHON" - "$1" <<'END'
+import os, statistics, sys
+counts = []
+for _ in range(31):
+    pid = os.posix_spawn("/bin/true", ["true"], {"LD_PRELOAD": sys.argv[1]})
+    _, status, usage = os.wait4(pid, 0)
+    if status != 0:
+        sys.exit("true ends with another status than 0")
+    counts.append(usage.ru_minflt)
+print(int(statistics.median(counts)))
+END
+}
+theirs=$(faults "$peer")
+ours=$(faults "$WEIR_PRELOAD")
+note "true: $theirs page faults with jemalloc, $ours with the object"
+check "page faults were counted" test "${theirs:-0}" -gt 20 -a "${ours:-0}" -gt 20
+check "true takes less than 75 page faults more than with jemalloc (300 KiB)" test $((ours - theirs)) -lt 75
+
+kib() { # FIELD PID
+	sed -n "s/^$1:[^0-9]*\([0-9]*\).*/\1/p" "/proc/$2/status"
+}
+# The median of nine: the pages that the loader's prefetching maps differ from run to run.
+median_rss() { # MODE: of sleeping processes
+	local i
+	for i in {1..9}; do
+		start "sleep-$1-$i" "$1" /bin/sleep 30
+		until_true 5 grep -q '^State:.*sleeping' "/proc/$STARTED/status"
+		until_true 5 eval "[ \"\$(readlink /proc/$STARTED/exe)\" = \"\$(readlink -f /bin/sleep)\" ]"
+		sleep 0.15
+		kib VmRSS "$STARTED"
+		kill -TERM "$STARTED"
+		wait "$STARTED" 2>/dev/null
+	done | sort -n | sed -n 5p
+}
+theirs=$(median_rss peer)
+ours=$(median_rss under)
+note "a sleeping process: $theirs KiB resident with jemalloc, $ours KiB with the object"
+check "both were read" test "${theirs:-0}" -gt 500 -a "${ours:-0}" -gt 500
+check "it is less than 300 KiB larger than with jemalloc" test $((ours - theirs)) -lt 300
+
+start threads under /bin/sleep 30
+until_true 5 eval "[ \"\$(readlink /proc/$STARTED/exe)\" = \"\$(readlink -f /bin/sleep)\" ]"
+sleep 0.3
+same "a program of one thread has one thread" 1 "$(kib Threads "$STARTED")"
+kill -TERM "$STARTED"
+end_of "$STARTED" 5
+same "and is ended by TERM as ever" $((128 + 15)) "$?"
+
+check_quiet "$TMP"/sleep-under-*.err "$TMP/threads.err"
+finish
