@@ -11,7 +11,7 @@ run_cppcheck()
 		--inline-suppr --error-exitcode=1 -j "$(nproc)" \
 		--suppressions-list="$lint_dir/cppcheck.suppressions" \
 		-Isrc -I. -D_GNU_SOURCE= -D__SANITIZE_THREAD__ -D__x86_64__ -D__linux__ -D__GNUC__=12 -DWEIR_VERSION='"0"' \
-		-DWEIR_VERSION='"0"' -DWEIR_LIBDIR='"/lib"' "$@"
+		-DWEIR_LIBDIR='"/lib"' "$@"
 }
 
 for folder in src/base src/pool src/track src/report src/lib src/cli preload examples bench; do

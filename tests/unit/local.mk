@@ -15,3 +15,7 @@ check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
 EXTRA_DIST += tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
+
+# What the JSON writer writes is read by another's parser.
+tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)

@@ -133,6 +133,7 @@ START_TEST(classes_that_were_never_asked_for_are_left_out)
 }
 END_TEST
 
+START_TEST(the_config_has_every_setting_as_the_parser_takes_it)
 {
 	facts_reset();
 	ck_assert(settings_set(&facts_settings, "WEIR_DUMP_FORMAT", "json,text", NULL));
