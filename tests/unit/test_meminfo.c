@@ -173,6 +173,7 @@ START_TEST(this_machine_has_memory_and_this_process_uses_some)
 	static char touched[16 * 1024 * 1024];
 	struct process_info process;
 	memset(touched, 1, sizeof(touched));
+	ck_assert_int_eq(*(volatile char *)&touched[sizeof(touched) / 2], 1);
 	meminfo_find(&source);
 	meminfo_read(&source, &info);
 	ck_assert_uint_gt(info.total_bytes, 16 * MIB);
