@@ -243,15 +243,16 @@ static bool parse_mount(char *line, const struct layout *layout, char **root, ch
 	return true;
 }
 
-/* What of path lies below the mount's root. */
+/* What of path lies below the mount's root; "" where it lies elsewhere: the top is then all that is seen. */
 static const char *below_root(const char *path, const char *root)
 {
-	if (strcmp(path, "/") == 0 || strstr(path, "/..") != NULL)
-		return ""; /* the top, or out of what this namespace shows */
-	if (strcmp(root, "/") == 0)
-		return path;
-	const char *rest = after(path, root);
-	return rest != NULL && (*rest == '/' || *rest == '\0') ? rest : "";
+	const char *rest = path;
+	if (strcmp(root, "/") != 0)
+		rest = after(path, root);
+	if (rest == NULL || (*rest != '/' && *rest != '\0') || strcmp(rest, "/") == 0)
+		return "";
+	/* Out of this namespace, and it must not lead out of the mount. */
+	return strstr(rest, "/..") != NULL ? "" : rest;
 }
 
 static size_t parent_length(const char *directory, size_t length)

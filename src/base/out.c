@@ -203,7 +203,7 @@ void out_decimal(struct out *out, double value, unsigned decimals)
 {
 	/* What is beyond 64 bits is written as the largest that fits: nothing here
 	 * is ever near it, and the text stays a number. */
-	const double beyond = 18446744073709551616.0;
+	const double largest = 18446744073709549568.0; /* the double before 2^64 */
 	if (__builtin_isnan(value) || __builtin_isinf(value))
 		value = 0;
 	bool is_negative = value < 0;
@@ -211,7 +211,7 @@ void out_decimal(struct out *out, double value, unsigned decimals)
 		value = -value;
 	decimals = MIN(decimals, 9);
 	uint64_t whole = UINT64_MAX, fraction = 0;
-	if (value < beyond) {
+	if (value <= largest) {
 		whole = (uint64_t)value;
 		uint64_t unit = power_of_ten(decimals);
 		fraction = (uint64_t)((value - (double)whole) * (double)unit + 0.5);

@@ -103,6 +103,11 @@ START_TEST(errno_is_kept)
 	errno = EDOM;
 	log_text(LOG_WARN, "text");
 	ck_assert_int_eq(errno, EDOM);
+	struct log_line line;
+	ck_assert(log_begin(&line, LOG_WARN));
+	errno = ERANGE; /* by what is called for the pieces */
+	log_end(&line);
+	ck_assert_int_eq(errno, EDOM);
 	end();
 }
 END_TEST

@@ -192,7 +192,7 @@ static const struct {
 	{"WEIR_SIGNAL", "ABRT", "not understood"}, {"WEIR_SIGNAL", "TRAP", "not understood"}, {"WEIR_SIGNAL", "SYS", "not understood"},
 	{"WEIR_SIGNAL", "9", "not understood"}, {"WEIR_SIGNAL", "11", "not understood"}, {"WEIR_SIGNAL", "0", "not understood"},
 	{"WEIR_SIGNAL", "32", "not understood"}, {"WEIR_SIGNAL", "33", "not understood"}, {"WEIR_SIGNAL", "65", "not understood"},
-	{"WEIR_SIGNAL", "-10", "not understood"}, {"WEIR_SIGNAL", "RTMIN+31", "not understood"}, {"WEIR_SIGNAL", "RTMIN-1", "not understood"},
+	{"WEIR_SIGNAL", "-10", "not understood"}, {"WEIR_SIGNAL", "RTMIN+31", "not understood"}, {"WEIR_SIGNAL", "RTMIN+18446744073709551592", "not understood"}, {"WEIR_SIGNAL", "RTMIN-1", "not understood"},
 	{"WEIR_SIGNAL", "RTMIN+", "not understood"}, {"WEIR_SIGNAL", "RTMAX-31", "not understood"}, {"WEIR_SIGNAL", "SIG", "not understood"},
 	{"WEIR_SIGNAL", "", "not understood"}, {"WEIR_SIGNAL", "USR3", "not understood"}, {"WEIR_SIGNAL", "RTMIN+1.5", "not understood"},
 	{"WEIR_SIGNAL", "18446744073709551626", "not understood"}, {"WEIR_SIGNAL", "4294967306", "not understood"},
