@@ -2,8 +2,6 @@
  * test_write_json.c -- the JSON dump: read back by another's parser, with the
  * names of weir-dump(5), whatever the facts are.
  */
-#ifdef HAVE_CONFIG_H
-#endif
 
 #include <errno.h>
 #include <jansson.h>
@@ -275,6 +273,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_head_says_who_and_when);
 	tcase_add_test(tests, the_figures_are_the_facts);
 	tcase_add_test(tests, classes_that_were_never_asked_for_are_left_out);
+	tcase_add_test(tests, the_config_has_every_setting_as_the_parser_takes_it);
 	tcase_add_test(tests, what_is_not_known_is_absent);
 	tcase_add_test(tests, recommendations_stand_in_full_and_in_health);
 	tcase_add_test(tests, an_empty_snapshot_is_valid);

@@ -2,8 +2,6 @@
  * test_write_text.c -- the text dump: the headline first, columns that line up, and
  * nothing in it that speaks to a terminal.
  */
-#ifdef HAVE_CONFIG_H
-#endif
 
 #include <errno.h>
 #include <math.h>
