@@ -138,6 +138,7 @@ def summary(runs):
     numbers = {k for r in good for k, v in r.items() if isinstance(v, float)}
     result = {k: statistics.median(r[k] for r in good if k in r) for k in sorted(numbers)}
     times = [r["ns"] for r in good]
+    result["min_ns"] = min(times)
     result["spread"] = (max(times) - min(times)) / statistics.median(times)
     result["runs"] = len(good)
     if len(good) < len(runs):
@@ -145,12 +146,15 @@ def summary(runs):
     return result
 
 
-def compare(cell, candidates):
-    """Adds to each summary of one cell its ratio to the best peer."""
-    peers = [cell[a.name]["ns"] for a in candidates if a.is_peer and "ns" in cell[a.name]]
+def compare(cell, candidates, by):
+    """Adds to each summary of one cell the time that is compared, and its ratio to the best peer's."""
+    for figures in cell.values():
+        if "ns" in figures:
+            figures["compared_ns"] = figures.get(by, figures["ns"])
+    peers = [cell[a.name]["compared_ns"] for a in candidates if a.is_peer and "ns" in cell[a.name]]
     for figures in cell.values():
         if "ns" in figures and peers:
-            figures["to_best_peer"] = figures["ns"] / min(peers)
+            figures["to_best_peer"] = figures["compared_ns"] / min(peers)
 
 
 def geometric_means(cells, candidates):
@@ -202,7 +206,6 @@ def measure(arguments, candidates, names):
                     told.add(a.name)
                     print(f"\n{a.name}: malloc came from {result['unserved']}", file=sys.stderr)
         cells[name] = {a: summary(r) for a, r in runs.items()}
-        compare(cells[name], candidates)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     return cells
@@ -251,11 +254,11 @@ def overview(cells, candidates):
     """One line a cell, one column an allocator: ns, and RSS over live where it is measured."""
     rows = [["cell", *(a.name for a in candidates)]]
     for name, cell in cells.items():
-        best = min((f["ns"] for f in cell.values() if "ns" in f), default=0)
+        best = min((f["compared_ns"] for f in cell.values() if "ns" in f), default=0)
         rows.append([name, *(overview_field(cell[a.name], best) for a in candidates)])
     means = geometric_means(cells, candidates)
     rows.append(
-        ["geometric mean of ns / best peer's"]
+        ["geometric mean of time / best peer's"]
         + [f"{means[a.name]:.2f}" if a.name in means else "" for a in candidates]
     )
     return table(rows, True)
@@ -264,7 +267,7 @@ def overview(cells, candidates):
 def overview_field(figures, best):
     if "failed" in figures:
         return "failed"
-    ns = figures["ns"]
+    ns = figures["compared_ns"]
     text = f"{ns:,.1f}" if ns < 100 else f"{ns:,.0f}"
     if ns == best:
         text = f"**{text}**"
@@ -289,7 +292,7 @@ def shortfalls(cells, candidates, name):
         for a in candidates:
             peer = cell[a.name]
             if a.is_peer and "rss_over_live" in own and "rss_over_live" in peer:
-                if peer["ns"] < own["ns"] and peer["rss_over_live"] < own["rss_over_live"]:
+                if peer["compared_ns"] < own["compared_ns"] and peer["rss_over_live"] < own["rss_over_live"]:
                     beaten.append(f"{cell_name} by {a.name}")
     means = geometric_means(cells, candidates)
     peers = [means[a.name] for a in candidates if a.is_peer and a.name in means]
@@ -313,11 +316,12 @@ def report(result, candidates, is_markdown):
         f"{result['load_after']:.1f} after",
         f"noise: the range of ns over its median is {statistics.median(spreads):.0%} in the middle cell, "
         f"{max(spreads):.0%} in the worst" if spreads else "nothing ran",
+        f"compared by {result['by']}",
         f"command: {result['command']}",
     ]
     print("\n".join(f"- {line}" if is_markdown else line for line in lines))
     if is_markdown:
-        print("\nns an operation (peak RSS over live bytes); bold: the fastest.\n")
+        print(f"\n{result['by']} an operation (peak RSS over live bytes); bold: the fastest.\n")
         print(overview(cells, candidates))
     for name, cell in cells.items():
         print(f"\n### {name}\n" if is_markdown else f"\n{name}")
@@ -327,7 +331,7 @@ def report(result, candidates, is_markdown):
             if why:
                 print(f"\n{allocator} failed: {why}")
     if not is_markdown:
-        print("\ngeometric mean of ns / best peer's, over the cells finished")
+        print("\ngeometric mean of time / best peer's, over the cells finished")
         print(table([[n, f"{m:.2f}"] for n, m in geometric_means(cells, candidates).items()] or [["none"]], False))
     for a in candidates:
         if not a.is_peer:
@@ -343,22 +347,36 @@ def main():
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="repetitions (5)")
     parser.add_argument("--ops", help="operations a worker, instead of each cell's own and its time limit")
     parser.add_argument("--tail", action="store_true", help="time each call: p99.9 and the longest")
+    parser.add_argument(
+        "--by",
+        choices=("ns", "cpu_ns", "min_ns"),
+        default="ns",
+        help="compare elapsed time, processor time (for a machine that others use too), or the best run's",
+    )
+    parser.add_argument("--load", metavar="FILE", help="measure nothing, report what --json wrote")
     parser.add_argument("--json", metavar="FILE", help="also write all figures there")
     parser.add_argument("--markdown", action="store_true", help="print as markdown, with an overview")
     parser.add_argument("--program", metavar="PATH", help="the cells program; default: built as needed")
     arguments = parser.parse_args()
 
-    candidates = allocators(arguments.allocators, arguments.only and arguments.only.split(","))
-    result = {
-        "command": shlex.join(["bench/run.py", *sys.argv[1:]]),
-        "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": machine(),
-        "runs": arguments.runs,
-        "load_before": os.getloadavg()[0],
-        "allocators": {a.name: {"path": a.path, "settings": a.settings} for a in candidates},
-        "cells": measure(arguments, candidates, arguments.cells.split(",") if arguments.cells else []),
-        "load_after": os.getloadavg()[0],
-    }
+    if arguments.load:
+        result = json.loads(Path(arguments.load).read_text(encoding="utf-8"))
+        candidates = [Allocator(name, a["path"]) for name, a in result["allocators"].items()]
+    else:
+        candidates = allocators(arguments.allocators, arguments.only and arguments.only.split(","))
+        result = {
+            "command": shlex.join(["bench/run.py", *sys.argv[1:]]),
+            "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": machine(),
+            "runs": arguments.runs,
+            "load_before": os.getloadavg()[0],
+            "allocators": {a.name: {"path": a.path, "settings": a.settings} for a in candidates},
+            "cells": measure(arguments, candidates, arguments.cells.split(",") if arguments.cells else []),
+            "load_after": os.getloadavg()[0],
+        }
+    result["by"] = arguments.by
+    for cell in result["cells"].values():
+        compare(cell, candidates, arguments.by)
     report(result, candidates, arguments.markdown)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
