@@ -4,7 +4,7 @@
 # A test runs one program of Debian with and without the preload object and
 # compares. It is called with
 #
-#   WEIR_PRELOAD   the object to preload, an absolute path; if unset, TEST_OBJECT.
+#   TEST_OBJECT    the object to preload, an absolute path.
 #                  Any allocator will do to prove the test itself; what only Weir
 #                  can do (a dump) is skipped unless it is called libweir-preload.so.
 #   CI=true        a program that is not installed is a failure, not a skip.
@@ -32,12 +32,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PYTHON=/usr/bin/python3
 LIMIT=${LIMIT:-40} # seconds for one foreground command
 
-WEIR_PRELOAD=${WEIR_PRELOAD:-${TEST_OBJECT:-}}
-case $WEIR_PRELOAD in
+TEST_OBJECT=${TEST_OBJECT:-}
+case $TEST_OBJECT in
 /*) ;;
-*) echo "Bail out! WEIR_PRELOAD is not an absolute path: '$WEIR_PRELOAD'" && exit 1 ;;
+*) echo "Bail out! TEST_OBJECT is not an absolute path: '$TEST_OBJECT'" && exit 1 ;;
 esac
-[ -r "$WEIR_PRELOAD" ] || { echo "Bail out! cannot read $WEIR_PRELOAD" && exit 1; }
+[ -r "$TEST_OBJECT" ] || { echo "Bail out! cannot read $TEST_OBJECT" && exit 1; }
 
 # Others may have to enter (servers that give up root) but never to list or change what is there.
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/weir-programs.XXXXXX") || exit 1
@@ -49,9 +49,9 @@ mkdir -m 1777 "$DUMPS"
 # shellcheck disable=SC2034
 plain_env=(env -u LD_PRELOAD)
 # shellcheck disable=SC2034
-under_env=(env "LD_PRELOAD=$WEIR_PRELOAD" "WEIR_DUMP=$DUMPS/%e.%p.%n" "WEIR_DUMP_FORMAT=json,text")
+under_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n" "WEIR_DUMP_FORMAT=json,text")
 
-is_weir() { [ "${WEIR_PRELOAD##*/}" = libweir-preload.so ]; }
+is_weir() { [ "${TEST_OBJECT##*/}" = libweir-preload.so ]; }
 
 # ---- TAP ----
 

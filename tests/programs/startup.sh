@@ -9,7 +9,7 @@
 needs valgrind valgrind
 
 # The jemalloc that the object itself would take, else the one of the system.
-peer=$(ldd "$WEIR_PRELOAD" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\).*/\1/p')
+peer=$(ldd "$TEST_OBJECT" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\).*/\1/p')
 peer=${peer:-$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)}
 if [ -z "$peer" ]; then
 	not_ok "there is a libjemalloc to compare with"
@@ -35,7 +35,7 @@ compare() { # NAME COMMAND...
 	local name=$1 theirs ours
 	shift
 	theirs=$(instructions "$peer" "$@")
-	ours=$(instructions "$WEIR_PRELOAD" "$@")
+	ours=$(instructions "$TEST_OBJECT" "$@")
 	note "$name: $theirs instructions with jemalloc, $ours with the object"
 	check "$name: both were counted" test "${theirs:-0}" -gt 10000 -a "${ours:-0}" -gt 10000 || return
 	note "$name: the ratio is $(awk "BEGIN { printf \"%.3f\", $ours / $theirs }")"
@@ -60,7 +60,7 @@ print(int(statistics.median(counts)))
 END
 }
 theirs=$(faults "$peer")
-ours=$(faults "$WEIR_PRELOAD")
+ours=$(faults "$TEST_OBJECT")
 note "true: $theirs page faults with jemalloc, $ours with the object"
 check "page faults were counted" test "${theirs:-0}" -gt 20 -a "${ours:-0}" -gt 20
 check "true takes less than 75 page faults more than with jemalloc (300 KiB)" test $((ours - theirs)) -lt 75
