@@ -35,7 +35,7 @@ under()
 	fi
 	for program in contract operators; do
 		status=0
-		env WEIR_DUMP="$scratch/%e.%p.%n" "$@" timeout -k 5 "$limit" \
+		timeout -k 5 "$limit" env WEIR_DUMP="$scratch/%e.%p.%n" "$@" \
 			"$program_dir/$program" "${arguments[@]}" >"$scratch/tap" 2>"$scratch/err" || status=$?
 		# What is said on stderr is worth reading when something failed.
 		if [ "$status" -ne 0 ]; then
