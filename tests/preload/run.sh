@@ -84,8 +84,8 @@ fast=(WEIR_MONITOR_INTERVAL=100ms WEIR_GC_INTERVAL=100ms WEIR_MAX_IDLE=200ms)
 late_text='late: atexit
 late: destructor
 late: last destructor'
-edge_text='went on
-edge: freed at the end'
+edge_text='edge: freed at the end
+went on'
 
 neighbours_of()
 {

@@ -25,12 +25,10 @@ static void *volatile seen_stack;
 
 static void plain(int number)
 {
-	char here;
 	sigset_t mask;
 
 	runs++;
 	seen_number = number;
-	seen_stack = &here;
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	was_usr1_blocked = sigismember(&mask, SIGUSR1);
 	was_usr2_blocked = sigismember(&mask, SIGUSR2);
@@ -266,11 +264,9 @@ static void SA_RESTART_is_kept_on_and_off(void)
 
 static void tiny(int number)
 {
-	char here;
-
 	(void)number;
 	runs++;
-	seen_stack = &here;
+	seen_stack = __builtin_frame_address(0);
 }
 
 /* What the kernel writes there, 1 KiB for the handler, and before it a page that may not be touched. */
