@@ -121,8 +121,11 @@ probe()
 {
 	status=0
 	new_dumps
-	timeout -k 5 60 env LD_PRELOAD="$object" WEIR_DUMP="$dumps/%e.%p.%n" "${@:1:$#-1}" \
-		"$program_dir/probe" "${!#}" >"$scratch/out" 2>"$scratch/err" || status=$?
+	# The braces keep the shell's own word on a signal out of the log.
+	{
+		timeout -k 5 60 env LD_PRELOAD="$object" WEIR_DUMP="$dumps/%e.%p.%n" "${@:1:$#-1}" \
+			"$program_dir/probe" "${!#}" >"$scratch/out" 2>"$scratch/err" || status=$?
+	} 2>/dev/null
 	{
 		echo "exit status $status"
 		sed 's/^/stdout: /' "$scratch/out"
