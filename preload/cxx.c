@@ -46,6 +46,12 @@ static COLD void *find_operator(const char *name)
 	return function;
 }
 
+/* libstdc++ 12 rounds the size of an aligned new up, SIZE_MAX to 0 bytes: it is not let go so far. */
+static size_t refusable(size_t size)
+{
+	return MIN(size, (size_t)PTRDIFF_MAX);
+}
+
 /* Each operator and its slow path. The size is never 0 when it comes to malloc: every new is its own. */
 
 #define NEW(name)                                                        \
@@ -85,7 +91,7 @@ static void *aligned(size_t alignment, size_t size)
 	static COLD void *name##_slow(size_t size, size_t alignment)             \
 	{                                                                        \
 		void *(*real)(size_t, size_t) = find_operator(#name);            \
-		return real(size, alignment);                                    \
+		return real(refusable(size), alignment);                                    \
 	}                                                                        \
 	EXPORT void *name(size_t size, size_t alignment)                         \
 	{                                                                        \
@@ -98,7 +104,7 @@ static void *aligned(size_t alignment, size_t size)
 	static COLD void *name##_slow(size_t size, size_t alignment, const struct nothrow *tag) \
 	{                                                                                      \
 		void *(*real)(size_t, size_t, const struct nothrow *) = find_operator(#name);  \
-		return real(size, alignment, tag);                                             \
+		return real(refusable(size), alignment, tag);                                             \
 	}                                                                                      \
 	EXPORT void *name(size_t size, size_t alignment, const struct nothrow *tag)            \
 	{                                                                                      \
