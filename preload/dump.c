@@ -236,25 +236,12 @@ static bool create(int fds[])
 	return error == 0;
 }
 
-/* Past RLIMIT_FSIZE a write raises SIGXFSZ in its thread, where it is blocked now; it is not the program's. */
-static void drop_size_signal(void)
-{
-	static const struct timespec at_once = {0, 0};
-	sigset_t one;
-	sigemptyset(&one);
-	sigaddset(&one, SIGXFSZ);
-	while (sigtimedwait(&one, NULL, &at_once) < 0 && errno == EINTR)
-		;
-}
-
 static int write_to(int fd, const struct format *format)
 {
 	struct out out;
 	out_init(&out, fd, dump.buffer, sizeof(dump.buffer));
 	format->write(&out, &dump.snapshot);
 	out_flush(&out);
-	if (out.error == EFBIG)
-		drop_size_signal();
 	return out.error;
 }
 

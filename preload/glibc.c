@@ -68,8 +68,6 @@ EXPORT void *memalign(size_t alignment, size_t size)
 	size_t rounded = _Alignof(max_align_t);
 	while (rounded < alignment)
 		rounded <<= 1;
-	if (rounded == _Alignof(max_align_t))
-		return alloc_malloc(size);
 	return alloc_aligned(rounded, size);
 }
 
@@ -273,11 +271,13 @@ EXPORT int __libc_mallopt(int parameter, int value)
 /* padding is how much of glibc's topmost chunk to keep; there is none. */
 EXPORT int malloc_trim(size_t padding UNUSED)
 {
-	struct heap_figures before, after;
-	collect(&before);
+	struct fallback_stats before, after;
+
+	preload_start();
+	read_fallback(&before);
 	bool is_purged = maintain_now(true);
-	collect(&after);
-	return is_purged || after.fallback.resident_bytes < before.fallback.resident_bytes;
+	read_fallback(&after);
+	return is_purged || after.resident_bytes < before.resident_bytes;
 }
 
 static void put_line(struct out *out, const char *label, uint64_t pooled, uint64_t fallback)
@@ -299,11 +299,11 @@ EXPORT void malloc_stats(void)
 	char buffer[512];
 	struct out out;
 	out_init(&out, STDERR_FILENO, buffer, sizeof(buffer));
-	put_line(&out, "bytes in use:     ", stats->in_use_bytes, fallback->allocated_bytes);
-	put_line(&out, "bytes idle:       ", pool_spare_bytes(stats) + stats->slab_free_bytes,
+	put_line(&out, "bytes in use:      ", stats->in_use_bytes, fallback->allocated_bytes);
+	put_line(&out, "bytes idle:        ", pool_spare_bytes(stats) + stats->slab_free_bytes,
 	    fallback_free_bytes(fallback));
 	put_line(&out, "bytes bookkeeping: ", stats->metadata_bytes, fallback->metadata_bytes);
-	out_str(&out, "buffers in use:   ");
+	out_str(&out, "buffers in use:    ");
 	out_u64(&out, stats->buffers_in_use);
 	out_str(&out, " in the pool, ");
 	out_u64(&out, stats->buffers_idle);
