@@ -137,11 +137,13 @@ static bool extend_range(struct arena *arena, uint32_t pages)
 }
 
 /* Resident runs of other arenas; the caller holds no lock. */
-static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
 {
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 	unsigned count = 0;
+	uint64_t out;
 
 	for (unsigned i = 1; i < used && count == 0; i++) {
 		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
@@ -152,32 +154,41 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 			lock_acquire(&other->lock);
 		else if (!lock_try(&other->lock))
 			continue;
+		out = other->out_pages;
 		count = take_some(other, RUNS_HOT, class, want, now, pages);
+		change->out_pages = (uint32_t)(other->out_pages - out);
 		lock_release(&other->lock);
 	}
 	return count;
 }
 
-unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
 {
 	struct arena *arena = enter(cpu);
+	uint64_t out = arena->out_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
+	*change = (struct arena_change){ 0 };
 	if (count == 0 && length >= BORROW_PAGES_MIN &&
 	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
 		lock_release(&arena->lock);
-		count = borrow(arena, class, want, now, pages);
+		count = borrow(arena, class, want, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
+		out = arena->out_pages;
 	}
-	if (count == 0)
+	if (count == 0) {
+		change->is_cold = true;
 		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+	}
 	if (count == 0 && extend_range(arena, length))
 		count = take_some(arena, RUNS_COLD, class, want, now, pages);
 	if (count == 0) /* what was joined on extension may have become hot */
 		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
+	change->out_pages = (uint32_t)(arena->out_pages - out);
 	lock_release(&arena->lock);
 	return count;
 }
@@ -212,25 +223,29 @@ uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_page
 	return page;
 }
 
-static void give_one(struct arena *arena, uint32_t page, uint32_t now)
+/* By how many pages less are out of the heap then. */
+static uint32_t give_one(struct arena *arena, uint32_t page, uint32_t now)
 {
 	struct run *run = run_at(page);
 	uint32_t pages = run->pages;
+	uint64_t out = arena->out_pages;
 
 	arena->retired_uses[run->size_class] += run->buffer.use_count;
 	if (size_class_is_slab(run->size_class)) {
 		slab_give(arena, page, now);
-		return;
+		return (uint32_t)(out - arena->out_pages);
 	}
 	STORE_RELAXED(&run->state, RUN_NONE);
 	arena->out_pages -= pages;
 	runs_free_hot(&arena->runs, page, pages, now);
+	return pages;
 }
 
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now)
+void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
 {
 	struct arena *held = NULL;
 
+	*change = (struct arena_change){ 0 };
 	for (unsigned i = 0; i < count; i++) {
 		struct arena *arena = &arenas.at[page_owner(pages[i])];
 
@@ -240,7 +255,7 @@ void arenas_give(const uint32_t *pages, unsigned count, uint32_t now)
 			lock_acquire(&arena->lock);
 			held = arena;
 		}
-		give_one(arena, pages[i], now);
+		change->out_pages += give_one(arena, pages[i], now);
 	}
 	if (held != NULL)
 		lock_release(&held->lock);
@@ -353,6 +368,21 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 	}
 	lock_release(&arena->lock);
 	return purged;
+}
+
+uint64_t arenas_hot_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	return pages;
+}
+
+void arenas_purge_some(uint64_t pages, uint32_t now)
+{
+	for (unsigned i = 0; pages != 0 && i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages -= MIN(pages, arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now));
 }
 
 uint64_t arena_peak(const struct arena *arena)

@@ -42,18 +42,30 @@ extern struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count);
 
+/* What a call did to the heap. */
+struct arena_change {
+	uint32_t out_pages; /* by so many the pages out of the heap are more (take) or less (give) */
+	bool is_cold;	    /* pages were taken that will fault */
+};
+
 /*
  * Up to want buffers of a class for this CPU. The first may be cold, more come along only
  * while they are as warm as the first. Returns how many; 0: the range is exhausted.
  * Entries are RUN_IDLE and created now.
  */
-unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages);
+unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change);
 
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);
 
 /* Buffers that are RUN_IDLE go back. Their order does not matter. */
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now);
+void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
+
+/* Free pages that may be resident, in all arenas; a guess. */
+uint64_t arenas_hot_pages(void);
+/* Give back about so many of them at once, wherever they are. */
+void arenas_purge_some(uint64_t pages, uint32_t now);
 
 /* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);

@@ -33,7 +33,7 @@ static size_t range_bytes_wanted(uint64_t ram)
 	while (wanted < 4 * ram && wanted < RANGE_BYTES_MAX)
 		wanted *= 2;
 	/* Leave most of a tight address space to the program. */
-	while (wanted > limit / 4)
+	while (wanted > limit / 8)
 		wanted /= 2;
 	return wanted;
 }
@@ -54,6 +54,7 @@ bool pool_init(const struct settings *settings)
 	pool.growth_factor = settings->growth_factor;
 	range.is_free_slow = settings->zero_on_free;
 	pool.is_zeroing = settings->zero_on_free;
+	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
 	reclaim_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
@@ -116,15 +117,15 @@ COLD void pool_poll(struct run *run)
 
 /* --- limits ----------------------------------------------------------------- */
 
-/* What a new buffer of a class counts for; slots share pages, so a slab's counts a bit more than it is. */
-static uint32_t class_pages(unsigned class)
+/* The most that want buffers of a class can take out of the heap: slabs are taken whole. */
+static uint64_t pages_for(unsigned class, unsigned want)
 {
-	return (uint32_t)((size_class_bytes(class) + PAGE_BYTES - 1) >> PAGE_SHIFT);
-}
+	unsigned slots;
 
-static uint32_t counted_pages(const struct run *run)
-{
-	return size_class_is_slab(run->size_class) ? class_pages(run->size_class) : run->pages;
+	if (!size_class_is_slab(class))
+		return (uint64_t)want * size_class_pages(class);
+	slots = size_class_slab_slots(class);
+	return (uint64_t)((want + slots - 1) / slots) * size_class_slab_pages(class);
 }
 
 static void limits_return(uint64_t pages, uint64_t buffers)
@@ -210,30 +211,49 @@ static unsigned batch_size(unsigned class, uint32_t room)
 	return (unsigned)batch;
 }
 
+/*
+ * Idle pages count, too: where the pool has grown past the limit with them, so many of them
+ * go back. Runs are at times taken half cold, so a limit that the user set is
+ * looked at each time; one of half the memory only when fresh pages were taken.
+ */
+void pool_keep_limit(bool is_cold, uint32_t now)
+{
+	uint64_t held, limit;
+
+	if (!is_cold && !pool.is_limit_set)
+		return;
+	held = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages();
+	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
+
+	if (held > limit)
+		arenas_purge_some(held - limit, now);
+}
+
 static uint32_t refill(unsigned class, uint32_t now)
 {
 	unsigned cpu = magazine_cpu_current(), want, count;
-	uint32_t room, pages[BATCH_MAX];
-	uint32_t length = class_pages(class);
+	uint32_t pages[BATCH_MAX];
+	uint64_t counted;
+	struct arena_change change;
 
-	room = grow_magazine(cpu, class, now);
-	want = batch_size(class, room);
-	if (!limits_take((uint64_t)want * length, want)) {
+	want = batch_size(class, grow_magazine(cpu, class, now));
+	counted = pages_for(class, want);
+	if (!limits_take(counted, want)) {
 		want = 1;
-		if (!limits_take_hard(length, 1, now))
+		counted = pages_for(class, want);
+		if (!limits_take_hard(counted, 1, now))
 			return 0;
 	}
-	count = arenas_take(cpu, class, want, now, pages);
-	if (count < want)
-		limits_return((uint64_t)(want - count) * length, want - count);
+	count = arenas_take(cpu, class, want, now, pages, &change);
+	limits_return(counted - change.out_pages, want - count);
+	pool_keep_limit(change.is_cold, now);
 	if (count == 0)
 		return 0;
 	/* The first is the caller's; the rest may find another CPU, or no room any more. */
 	for (unsigned i = 1; i < count; i++) {
 		if (magazine_push_any(class, pages[i]))
 			continue;
-		limits_return((uint64_t)(count - i) * length, count - i);
-		arenas_give(pages + i, count - i, now);
+		give_back(pages + i, count - i, now);
 		break;
 	}
 	return pages[0];
@@ -274,6 +294,7 @@ void *pool_aligned(size_t alignment, size_t size)
 		limits_return(pages, 1);
 		return NULL;
 	}
+	pool_keep_limit(true, now);
 	return buffer_begin(page, size);
 }
 
@@ -281,12 +302,10 @@ void *pool_aligned(size_t alignment, size_t size)
 
 static void give_back(const uint32_t *pages, unsigned count, uint32_t now)
 {
-	uint64_t length = 0;
+	struct arena_change change;
 
-	for (unsigned i = 0; i < count; i++)
-		length += counted_pages(run_at(pages[i]));
-	limits_return(length, count);
-	arenas_give(pages, count, now);
+	arenas_give(pages, count, now, &change);
+	limits_return(change.out_pages, count);
 }
 
 bool pool_free_long(void *p)

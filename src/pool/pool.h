@@ -36,7 +36,7 @@ struct pool {
 	uint64_t limit_buffers; /* 0: none */
 	_Atomic uint64_t limit_pages, threshold_pages; /* relaxed: set again when the memory limit is known better */
 	double growth_factor;
-	bool is_zeroing;
+	bool is_zeroing, is_limit_set;
 	void (*maintain)(void);	/* by whoever notices that it is due; NULL: a thread does it */
 };
 
@@ -77,6 +77,7 @@ enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
 
 /* For the parts of the pool. */
 bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
+void pool_keep_limit(bool is_cold, uint32_t now); /* after pages were taken, maybe cold ones */
 void pool_drained(const uint32_t *pages, unsigned count); /* out of magazines, into the heap */
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page);
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define RANGE_BYTES_MIN ((size_t)64 << 20)
+#define RANGE_BYTES_MIN ((size_t)16 << 20)
 #define CHUNKS_MAX_AT_ONCE 16
 
 struct range range;

@@ -36,7 +36,7 @@ struct range {
 extern struct range range;
 
 /* Reserve about wanted bytes (a power of two), or what can be had down to
- * 64 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
+ * 16 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
 bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
 
 /*

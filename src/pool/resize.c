@@ -72,6 +72,7 @@ static bool grow(struct run *run, uint32_t page, size_t size)
 	pool_count_pages(-(int64_t)(wanted_pages - length));
 	reclass(run);
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
 	return true;
 }
 

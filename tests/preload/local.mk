@@ -1,5 +1,60 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
-tests_preload = \
-	tests/preload/exports.sh
+tests_preload = tests/preload/exports.sh tests/preload/run.sh
 EXTRA_DIST += $(tests_preload)
+
+tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE
+tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/pattern.h \
+	tests/preload/work.c tests/preload/work.h
+
+check_PROGRAMS += tests/preload/confine tests/preload/plugins tests/preload/processes \
+	tests/preload/signals tests/preload/stuck tests/preload/threads \
+	tests/preload/early tests/preload/late tests/preload/probe
+
+tests_preload_confine_SOURCES = tests/preload/confine.c $(tests_preload_work)
+tests_preload_confine_CPPFLAGS = $(tests_preload_flags)
+tests_preload_confine_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_confine_LDADD = -lpthread
+tests_preload_plugins_SOURCES = tests/preload/plugins.c $(tests_preload_work)
+tests_preload_plugins_CPPFLAGS = $(tests_preload_flags)
+tests_preload_plugins_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_plugins_LDADD = -ldl -lpthread
+tests_preload_processes_SOURCES = tests/preload/processes.c $(tests_preload_work)
+tests_preload_processes_CPPFLAGS = $(tests_preload_flags)
+tests_preload_processes_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_processes_LDADD = -lpthread
+tests_preload_signals_SOURCES = tests/preload/signals.c $(tests_preload_work)
+tests_preload_signals_CPPFLAGS = $(tests_preload_flags)
+tests_preload_signals_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_signals_LDADD = -lpthread
+tests_preload_stuck_SOURCES = tests/preload/stuck.c $(tests_preload_work)
+tests_preload_stuck_CPPFLAGS = $(tests_preload_flags)
+tests_preload_stuck_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_stuck_LDADD = -lpthread
+tests_preload_threads_SOURCES = tests/preload/threads.c $(tests_preload_work)
+tests_preload_threads_CPPFLAGS = $(tests_preload_flags)
+tests_preload_threads_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_threads_LDADD = -lpthread
+tests_preload_early_SOURCES = tests/preload/early.c
+tests_preload_early_CPPFLAGS = $(tests_preload_flags)
+tests_preload_early_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_late_SOURCES = tests/preload/late.c
+tests_preload_late_CPPFLAGS = $(tests_preload_flags)
+tests_preload_late_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_late_LDADD = -lpthread
+tests_preload_probe_SOURCES = tests/preload/probe.c
+tests_preload_probe_CPPFLAGS = $(tests_preload_flags)
+tests_preload_probe_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_probe_LDADD = -lpthread
+
+# Loaded into those programs; looked for beside them.
+tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so
+check_DATA += $(tests_preload_objects)
+CLEANFILES += $(tests_preload_objects)
+EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc
+tests/preload/edge.so: tests/preload/edge.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/edge.c
+tests/preload/plugin_deep.so: tests/preload/plugin_deep.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_deep.c
+tests/preload/plugin_cxx.so: tests/preload/plugin_cxx.cc tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CXX) $(CXXFLAGS) -std=c++17 -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_cxx.cc -lpthread

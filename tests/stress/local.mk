@@ -1,4 +1,15 @@
-# Many threads, long and hard. Programs in tests_stress link the layers and run
-# under the sanitizers; scripts need the preloaded object.
+# Many threads, long and hard. The programs work on any malloc; the script runs
+# them under the preloaded object.
 
-tests_stress =
+tests_stress = tests/stress/run.sh
+EXTRA_DIST += $(tests_stress) tests/stress/check_dumps.py
+
+check_PROGRAMS += tests/stress/pool_stress tests/stress/signals
+tests_stress_pool_stress_SOURCES = tests/stress/pool_stress.c tests/common/pattern.h
+tests_stress_pool_stress_CPPFLAGS = -I$(top_srcdir) -D_GNU_SOURCE
+tests_stress_pool_stress_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_stress_pool_stress_LDADD = -lpthread
+tests_stress_signals_SOURCES = tests/stress/signals.c tests/common/pattern.h
+tests_stress_signals_CPPFLAGS = -I$(top_srcdir) -D_GNU_SOURCE
+tests_stress_signals_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_stress_signals_LDADD = -lpthread

@@ -1,0 +1,106 @@
+# tap.sh -- TAP for the shell runners; sourced by them.
+#
+# ok NAME, not_ok NAME [FILE WITH WHY], skip NAME WHY, plan; expect NAME COMMAND...
+# Sets: scratch (removed at exit), object (the interposer under test, "" if it is
+# not there), jemalloc, program_dir. A runner that dies half way prints no plan
+# and so fails.
+#
+#   TEST_OBJECT or WEIR_PRELOAD   the interposer; default $BUILDDIR/libweir-preload.so
+#   BUILDDIR or abs_top_builddir  where the programs were built; default: the current directory
+# shellcheck shell=bash disable=SC2034
+set -uo pipefail
+
+build_dir=${BUILDDIR:-${abs_top_builddir:-$PWD}}
+object=${WEIR_PRELOAD:-${TEST_OBJECT:-$build_dir/libweir-preload.so}}
+[ -e "$object" ] || object=
+jemalloc=${TEST_JEMALLOC:-libjemalloc.so.2}
+# Whatever the caller has set would be a setting of the programs under test.
+for tap_name in $(compgen -e WEIR_); do
+	unset "$tap_name"
+done
+
+tap_count=0
+tap_bad=0
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/weir-test.XXXXXX") || exit 99
+trap 'rm -rf "$scratch"' EXIT
+
+ok()
+{
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1"
+}
+
+not_ok()
+{
+	tap_count=$((tap_count + 1))
+	tap_bad=$((tap_bad + 1))
+	echo "not ok $tap_count - $1"
+	if [ $# -gt 1 ] && [ -e "$2" ]; then
+		head -c 4000 "$2" | head -n 40 | sed 's/^/# /'
+	fi
+}
+
+todo()
+{
+	tap_count=$((tap_count + 1))
+	echo "not ok $tap_count - $1 # TODO $2"
+}
+
+skip()
+{
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+
+# What the command says is shown when it fails.
+expect()
+{
+	local name=$1
+	shift
+	if "$@" >"$scratch/why" 2>&1; then
+		ok "$name"
+	else
+		echo "exit status $?" >>"$scratch/why"
+		not_ok "$name" "$scratch/why"
+	fi
+}
+
+plan()
+{
+	echo "1..$tap_count"
+	[ "$tap_bad" -eq 0 ]
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+# Pass on the TAP of a program as ours: numbers go on, names get a prefix.
+# retell PREFIX FILE EXIT_STATUS
+retell()
+{
+	local line count=0 planned=-1
+	while IFS= read -r line; do
+		case $line in
+		"ok "* | "not ok "*)
+			count=$((count + 1))
+			tap_count=$((tap_count + 1))
+			case $line in
+			"not ok "*"# TODO "*) ;;
+			"not ok "*) tap_bad=$((tap_bad + 1)) ;;
+			esac
+			echo "${line%%ok *}ok $tap_count - $1: ${line#* - }"
+			;;
+		1..*) planned=${line#1..} ;;
+		"#"*) echo "$line" ;;
+		*) echo "# $line" ;;
+		esac
+	done <"$2"
+	if [ "$count" -ne "$planned" ]; then
+		not_ok "$1: the program came to its end (exit status $3, $count tests)"
+	elif [ "$count" -eq 0 ]; then
+		not_ok "$1: the program has tests"
+	fi
+}

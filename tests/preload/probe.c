@@ -1,0 +1,192 @@
+/*
+ * probe.c -- one small deed each, for run.sh to look at from outside.
+ *
+ * Says on stdout what it used ("at 0x...") and, if it lives, "went on".
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIZE ((size_t)65536)
+
+static char *volatile p;
+
+static void take(size_t size)
+{
+	p = malloc(size);
+	if (p == NULL)
+		exit(50);
+	memset(p, 1, size);
+	printf("at %p\n", (void *)p);
+	fflush(stdout);
+}
+
+static void stream(void)
+{
+	char *buffers[64] = { NULL };
+
+	for (unsigned i = 0; i < 4000; i++) {
+		size_t size = 1 + (size_t)i * 7919 % 1500000;
+
+		free(buffers[i % 64]);
+		buffers[i % 64] = malloc(size);
+		if (buffers[i % 64] == NULL)
+			exit(51);
+		buffers[i % 64][0] = buffers[i % 64][size - 1] = 1;
+	}
+	for (unsigned i = 0; i < 64; i++)
+		free(buffers[i]);
+}
+
+static void double_free(void)
+{
+	take(SIZE);
+	free(p);
+	free(p);
+}
+
+static void double_free_small(void)
+{
+	take(5000);
+	free(p);
+	free(p);
+}
+
+static void *free_it(void *argument)
+{
+	free(argument);
+	return NULL;
+}
+
+static void double_free_across_threads(void)
+{
+	pthread_t thread;
+
+	take(SIZE);
+	if (pthread_create(&thread, NULL, free_it, p) != 0)
+		exit(52);
+	pthread_join(thread, NULL);
+	free(p);
+}
+
+static void inner_free(void)
+{
+	take(SIZE);
+	free(p + 4096);
+}
+
+static void inner_free_unaligned(void)
+{
+	take(SIZE);
+	free(p + 24);
+}
+
+/* 64 MiB further, at the start of a page: in the range, and never handed out. */
+static void wild_free(void)
+{
+	take(SIZE);
+	p = (char *)(((uintptr_t)p + ((size_t)64 << 20)) & ~(uintptr_t)4095);
+	printf("at %p\n", (void *)p);
+	fflush(stdout);
+	free(p);
+}
+
+static void realloc_of_freed(void)
+{
+	take(SIZE);
+	free(p);
+	p = realloc(p, SIZE * 2);
+}
+
+/* Is what a buffer held still to be seen in those that come after it? */
+static void secret(void)
+{
+	static const char text[] = "correct horse battery staple";
+	char *q[32];
+	unsigned seen = 0;
+
+	for (unsigned round = 0; round < 50; round++) {
+		char *s = malloc(SIZE);
+
+		for (size_t i = 0; i + sizeof text < SIZE; i += 1024)
+			memcpy(s + i, text, sizeof text);
+		free(s);
+		for (unsigned i = 0; i < 32; i++) {
+			q[i] = malloc(SIZE);
+			for (size_t k = 0; k + sizeof text < SIZE; k += 1024)
+				seen += memcmp(q[i] + k, text, sizeof text) == 0;
+		}
+		for (unsigned i = 0; i < 32; i++)
+			free(q[i]);
+	}
+	printf("seen %u\n", seen);
+}
+
+static void on_signal(int number)
+{
+	static const char text[] = "handler ran\n";
+
+	(void)number;
+	if (write(STDOUT_FILENO, text, sizeof text - 1) < 0)
+		_exit(53);
+}
+
+static void handle_usr1(void)
+{
+	signal(SIGUSR1, on_signal);
+	stream();
+	raise(SIGUSR1);
+}
+
+static void raise_usr1(void)
+{
+	stream();
+	raise(SIGUSR1);
+}
+
+static void raise_three(void)
+{
+	stream();
+	for (int i = 0; i < 3; i++)
+		raise(SIGUSR1);
+}
+
+static void raise_usr2(void)
+{
+	stream();
+	raise(SIGUSR2);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} deeds[] = {
+	{ "stream", stream },
+	{ "double-free", double_free },
+	{ "double-free-small", double_free_small },
+	{ "double-free-across-threads", double_free_across_threads },
+	{ "inner-free", inner_free },
+	{ "inner-free-unaligned", inner_free_unaligned },
+	{ "wild-free", wild_free },
+	{ "realloc-of-freed", realloc_of_freed },
+	{ "secret", secret },
+	{ "handle-usr1", handle_usr1 },
+	{ "raise-usr1", raise_usr1 },
+	{ "raise-three", raise_three },
+	{ "raise-usr2", raise_usr2 },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof deeds / sizeof deeds[0]; i++)
+		if (strcmp(argv[1], deeds[i].name) == 0) {
+			deeds[i].run();
+			puts("went on");
+			return 0;
+		}
+	return 60;
+}

@@ -1,0 +1,108 @@
+/*
+ * threads.c -- a program of one thread has one thread, and one of many keeps
+ * no trace of those that are gone.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/common/harness.h"
+#include "tests/preload/work.h"
+
+static void a_program_of_one_thread_has_one_after_5_seconds_of_streaming(void)
+{
+	EXPECT(status_number("Threads:") == 1, "%ld threads at start", status_number("Threads:"));
+	REQUIRE(work_for_ms(1, 5000), "work");
+	EXPECT(status_number("Threads:") == 1, "%ld threads", status_number("Threads:"));
+	EXPECT(__libc_single_threaded, "the C library believes that there are threads");
+}
+
+static void a_child_of_a_program_of_one_thread_has_one(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(work_for_ms(1, 700) && status_number("Threads:") == 1 ? 0 : 1);
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
+	EXPECT(status == 0, "status 0x%x", (unsigned)status);
+}
+
+static void *live_shortly(void *argument)
+{
+	uintptr_t n = (uintptr_t)argument;
+	char *small = malloc(n % 900 + 1), *stream = malloc(4096 + n * 97 % 300000), *aligned = aligned_alloc(64, 65536);
+
+	if (small == NULL || stream == NULL || aligned == NULL)
+		return NULL;
+	small[n % 900] = stream[4095] = aligned[65535] = 1;
+	free(small);
+	free(aligned);
+	return stream;
+}
+
+static void a_thousand_short_threads_leave_nothing_behind(void)
+{
+	for (uintptr_t i = 0; i < 1000; i += 10) {
+		pthread_t threads[10];
+
+		for (uintptr_t k = 0; k < 10; k++)
+			REQUIRE(pthread_create(&threads[k], NULL, live_shortly, (void *)(i + k)) == 0, "thread %zu",
+				(size_t)(i + k));
+		for (uintptr_t k = 0; k < 10; k++) {
+			void *left = NULL;
+
+			pthread_join(threads[k], &left);
+			REQUIRE(left != NULL, "thread %zu", (size_t)(i + k));
+			free(left);
+		}
+	}
+	EXPECT(status_number("Threads:") <= 2, "%ld threads", status_number("Threads:"));
+	EXPECT(status_number("VmRSS:") < 150000, "%ld KiB are resident", status_number("VmRSS:"));
+}
+
+/* The program's own signal mask and attributes are what its threads get, whatever was started beside them. */
+static void *report_mask(void *argument)
+{
+	pthread_sigmask(SIG_BLOCK, NULL, argument);
+	return NULL;
+}
+
+static void a_new_thread_has_its_creators_signal_mask(void)
+{
+	sigset_t wanted, got;
+	pthread_t thread;
+
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &wanted, NULL);
+	REQUIRE(pthread_create(&thread, NULL, report_mask, &got) == 0, "pthread_create");
+	pthread_join(thread, NULL);
+	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGUSR1) == 0 && sigismember(&got, SIGTERM) == 0,
+	       "the thread's mask is another");
+	pthread_sigmask(SIG_SETMASK, NULL, &got);
+	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGTERM) == 0, "the creator's mask is another");
+	sigdelset(&wanted, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &wanted, NULL);
+}
+
+static const struct test tests[] = {
+	{ "a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
+	  a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0 },
+	{ "a_child_of_a_program_of_one_thread_has_one", a_child_of_a_program_of_one_thread_has_one, 0 },
+	{ "a_new_thread_has_its_creators_signal_mask", a_new_thread_has_its_creators_signal_mask, 0 },
+	{ "a_thousand_short_threads_leave_nothing_behind", a_thousand_short_threads_leave_nothing_behind, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	const struct suite suites[] = { SUITE(tests) };
+
+	return harness_run(argc, argv, suites, 1);
+}
