@@ -150,6 +150,8 @@ EXPORT void *__libc_pvalloc(size_t size)
 
 /* What is in use. */
 
+#define ALL_CACHES "stats.arenas.4096.tcache_bytes" /* MALLCTL_ARENAS_ALL */
+
 struct heap_figures {
 	struct pool_stats stats;
 	struct fallback_stats fallback;
@@ -161,7 +163,16 @@ static uint64_t read_figure(const char *name)
 	return next.mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-/* jemalloc's figures as of now; zero where it was built without them. */
+/* The figures are read one after another: a difference may come out below zero. */
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/*
+ * jemalloc's figures as of now; zero where it was built without them. What its
+ * threads keep for themselves counts as allocated there, and as free here.
+ */
 static void read_fallback(struct fallback_stats *stats)
 {
 	*stats = (struct fallback_stats){0};
@@ -169,7 +180,7 @@ static void read_fallback(struct fallback_stats *stats)
 	if (next.mallctl == NULL || next.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
 		return;
 	stats->is_known = true;
-	stats->allocated_bytes = read_figure("stats.allocated");
+	stats->allocated_bytes = less(read_figure("stats.allocated"), read_figure(ALL_CACHES));
 	stats->active_bytes = read_figure("stats.active");
 	stats->resident_bytes = read_figure("stats.resident");
 	stats->retained_bytes = read_figure("stats.retained");
@@ -183,12 +194,6 @@ static COLD void collect(struct heap_figures *figures)
 	pool_stats_collect(&figures->stats, NULL, 0);
 	read_fallback(&figures->fallback);
 	errno = saved_errno;
-}
-
-/* The figures are read one after another: a difference may come out below zero. */
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
 }
 
 static uint64_t pool_spare_bytes(const struct pool_stats *stats)
@@ -215,7 +220,7 @@ static uint64_t used_bytes(const struct heap_figures *figures)
 static uint64_t free_bytes(const struct heap_figures *figures)
 {
 	return pool_spare_bytes(&figures->stats) + figures->stats.slab_free_bytes +
-	    fallback_free_bytes(&figures->fallback);
+	       fallback_free_bytes(&figures->fallback);
 }
 
 EXPORT struct mallinfo2 mallinfo2(void)
@@ -343,8 +348,8 @@ EXPORT int malloc_info(int options, FILE *file)
 		const struct pool_class_stats *class = &stats->classes[i];
 		if (class->idle != 0)
 			fprintf(file, "<size from=\"%ju\" to=\"%ju\" total=\"%ju\" count=\"%ju\"/>\n",
-			    (uintmax_t)(above + 1), (uintmax_t)class->size_bytes,
-			    (uintmax_t)(class->idle * class->size_bytes), (uintmax_t)class->idle);
+			    (uintmax_t)(above + 1), (uintmax_t) class->size_bytes,
+			    (uintmax_t)(class->idle * class->size_bytes), (uintmax_t) class->idle);
 		above = class->size_bytes;
 	}
 	fputs("</sizes>\n", file);

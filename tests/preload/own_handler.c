@@ -1,7 +1,7 @@
 /*
- * signals_program.c -- what a program sees of its own handler for SIGUSR1.
+ * own_handler.c -- what a program sees of its own handler for SIGUSR1.
  *
- * Run by signals.sh, on libc alone and under Weir: every fact holds in both.
+ * Run by own_handler.sh, on libc alone and under Weir: every fact holds in both.
  * "As the kernel shows it" is said by SIGUSR2, which nobody takes: whatever is
  * done to SIGUSR1 is done to it too, and the answers must be the same bytes.
  */
@@ -95,8 +95,8 @@ static void set_info(int flags, int masked)
 
 static bool is_same(const struct sigaction *a, const struct sigaction *b)
 {
-	return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags && a->sa_restorer == b->sa_restorer &&
-	    memcmp(&a->sa_mask, &b->sa_mask, 8) == 0;
+	return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags &&
+	       a->sa_restorer == b->sa_restorer && memcmp(&a->sa_mask, &b->sa_mask, 8) == 0;
 }
 
 /* Ask for both, and compare. */
@@ -105,7 +105,8 @@ static bool is_shown_alike(void)
 	struct sigaction one, two;
 	memset(&one, 1, sizeof(one));
 	memset(&two, 2, sizeof(two));
-	return sigaction(SIGUSR1, NULL, &one) == 0 && sigaction(SIGUSR2, NULL, &two) == 0 && is_same(&one, &two);
+	return sigaction(SIGUSR1, NULL, &one) == 0 && sigaction(SIGUSR2, NULL, &two) == 0 &&
+	       is_same(&one, &two);
 }
 
 /* Likewise, where each blocks itself. */
@@ -128,18 +129,20 @@ static bool untouched_is_shown_as_untouched(void)
 static bool every_action_is_shown_as_the_kernel_would(void)
 {
 	static const int flags[] = {0, SA_RESTART, SA_NODEFER, SA_RESETHAND, SA_ONSTACK, SA_SIGINFO,
-	    SA_RESTART | SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESETHAND, SA_NOCLDSTOP, 0x20000000, 0x00800000};
+	    SA_RESTART | SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESETHAND, SA_NOCLDSTOP, 0x20000000,
+	    0x00800000};
 	static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count};
 	static const int masked[] = {0, SIGTERM, SIGKILL, SIGUSR1};
 	bool is_good = true;
 	for (unsigned h = 0; h < 3; h++)
 		for (unsigned f = 0; f < sizeof(flags) / sizeof(*flags); f++)
 			for (unsigned m = 0; m < 4; m++) {
-				struct sigaction action = action_of(handlers[h], flags[f], masked[m]), one, two;
+				struct sigaction action = action_of(handlers[h], flags[f], masked[m]), one,
+						 two;
 				int first = sigaction(SIGUSR1, &action, &one);
 				int second = sigaction(SIGUSR2, &action, &two);
 				is_good = is_good && first == 0 && second == 0 && is_same(&one, &two) &&
-				    is_shown_alike();
+					  is_shown_alike();
 			}
 	return is_good;
 }
@@ -147,20 +150,22 @@ static bool every_action_is_shown_as_the_kernel_would(void)
 static bool every_older_call_does_to_both_the_same(void)
 {
 	typedef void (*handler)(int);
-	static handler (*const setters[])(int, handler) = {signal, ssignal, sysv_signal, __sysv_signal, sigset};
+	static handler (*const setters[])(int, handler) = {
+	    signal, ssignal, sysv_signal, __sysv_signal, sigset};
 	bool is_good = true;
 	for (unsigned i = 0; i < sizeof(setters) / sizeof(*setters); i++) {
 		handler values[] = {count, SIG_IGN, count_other, SIG_DFL};
 		for (unsigned v = 0; v < 4; v++)
 			is_good = setters[i](SIGUSR1, values[v]) == setters[i](SIGUSR2, values[v]) &&
-			    is_shown_mirrored() && is_good;
+				  is_shown_mirrored() && is_good;
 		errno = 0;
 		if (setters[i] != sigset) /* glibc's takes even this for a handler */
 			is_good = setters[i](SIGUSR1, SIG_ERR) == SIG_ERR && errno == EINVAL && is_good;
 	}
 	is_good = sigignore(SIGUSR1) == 0 && sigignore(SIGUSR2) == 0 && is_shown_mirrored() && is_good;
 	for (int on = 1; on >= 0; on--) {
-		is_good = siginterrupt(SIGUSR1, on) == 0 && siginterrupt(SIGUSR2, on) == 0 && is_shown_mirrored() && is_good;
+		is_good = siginterrupt(SIGUSR1, on) == 0 && siginterrupt(SIGUSR2, on) == 0 &&
+			  is_shown_mirrored() && is_good;
 		/* signal() remembers it. */
 		is_good = signal(SIGUSR1, count) == signal(SIGUSR2, count) && is_shown_mirrored() && is_good;
 	}
@@ -191,7 +196,7 @@ static bool a_siginfo_handler_gets_all_three_arguments(void)
 	set_info(0, 0);
 	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 4711});
 	return runs == 1 && has_context && seen.si_signo == SIGUSR1 && seen.si_code == SI_QUEUE &&
-	    seen.si_pid == getpid() && seen.si_value.sival_int == 4711;
+	       seen.si_pid == getpid() && seen.si_value.sival_int == 4711;
 }
 
 static bool errno_is_what_the_handler_left(void)
@@ -211,7 +216,7 @@ static bool resethand_runs_it_once_and_shows_the_default(void)
 	set(count, SA_RESETHAND | SA_RESTART, 0);
 	raise(SIGUSR1);
 	return runs == 1 && sigaction(SIGUSR1, NULL, &after) == 0 && after.sa_handler == SIG_DFL &&
-	    (after.sa_flags & (SA_RESETHAND | SA_RESTART)) == (SA_RESETHAND | SA_RESTART);
+	       (after.sa_flags & (SA_RESETHAND | SA_RESTART)) == (SA_RESETHAND | SA_RESTART);
 }
 
 static bool the_mask_holds_while_it_runs(void)
@@ -223,7 +228,8 @@ static bool the_mask_holds_while_it_runs(void)
 	raise(SIGUSR1);
 	sigset_t mask;
 	sigprocmask(SIG_SETMASK, NULL, &mask);
-	return was_blocked && !is_usr2_blocked && !sigismember(&mask, SIGUSR1) && !sigismember(&mask, SIGUSR2);
+	return was_blocked && !is_usr2_blocked && !sigismember(&mask, SIGUSR1) &&
+	       !sigismember(&mask, SIGUSR2);
 }
 
 static bool it_nests_only_with_nodefer(void)
@@ -363,7 +369,8 @@ static bool an_action_is_whole_while_threads_change_it(void)
 		sigaction(SIGUSR1, NULL, &now);
 		bool is_one = now.sa_handler == count;
 		is_good = is_good && (now.sa_flags & SA_RESTART) == (is_one ? SA_RESTART : 0) &&
-		    sigismember(&now.sa_mask, SIGTERM) == is_one && sigismember(&now.sa_mask, SIGHUP) == !is_one;
+			  sigismember(&now.sa_mask, SIGTERM) == is_one &&
+			  sigismember(&now.sa_mask, SIGHUP) == !is_one;
 		if (i % 1000 == 0)
 			raise(SIGUSR1);
 		/* A fork in the middle of a change must not stop the child's. */
@@ -385,7 +392,10 @@ static bool an_action_is_whole_while_threads_change_it(void)
 	return is_good && runs + others == 20;
 }
 
-#define FACT(name) {#name, name}
+#define FACT(name)                                                                                           \
+	{                                                                                                    \
+#name, name                                                                                  \
+	}
 
 int main(void)
 {

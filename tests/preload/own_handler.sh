@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The dump signal stays the program's own: what signals_program.c finds on libc it finds
+# The dump signal stays the program's own: what own_handler.c finds on libc it finds
 # under Weir, and what the settings say about the signal is so.
 set -u
 object=${TEST_OBJECT:?the object to preload}
-program=${abs_top_builddir:?}/tests/preload/signals_program
+program=${abs_top_builddir:?}/tests/preload/own_handler
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 number=0
