@@ -9,6 +9,8 @@
 #include "pool/pool.h"
 #include "preload/preload.h"
 
+#define ALLOC_MIN_BYTES ((size_t)16)
+
 /* The pool had nothing: jemalloc serves, and it is counted. */
 void *alloc_temporary(size_t size);
 /* A pointer into the range that free's fast path does not take. */
@@ -18,8 +20,9 @@ INLINE void *alloc_malloc(size_t size)
 {
 	void *p;
 
+	/* glibc's alignment is 16 at every size; jemalloc's is 8 for requests of up to 8 bytes. */
 	if (!pool_wants(size))
-		return next.malloc(size);
+		return next.malloc(MAX(size, ALLOC_MIN_BYTES));
 	p = pool_malloc(size);
 	return LIKELY(p != NULL) ? p : alloc_temporary(size);
 }

@@ -177,6 +177,9 @@ static void read_fallback(struct fallback_stats *stats)
 {
 	*stats = (struct fallback_stats){0};
 	uint64_t epoch = 1;
+	/* What this thread freed counts as allocated as long as it is in its cache. */
+	if (next.mallctl != NULL)
+		next.mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	if (next.mallctl == NULL || next.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
 		return;
 	stats->is_known = true;

@@ -87,7 +87,7 @@ EXPORT void *calloc(size_t count, size_t size)
 		return NULL;
 	}
 	if (!pool_wants(bytes))
-		return next.calloc(count, size);
+		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
@@ -134,6 +134,8 @@ static void *realloc_pooled(void *p, size_t size)
 
 EXPORT void *realloc(void *p, size_t size)
 {
+	void *to;
+
 	if (p == NULL)
 		return alloc_malloc(size);
 	if (size == 0) { /* as glibc has it */
@@ -146,7 +148,6 @@ EXPORT void *realloc(void *p, size_t size)
 		return move(p, bootstrap_size(p), size, 0);
 	if (pool_wants(size)) {
 		size_t usable = next.malloc_usable_size(p);
-		void *to;
 
 		/* It stays where it is if it was a temporary buffer of about that size. */
 		if (size > usable || size < usable / 2) {
@@ -155,7 +156,10 @@ EXPORT void *realloc(void *p, size_t size)
 				return to;
 		}
 	}
-	return next.realloc(p, size);
+	to = next.realloc(p, MAX(size, ALLOC_MIN_BYTES));
+	if (UNLIKELY(to == NULL)) /* jemalloc does not always say so */
+		errno = ENOMEM;
+	return to;
 }
 
 static bool is_power_of_two(size_t n)

@@ -23,7 +23,7 @@
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 #define POLL_MASK_MAX 255
 
-struct pool pool = { .min_bytes = SIZE_MAX, .due = UINT32_MAX };
+struct pool pool = { .due = UINT32_MAX };
 
 static size_t range_bytes_wanted(uint64_t ram)
 {
@@ -58,8 +58,9 @@ bool pool_init(const struct settings *settings)
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
 	reclaim_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
-	pool.span_bytes = settings->max_buffer_size - settings->min_buffer_size;
 	pool.min_bytes = settings->min_buffer_size;
+	pool.max_bytes = settings->max_buffer_size;
+	pool.span_bytes = pool.max_bytes - pool.min_bytes + 1;
 	return true;
 }
 

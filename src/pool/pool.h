@@ -20,8 +20,9 @@
 
 struct pool {
 	/* Frozen, and what malloc reads. Before pool_init() no size is wanted. */
-	size_t min_bytes;   /* requests of min_bytes to min_bytes + span_bytes are streaming-sized */
-	size_t span_bytes;
+	size_t min_bytes;   /* requests of min_bytes to max_bytes are streaming-sized */
+	size_t span_bytes;  /* max_bytes - min_bytes + 1; 0: none are */
+	size_t max_bytes;
 
 	/* Shared; relaxed throughout: hints and statistics, nothing hangs on their order. */
 	_Alignas(CACHE_LINE) uint32_t now; /* ticks, as of the last look at the clock */
@@ -88,7 +89,7 @@ void pool_fork_child(void);
 
 INLINE bool pool_contains(const void *p) { return (uintptr_t)p - range.base < range.bytes; }
 
-INLINE bool pool_wants(size_t size) { return size - pool.min_bytes <= pool.span_bytes; }
+INLINE bool pool_wants(size_t size) { return size - pool.min_bytes < pool.span_bytes; }
 
 INLINE void *buffer_begin(uint32_t page, size_t size)
 {

@@ -46,7 +46,7 @@ size_t pool_grown_bytes(size_t capacity, size_t size)
 {
 	size_t grown = (size_t)((double)capacity * pool.growth_factor);
 
-	return MIN(MAX(grown, size), pool.min_bytes + pool.span_bytes);
+	return MIN(MAX(grown, size), pool.max_bytes);
 }
 
 /* A run whose length changed belongs to the largest class that it covers. */
@@ -84,7 +84,7 @@ bool pool_resize_in_place(void *p, size_t size)
 	uint32_t pages;
 
 	if (size > capacity)
-		return !size_class_is_slab(run->size_class) && size <= pool.min_bytes + pool.span_bytes &&
+		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
 		    grow(run, page, size);
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */

