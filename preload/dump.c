@@ -32,9 +32,9 @@
 
 #define PATH_SIZE 1024
 #define BUFFER_SIZE 8192
-#define TRIES_MAX 10000		   /* names that are there already, before giving up */
-#define ROUNDS_MAX 4		   /* dumps in a row by one thread, before it goes back to its work */
-#define EXIT_WAIT_NS (2 * SECOND)  /* for another thread's dump, at exit */
+#define TRIES_MAX 10000		  /* names that are there already, before giving up */
+#define ROUNDS_MAX 4		  /* dumps in a row by one thread, before it goes back to its work */
+#define EXIT_WAIT_NS (2 * SECOND) /* for another thread's dump, at exit */
 #define EXIT_STEP_NS (MILLISECOND)
 
 #define RUNNING ((uint64_t)1 << 0)
@@ -56,9 +56,9 @@ static _Atomic uint64_t running;
 /* Of whoever set RUNNING, but for exe and boot_id, which are frozen at start and at the first dump. */
 static struct {
 	struct snapshot snapshot;
-	uint32_t pid;	       /* whom sequence and number belong to */
-	uint64_t sequence;     /* dumps taken */
-	uint64_t next_number;  /* the first that has not been tried for a name */
+	uint32_t pid;	      /* whom sequence and number belong to */
+	uint64_t sequence;    /* dumps taken */
+	uint64_t next_number; /* the first that has not been tried for a name */
 	char paths[ARRAY_LENGTH(formats)][PATH_SIZE];
 	char buffer[BUFFER_SIZE];
 	struct log_line line;
@@ -71,8 +71,8 @@ static bool begin(pid_t pid)
 	for (;;) {
 		bool is_busy = (seen | WANTED) == (mine | WANTED);
 		uint64_t wish = is_busy ? mine | WANTED : mine;
-		if (atomic_compare_exchange_weak_explicit(&running, &seen, wish, memory_order_acquire,
-			memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			&running, &seen, wish, memory_order_acquire, memory_order_relaxed))
 			return !is_busy;
 	}
 }
@@ -86,7 +86,8 @@ static bool finish(pid_t pid, bool is_last)
 		atomic_store_explicit(&running, 0, memory_order_release);
 		return false;
 	}
-	if (atomic_compare_exchange_strong_explicit(&running, &seen, 0, memory_order_release, memory_order_relaxed))
+	if (atomic_compare_exchange_strong_explicit(
+		&running, &seen, 0, memory_order_release, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(&running, mine, memory_order_relaxed);
 	return true;
@@ -236,25 +237,12 @@ static bool create(int fds[])
 	return error == 0;
 }
 
-/* Past RLIMIT_FSIZE a write raises SIGXFSZ in its thread, where it is blocked now; it is not the program's. */
-static void drop_size_signal(void)
-{
-	static const struct timespec at_once = {0, 0};
-	sigset_t one;
-	sigemptyset(&one);
-	sigaddset(&one, SIGXFSZ);
-	while (sigtimedwait(&one, NULL, &at_once) < 0 && errno == EINTR)
-		;
-}
-
 static int write_to(int fd, const struct format *format)
 {
 	struct out out;
 	out_init(&out, fd, dump.buffer, sizeof(dump.buffer));
 	format->write(&out, &dump.snapshot);
 	out_flush(&out);
-	if (out.error == EFBIG)
-		drop_size_signal();
 	return out.error;
 }
 

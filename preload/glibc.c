@@ -68,8 +68,6 @@ EXPORT void *memalign(size_t alignment, size_t size)
 	size_t rounded = _Alignof(max_align_t);
 	while (rounded < alignment)
 		rounded <<= 1;
-	if (rounded == _Alignof(max_align_t))
-		return alloc_malloc(size);
 	return alloc_aligned(rounded, size);
 }
 
@@ -152,6 +150,8 @@ EXPORT void *__libc_pvalloc(size_t size)
 
 /* What is in use. */
 
+#define ALL_CACHES "stats.arenas.4096.tcache_bytes" /* MALLCTL_ARENAS_ALL */
+
 struct heap_figures {
 	struct pool_stats stats;
 	struct fallback_stats fallback;
@@ -163,7 +163,16 @@ static uint64_t read_figure(const char *name)
 	return next.mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-/* jemalloc's figures as of now; zero where it was built without them. */
+/* The figures are read one after another: a difference may come out below zero. */
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/*
+ * jemalloc's figures as of now; zero where it was built without them. What its
+ * threads keep for themselves counts as allocated there, and as free here.
+ */
 static void read_fallback(struct fallback_stats *stats)
 {
 	*stats = (struct fallback_stats){0};
@@ -174,7 +183,7 @@ static void read_fallback(struct fallback_stats *stats)
 	if (next.mallctl == NULL || next.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
 		return;
 	stats->is_known = true;
-	stats->allocated_bytes = read_figure("stats.allocated");
+	stats->allocated_bytes = less(read_figure("stats.allocated"), read_figure(ALL_CACHES));
 	stats->active_bytes = read_figure("stats.active");
 	stats->resident_bytes = read_figure("stats.resident");
 	stats->retained_bytes = read_figure("stats.retained");
@@ -188,12 +197,6 @@ static COLD void collect(struct heap_figures *figures)
 	pool_stats_collect(&figures->stats, NULL, 0);
 	read_fallback(&figures->fallback);
 	errno = saved_errno;
-}
-
-/* The figures are read one after another: a difference may come out below zero. */
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
 }
 
 static uint64_t pool_spare_bytes(const struct pool_stats *stats)
@@ -220,7 +223,7 @@ static uint64_t used_bytes(const struct heap_figures *figures)
 static uint64_t free_bytes(const struct heap_figures *figures)
 {
 	return pool_spare_bytes(&figures->stats) + figures->stats.slab_free_bytes +
-	    fallback_free_bytes(&figures->fallback);
+	       fallback_free_bytes(&figures->fallback);
 }
 
 EXPORT struct mallinfo2 mallinfo2(void)
@@ -276,11 +279,13 @@ EXPORT int __libc_mallopt(int parameter, int value)
 /* padding is how much of glibc's topmost chunk to keep; there is none. */
 EXPORT int malloc_trim(size_t padding UNUSED)
 {
-	struct heap_figures before, after;
-	collect(&before);
+	struct fallback_stats before, after;
+
+	preload_start();
+	read_fallback(&before);
 	bool is_purged = maintain_now(true);
-	collect(&after);
-	return is_purged || after.fallback.resident_bytes < before.fallback.resident_bytes;
+	read_fallback(&after);
+	return is_purged || after.resident_bytes < before.resident_bytes;
 }
 
 static void put_line(struct out *out, const char *label, uint64_t pooled, uint64_t fallback)
@@ -302,11 +307,11 @@ EXPORT void malloc_stats(void)
 	char buffer[512];
 	struct out out;
 	out_init(&out, STDERR_FILENO, buffer, sizeof(buffer));
-	put_line(&out, "bytes in use:     ", stats->in_use_bytes, fallback->allocated_bytes);
-	put_line(&out, "bytes idle:       ", pool_spare_bytes(stats) + stats->slab_free_bytes,
+	put_line(&out, "bytes in use:      ", stats->in_use_bytes, fallback->allocated_bytes);
+	put_line(&out, "bytes idle:        ", pool_spare_bytes(stats) + stats->slab_free_bytes,
 	    fallback_free_bytes(fallback));
 	put_line(&out, "bytes bookkeeping: ", stats->metadata_bytes, fallback->metadata_bytes);
-	out_str(&out, "buffers in use:   ");
+	out_str(&out, "buffers in use:    ");
 	out_u64(&out, stats->buffers_in_use);
 	out_str(&out, " in the pool, ");
 	out_u64(&out, stats->buffers_idle);
@@ -346,8 +351,8 @@ EXPORT int malloc_info(int options, FILE *file)
 		const struct pool_class_stats *class = &stats->classes[i];
 		if (class->idle != 0)
 			fprintf(file, "<size from=\"%ju\" to=\"%ju\" total=\"%ju\" count=\"%ju\"/>\n",
-			    (uintmax_t)(above + 1), (uintmax_t)class->size_bytes,
-			    (uintmax_t)(class->idle * class->size_bytes), (uintmax_t)class->idle);
+			    (uintmax_t)(above + 1), (uintmax_t) class->size_bytes,
+			    (uintmax_t)(class->idle * class->size_bytes), (uintmax_t) class->idle);
 		above = class->size_bytes;
 	}
 	fputs("</sizes>\n", file);

@@ -35,4 +35,4 @@ libweir_preload_so_LDFLAGS = $(AM_LDFLAGS) -shared \
 libweir_preload_so_LDADD = $(LAYERS) $(JEMALLOC_NEEDED)
 EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map
 
-EXTRA_DIST += preload/weir-preload.map
+EXTRA_DIST += preload/exports.expected preload/weir-preload.map

@@ -36,8 +36,9 @@ void *alloc_aligned(size_t alignment, size_t size)
 	void *p = NULL;
 	int error;
 
+	/* jemalloc's smallest blocks have less than malloc's alignment. */
 	if (alignment <= alignof(max_align_t))
-		return alloc_malloc(size);
+		return alloc_malloc(MAX(size, alignment));
 	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
 		p = pool_aligned(alignment, size);
 		if (LIKELY(p != NULL))

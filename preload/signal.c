@@ -44,13 +44,15 @@ __sighandler_t bsd_signal(int number, __sighandler_t handler);
 
 /* What the handler reads; also the program's view of it. */
 static struct {
-	_Atomic uint64_t generation; /* release in publish(), acquire in recorded(): slot generation % 2 is current */
-	struct sigaction slots[2];   /* word by word, relaxed: the generation says whether a copy is whole */
+	_Atomic uint64_t
+	    generation; /* release in publish(), acquire in recorded(): slot generation % 2 is current */
+	struct sigaction slots[2]; /* word by word, relaxed: the generation says whether a copy is whole */
 } record;
 
-static _Atomic int taken = NO_SIGNAL; /* release in signal_start(), acquire in is_taken(): the record is there */
-static _Atomic pid_t change;	      /* the lock; 0: free */
-static _Atomic bool is_interrupting;  /* siginterrupt() was asked for; relaxed, read by signal() only */
+static _Atomic int taken =
+    NO_SIGNAL;		     /* release in signal_start(), acquire in is_taken(): the record is there */
+static _Atomic pid_t change; /* the lock; 0: free */
+static _Atomic bool is_interrupting; /* siginterrupt() was asked for; relaxed, read by signal() only */
 
 /*
  * The C library's functions, found at the first call of each. Relaxed: all
@@ -74,12 +76,12 @@ static struct {
 } real = {find_sigaction, find_signal, find_sysv_signal, find_sigset, find_sigignore, find_siginterrupt};
 
 #define REAL(function) LOAD_RELAXED(&real.function)
-#define FIND(function)                                           \
-	({                                                       \
-		void *found_function = find(#function);          \
-		if (found_function != NULL)                      \
-			STORE_RELAXED(&real.function, found_function); \
-		found_function != NULL;                          \
+#define FIND(function)                                                                                       \
+	({                                                                                                   \
+		void *found_function = find(#function);                                                      \
+		if (found_function != NULL)                                                                  \
+			STORE_RELAXED(&real.function, found_function);                                       \
+		found_function != NULL;                                                                      \
 	})
 
 static COLD void *find(const char *name)
@@ -164,8 +166,8 @@ static void change_lock(sigset_t *before)
 		pid_t holder = atomic_load_explicit(&change, memory_order_relaxed);
 		if (holder == self)
 			nanosleep(&a_moment, NULL);
-		else if (atomic_compare_exchange_weak_explicit(&change, &holder, self, memory_order_acquire,
-			     memory_order_relaxed))
+		else if (atomic_compare_exchange_weak_explicit(
+			     &change, &holder, self, memory_order_acquire, memory_order_relaxed))
 			return;
 	}
 }
@@ -182,8 +184,8 @@ static void on_signal(int number, siginfo_t *info, void *context);
 
 static bool is_run(const struct sigaction *action)
 {
-	return preload.settings.signal_chain && action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN &&
-	    action->sa_sigaction != on_signal;
+	return preload.settings.signal_chain && action->sa_handler != SIG_DFL &&
+	       action->sa_handler != SIG_IGN && action->sa_sigaction != on_signal;
 }
 
 /* What is decided by us, not by the program, in what goes to the kernel. */
@@ -431,7 +433,8 @@ void signal_start(void)
 		bool is_done = take_locked(preload.settings.signal);
 		change_unlock(&mask);
 		if (!is_done) /* a sandbox, say */
-			log_text(LOG_WARN, "WEIR_SIGNAL: the kernel refused our handler; there will be no dumps by signal");
+			log_text(LOG_WARN,
+			    "WEIR_SIGNAL: the kernel refused our handler; there will be no dumps by signal");
 	}
 	errno = saved_errno;
 }

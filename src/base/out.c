@@ -29,29 +29,33 @@ void out_init(struct out *out, int fd, char *buffer, size_t size)
 }
 
 /*
- * A reader that went away makes write raise SIGPIPE in the calling thread,
- * which would end a program over a line that it never asked for. So the signal
- * is blocked around the write, and the one that the write itself raised is
- * taken back.
+ * A reader that went away makes write raise SIGPIPE in the calling thread, a file past
+ * RLIMIT_FSIZE SIGXFSZ; either would end a program over a line that it never asked for. So both
+ * are blocked around the write, and the one that the write itself raised is taken back.
  */
 int out_write_once(int fd, const char *bytes, size_t *length)
 {
 	int saved_errno = errno;
-	sigset_t pipe_only, before, pending;
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	bool is_blocked = pthread_sigmask(SIG_BLOCK, &pipe_only, &before) == 0;
+	sigset_t raised, before, pending;
+	sigemptyset(&raised);
+	sigaddset(&raised, SIGPIPE);
+	sigaddset(&raised, SIGXFSZ);
+	bool is_blocked = pthread_sigmask(SIG_BLOCK, &raised, &before) == 0;
 
-	/* It can only have been pending already where the program itself blocks it. */
-	bool was_pending = is_blocked && sigismember(&before, SIGPIPE) == 1 && sigpending(&pending) == 0 &&
-	    sigismember(&pending, SIGPIPE) == 1;
+	/* One can only have been pending already where the program itself blocks it. */
+	sigemptyset(&pending);
+	if (is_blocked && (sigismember(&before, SIGPIPE) == 1 || sigismember(&before, SIGXFSZ) == 1))
+		sigpending(&pending);
 
 	ssize_t n = sys_write(fd, bytes, *length);
 	int error = n < 0 ? errno : 0;
 	*length = n < 0 ? 0 : (size_t)n;
 
-	if (error == EPIPE && is_blocked && !was_pending) {
-		while (sys_take_signal(&pipe_only) < 0 && errno == EINTR)
+	int number = error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+	if (number != 0 && is_blocked && sigismember(&pending, number) == 0) {
+		sigemptyset(&raised);
+		sigaddset(&raised, number);
+		while (sys_take_signal(&raised) < 0 && errno == EINTR)
 			;
 	}
 	if (is_blocked)

@@ -1,16 +1,19 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
-tests_preload = tests/preload/exports.sh tests/preload/run.sh
+tests_preload = tests/preload/dumps.sh tests/preload/exports.sh tests/preload/own_handler.sh tests/preload/run.sh
 EXTRA_DIST += $(tests_preload)
 
 tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE
 tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/pattern.h \
 	tests/preload/work.c tests/preload/work.h
 
-check_PROGRAMS += tests/preload/confine tests/preload/plugins tests/preload/processes \
+check_PROGRAMS += tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
 	tests/preload/signals tests/preload/stuck tests/preload/threads \
 	tests/preload/early tests/preload/late tests/preload/probe
 
+tests_preload_own_handler_SOURCES = tests/preload/own_handler.c
+tests_preload_own_handler_CPPFLAGS = $(tests_preload_flags)
+tests_preload_own_handler_LDADD = -lpthread
 tests_preload_confine_SOURCES = tests/preload/confine.c $(tests_preload_work)
 tests_preload_confine_CPPFLAGS = $(tests_preload_flags)
 tests_preload_confine_CFLAGS = $(AM_CFLAGS) -fno-builtin

@@ -3,6 +3,7 @@
 tests_unit = \
 	tests/unit/test_advice \
 	tests/unit/test_clock \
+	tests/unit/test_dump_name \
 	tests/unit/test_log \
 	tests/unit/test_meminfo \
 	tests/unit/test_options \
