@@ -25,13 +25,13 @@ static void *first_aligned_alloc(size_t alignment, size_t size);
 static size_t first_usable_size(void *p);
 
 struct next next = {
-	.malloc = first_malloc,
-	.free = first_free,
-	.calloc = first_calloc,
-	.realloc = first_realloc,
-	.posix_memalign = first_posix_memalign,
-	.aligned_alloc = first_aligned_alloc,
-	.malloc_usable_size = first_usable_size,
+    .malloc = first_malloc,
+    .free = first_free,
+    .calloc = first_calloc,
+    .realloc = first_realloc,
+    .posix_memalign = first_posix_memalign,
+    .aligned_alloc = first_aligned_alloc,
+    .malloc_usable_size = first_usable_size,
 };
 
 static bool is_binding;
@@ -50,7 +50,8 @@ static void *find(const char *name)
 	void *function = dlsym(jemalloc, name);
 
 	if (function == NULL) {
-		log_text(LOG_ERROR, "libjemalloc.so.2 lacks a function that every jemalloc has; cannot go on");
+		log_text(
+		    LOG_ERROR, "libjemalloc.so.2 lacks a function that every jemalloc has; cannot go on");
 		abort();
 	}
 	return function;
@@ -65,7 +66,8 @@ void preload_bind(void)
 	is_binding = true;
 	jemalloc = dlopen("libjemalloc.so.2", RTLD_LAZY | RTLD_NOLOAD);
 	if (jemalloc == NULL) {
-		log_text(LOG_ERROR, "libjemalloc.so.2 is not loaded, though this object needs it; cannot go on");
+		log_text(
+		    LOG_ERROR, "libjemalloc.so.2 is not loaded, though this object needs it; cannot go on");
 		abort();
 	}
 	jemalloc_free = (void (*)(void *))find("free");
@@ -73,7 +75,7 @@ void preload_bind(void)
 	next.realloc = (void *(*)(void *, size_t))find("realloc");
 	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
 	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
-	next.malloc_usable_size = (size_t (*)(void *))find("malloc_usable_size");
+	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
 	next.mallctl = (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(jemalloc, "mallctl");
 	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
 	next.malloc = (void *(*)(size_t))find("malloc");

@@ -149,7 +149,8 @@ static void *run(void *unused UNUSED)
 		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed)) {
 			double scale = preload.settings.time_scale;
 
-			sys_futex_wait(&reclaim_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
+			sys_futex_wait(
+			    &reclaim_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
 			continue;
 		}
 		if (!pass(false))
@@ -170,8 +171,8 @@ static void start_thread(void)
 	    atomic_exchange_explicit(&maintain.has_thread, true, memory_order_acq_rel))
 		return;
 	if (create == NULL)
-		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))preload_real(
-		    "pthread_create");
+		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+		    void *))preload_real("pthread_create");
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
@@ -209,7 +210,8 @@ void maintain_fork_prepare(void)
 {
 	/* A pass that is under way ends first: it may hold jemalloc's locks. */
 	while (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
-		sys_futex_wait(&reclaim_bell, atomic_load_explicit(&reclaim_bell, memory_order_relaxed), MILLISECOND);
+		sys_futex_wait(
+		    &reclaim_bell, atomic_load_explicit(&reclaim_bell, memory_order_relaxed), MILLISECOND);
 }
 
 void maintain_fork_parent(void)

@@ -39,18 +39,20 @@ void misuse_free(const void *p)
 
 	atomic_fetch_add_explicit(&pool.errors, 1, memory_order_relaxed);
 	if (log_begin(&line, LOG_ERROR)) {
-		out_str(&line.out, what == POOL_POINTER_FREE ? "double free of " :
-			what == POOL_POINTER_INNER	     ? "free of an inner pointer " :
-							       "free of a wild pointer ");
+		out_str(&line.out, what == POOL_POINTER_FREE	? "double free of "
+				   : what == POOL_POINTER_INNER ? "free of an inner pointer "
+								: "free of a wild pointer ");
 		out_hex(&line.out, (uint64_t)(uintptr_t)p);
 		if (what == POOL_POINTER_FREE || what == POOL_POINTER_INNER) {
 			out_str(&line.out, what == POOL_POINTER_FREE ? ": " : ", inside ");
 			describe_buffer(&line.out, &info);
 		} else {
-			out_str(&line.out, ": no buffer of the pool is there (freed before, or never handed out)");
+			out_str(&line.out,
+			    ": no buffer of the pool is there (freed before, or never handed out)");
 		}
-		out_str(&line.out,
-		    preload.settings.on_misuse == ON_MISUSE_ABORT ? "; aborting (WEIR_ON_MISUSE=abort)" : "; ignored");
+		out_str(&line.out, preload.settings.on_misuse == ON_MISUSE_ABORT
+				       ? "; aborting (WEIR_ON_MISUSE=abort)"
+				       : "; ignored");
 		log_end(&line);
 	}
 	if (preload.settings.on_misuse == ON_MISUSE_ABORT)

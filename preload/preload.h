@@ -31,7 +31,7 @@ extern struct next next;
 /* The state of the interposer; frozen once preload_start() is over, but for what is said. */
 struct preload {
 	struct settings settings;
-	_Atomic bool is_started; /* release after everything is frozen */
+	_Atomic bool is_started;	/* release after everything is frozen */
 	struct fallback_stats fallback; /* as of the last tick; relaxed by members, a statistic */
 	struct pressure pressure;	/* likewise */
 };
@@ -46,10 +46,11 @@ void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 
 /* maintain.c */
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */
-bool maintain_now(bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
+bool maintain_now(
+    bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 
 /* signal.c */
-void signal_start(void);    /* take WEIR_SIGNAL */
+void signal_start(void); /* take WEIR_SIGNAL */
 
 /* dump.c; its start is in dump.h, called by signal_start() */
 void dump_take(enum dump_trigger trigger); /* async-signal-safe; keeps errno */

@@ -39,7 +39,7 @@ static void fork_child(void)
 
 void preload_start(void)
 {
-	static char *const nothing[] = { NULL };
+	static char *const nothing[] = {NULL};
 	bool is_secure = getauxval(AT_SECURE) != 0;
 
 	preload_bind();
@@ -51,7 +51,8 @@ void preload_start(void)
 	/* Registered first, so prepare runs last: other handlers may allocate. */
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 	if (preload.settings.enable && !pool_init(&preload.settings))
-		log_text(LOG_WARN, "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
+		log_text(LOG_WARN,
+		    "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
 	maintain_start();
 	signal_start();
 	atomic_store_explicit(&preload.is_started, true, memory_order_release);

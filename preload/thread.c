@@ -36,7 +36,7 @@ EXPORT pid_t fork(void)
 	pid_t pid;
 
 	if (real == NULL)
-		real = (pid_t (*)(void))preload_real("fork");
+		real = (pid_t(*)(void))preload_real("fork");
 	if (real == NULL) {
 		errno = ENOSYS;
 		return -1;

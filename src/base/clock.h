@@ -27,7 +27,13 @@ uint64_t clock_unix_now_ns(void);
 /* How many times faster than real time ticks run: what clock_start() was given, 1 before. */
 double clock_scale(void);
 
-INLINE uint64_t ticks_to_ns(uint64_t ticks) { return ticks * TICK_NS; }
-INLINE uint64_t ns_to_ticks(uint64_t ns) { return ns / TICK_NS; }
+INLINE uint64_t ticks_to_ns(uint64_t ticks)
+{
+	return ticks * TICK_NS;
+}
+INLINE uint64_t ns_to_ticks(uint64_t ns)
+{
+	return ns / TICK_NS;
+}
 
 #endif

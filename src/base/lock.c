@@ -28,8 +28,8 @@ COLD void lock_acquire_slow(struct lock *lock)
 
 		relax();
 		is_ours = atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong_explicit(&lock->word, &open, 1, memory_order_acquire,
-			memory_order_relaxed);
+			  atomic_compare_exchange_strong_explicit(
+			      &lock->word, &open, 1, memory_order_acquire, memory_order_relaxed);
 	}
 	/* From here on the word says that somebody sleeps, even if we then get it:
 	 * one wake too many is harmless, one too few is not. */

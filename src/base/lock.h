@@ -15,9 +15,9 @@ enum lock_rank {
 };
 
 struct lock {
-	_Atomic uint32_t word;	  /* 0 open, 1 taken, 2 taken and somebody sleeps */
-	uint32_t contentions;	  /* written by the holder; how often it found the lock taken */
-	uint64_t acquisitions;	  /* written by the holder */
+	_Atomic uint32_t word; /* 0 open, 1 taken, 2 taken and somebody sleeps */
+	uint32_t contentions;  /* written by the holder; how often it found the lock taken */
+	uint64_t acquisitions; /* written by the holder */
 };
 
 void lock_acquire_slow(struct lock *lock);
@@ -27,8 +27,8 @@ INLINE bool lock_try(struct lock *lock)
 {
 	uint32_t open = 0;
 
-	if (!atomic_compare_exchange_strong_explicit(&lock->word, &open, 1, memory_order_acquire,
-		memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		&lock->word, &open, 1, memory_order_acquire, memory_order_relaxed))
 		return false;
 	STORE_RELAXED(&lock->acquisitions, lock->acquisitions + 1);
 	return true;

@@ -60,7 +60,8 @@ static bool reader_fill(struct reader *reader)
 	reader->next = 0;
 	ssize_t n;
 	do
-		n = sys_read(reader->fd, reader->buffer + reader->used, sizeof(reader->buffer) - 1 - reader->used);
+		n = sys_read(
+		    reader->fd, reader->buffer + reader->used, sizeof(reader->buffer) - 1 - reader->used);
 	while (n < 0 && errno == EINTR);
 	reader->used += n > 0 ? (size_t)n : 0;
 	return n > 0;
@@ -123,7 +124,8 @@ static const char *after(const char *text, const char *prefix)
 }
 
 /* The number that stands after key at the start of a line. */
-static bool find_value(const char *directory, size_t length, const char *name, const char *key, uint64_t *value)
+static bool find_value(
+    const char *directory, size_t length, const char *name, const char *key, uint64_t *value)
 {
 	struct reader reader;
 	if (!reader_open(&reader, directory, length, name))
@@ -229,7 +231,8 @@ static bool parse_mount(char *line, const struct layout *layout, char **root, ch
 	if (strcmp(fstype, layout->fstype) != 0)
 		return false;
 	next_field(&tail); /* what is mounted */
-	if (*layout->controller != '\0' && (tail == NULL || !has_item(tail, strlen(tail), layout->controller)))
+	if (*layout->controller != '\0' &&
+	    (tail == NULL || !has_item(tail, strlen(tail), layout->controller)))
 		return false;
 	next_field(&line);
 	next_field(&line);
@@ -323,7 +326,7 @@ void meminfo_find(struct meminfo_source *source)
 static const struct files {
 	const char *limit, *high, *used, *inactive_key;
 } files_v1 = {"/memory.limit_in_bytes", "/memory.soft_limit_in_bytes", "/memory.usage_in_bytes",
-	"total_inactive_file "},
+    "total_inactive_file "},
   files_v2 = {"/memory.max", "/memory.high", "/memory.current", "inactive_file "};
 
 #define NO_LIMIT UINT64_MAX
@@ -435,9 +438,9 @@ static void read_system(struct meminfo *info)
 		const char *key;
 		size_t offset;
 	} wanted[] = {
-		{"MemTotal:", offsetof(struct meminfo, total_bytes)},
-		{"MemAvailable:", offsetof(struct meminfo, available_bytes)},
-		{"SwapFree:", offsetof(struct meminfo, swap_free_bytes)},
+	    {"MemTotal:", offsetof(struct meminfo, total_bytes)},
+	    {"MemAvailable:", offsetof(struct meminfo, available_bytes)},
+	    {"SwapFree:", offsetof(struct meminfo, swap_free_bytes)},
 	};
 	struct reader reader;
 	if (!reader_open(&reader, "", 0, "/proc/meminfo"))
@@ -457,15 +460,16 @@ void meminfo_read(const struct meminfo_source *source, struct meminfo *info)
 {
 	int saved_errno = errno;
 	*info = (struct meminfo){
-		.cgroup_limit_bytes = NO_LIMIT,
-		.cgroup_high_bytes = NO_LIMIT,
-		.fullest_limit_bytes = NO_LIMIT,
-		.fullest_high_bytes = NO_LIMIT,
+	    .cgroup_limit_bytes = NO_LIMIT,
+	    .cgroup_high_bytes = NO_LIMIT,
+	    .fullest_limit_bytes = NO_LIMIT,
+	    .fullest_high_bytes = NO_LIMIT,
 	};
 	read_system(info);
 	if (source->cgroup != CGROUP_NONE)
 		read_cgroup(source, info);
-	info->has_psi = (source->psi_directory[0] != '\0' && read_psi(source->psi_directory, "/memory.pressure", info)) ||
+	info->has_psi =
+	    (source->psi_directory[0] != '\0' && read_psi(source->psi_directory, "/memory.pressure", info)) ||
 	    read_psi("", "/proc/pressure/memory", info);
 	errno = saved_errno;
 }
@@ -496,8 +500,9 @@ bool process_info_read(struct process_info *info)
 		if (fields != NULL && fields[1] == ' ') {
 			fields += 2;
 			is_read = stat_field(fields, 10, &info->minor_faults) &&
-			    stat_field(fields, 12, &info->major_faults) && stat_field(fields, 20, &info->threads) &&
-			    stat_field(fields, 24, &rss_pages);
+				  stat_field(fields, 12, &info->major_faults) &&
+				  stat_field(fields, 20, &info->threads) &&
+				  stat_field(fields, 24, &rss_pages);
 			if (is_read)
 				info->rss_bytes = rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 		}

@@ -37,7 +37,7 @@ struct meminfo {
 	uint64_t fullest_used_bytes, fullest_limit_bytes;
 	uint64_t fullest_high_used_bytes, fullest_high_bytes;
 
-	bool has_psi; /* the cgroup's own where there is one, else the system's */
+	bool has_psi;			       /* the cgroup's own where there is one, else the system's */
 	double psi_some_avg10, psi_full_avg10; /* 0..1 */
 	uint64_t psi_some_total_us;
 };

@@ -49,7 +49,8 @@ static bool parse_number(const char *text, struct number *number)
 	const char *p = text;
 	for (; is_digit(*p); p++) {
 		number->is_too_large |= __builtin_mul_overflow(number->whole, 10, &number->whole);
-		number->is_too_large |= __builtin_add_overflow(number->whole, (uint64_t)(*p - '0'), &number->whole);
+		number->is_too_large |=
+		    __builtin_add_overflow(number->whole, (uint64_t)(*p - '0'), &number->whole);
 	}
 	bool has_digits = p > text;
 	if (*p == '.') {
@@ -73,8 +74,8 @@ static bool parse_number(const char *text, struct number *number)
 /* number times unit, rounded down. */
 static bool scale_number(const struct number *number, uint64_t unit, uint64_t *value)
 {
-	unsigned __int128 product = (unsigned __int128)number->whole * unit +
-	    (unsigned __int128)number->fraction * unit / SECOND;
+	unsigned __int128 product =
+	    (unsigned __int128)number->whole * unit + (unsigned __int128)number->fraction * unit / SECOND;
 	_Static_assert(SECOND == 1000000000, "10^DECIMALS_MAX");
 	*value = (uint64_t)product;
 	return !number->is_too_large && product <= UINT64_MAX;
@@ -93,16 +94,30 @@ struct unit {
 };
 
 static const struct unit size_units[] = {
-	{"t", 1024 * GIB}, {"g", GIB}, {"m", MIB}, {"k", KIB}, {"", 1},
-	{"tib", 1024 * GIB}, {"gib", GIB}, {"mib", MIB}, {"kib", KIB}, {"b", 1}, {NULL, 0},
+    {"t", 1024 * GIB},
+    {"g", GIB},
+    {"m", MIB},
+    {"k", KIB},
+    {"", 1},
+    {"tib", 1024 * GIB},
+    {"gib", GIB},
+    {"mib", MIB},
+    {"kib", KIB},
+    {"b", 1},
+    {NULL, 0},
 };
 static const struct unit duration_units[] = {
-	{"h", HOUR}, {"m", MINUTE}, {"s", SECOND}, {"ms", MILLISECOND}, {"", SECOND}, {NULL, 0},
+    {"h", HOUR},
+    {"m", MINUTE},
+    {"s", SECOND},
+    {"ms", MILLISECOND},
+    {"", SECOND},
+    {NULL, 0},
 };
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
-static enum option_fault parse_with_unit(const struct option_info *option, const struct unit *units,
-    const char *text, uint64_t *value)
+static enum option_fault parse_with_unit(
+    const struct option_info *option, const struct unit *units, const char *text, uint64_t *value)
 {
 	if (option->smallest == 0 && is_word(text, strlen(text), "auto")) {
 		*value = 0;
@@ -149,7 +164,8 @@ static enum option_fault parse_double(const struct option_info *option, const ch
 
 static enum option_fault parse_bool(const char *text, bool *value)
 {
-	static const char *const yes[] = {"on", "yes", "true", "1"}, *const no[] = {"off", "no", "false", "0"};
+	static const char *const yes[] = {"on", "yes", "true", "1"}, *const no[] = {
+									 "off", "no", "false", "0"};
 	size_t length = strlen(text);
 	for (unsigned i = 0; i < ARRAY_LENGTH(yes); i++) {
 		if (is_word(text, length, yes[i]) || is_word(text, length, no[i])) {
@@ -198,15 +214,39 @@ static const struct {
 	int number;
 	bool is_allowed;
 } signals[] = {
-	{"hup", SIGHUP, true}, {"int", SIGINT, true}, {"quit", SIGQUIT, true}, {"ill", SIGILL, false},
-	{"trap", SIGTRAP, false}, {"abrt", SIGABRT, false}, {"iot", SIGABRT, false}, {"bus", SIGBUS, false},
-	{"fpe", SIGFPE, false}, {"kill", SIGKILL, false}, {"usr1", SIGUSR1, true}, {"segv", SIGSEGV, false},
-	{"usr2", SIGUSR2, true}, {"pipe", SIGPIPE, false}, {"alrm", SIGALRM, true}, {"term", SIGTERM, true},
-	{"stkflt", SIGSTKFLT, true}, {"chld", SIGCHLD, false}, {"cont", SIGCONT, false}, {"stop", SIGSTOP, false},
-	{"tstp", SIGTSTP, false}, {"ttin", SIGTTIN, false}, {"ttou", SIGTTOU, false}, {"urg", SIGURG, true},
-	{"xcpu", SIGXCPU, true}, {"xfsz", SIGXFSZ, false}, {"vtalrm", SIGVTALRM, true}, {"prof", SIGPROF, true},
-	{"winch", SIGWINCH, true}, {"io", SIGIO, true}, {"poll", SIGIO, true}, {"pwr", SIGPWR, true},
-	{"sys", SIGSYS, false},
+    {"hup", SIGHUP, true},
+    {"int", SIGINT, true},
+    {"quit", SIGQUIT, true},
+    {"ill", SIGILL, false},
+    {"trap", SIGTRAP, false},
+    {"abrt", SIGABRT, false},
+    {"iot", SIGABRT, false},
+    {"bus", SIGBUS, false},
+    {"fpe", SIGFPE, false},
+    {"kill", SIGKILL, false},
+    {"usr1", SIGUSR1, true},
+    {"segv", SIGSEGV, false},
+    {"usr2", SIGUSR2, true},
+    {"pipe", SIGPIPE, false},
+    {"alrm", SIGALRM, true},
+    {"term", SIGTERM, true},
+    {"stkflt", SIGSTKFLT, true},
+    {"chld", SIGCHLD, false},
+    {"cont", SIGCONT, false},
+    {"stop", SIGSTOP, false},
+    {"tstp", SIGTSTP, false},
+    {"ttin", SIGTTIN, false},
+    {"ttou", SIGTTOU, false},
+    {"urg", SIGURG, true},
+    {"xcpu", SIGXCPU, true},
+    {"xfsz", SIGXFSZ, false},
+    {"vtalrm", SIGVTALRM, true},
+    {"prof", SIGPROF, true},
+    {"winch", SIGWINCH, true},
+    {"io", SIGIO, true},
+    {"poll", SIGIO, true},
+    {"pwr", SIGPWR, true},
+    {"sys", SIGSYS, false},
 };
 
 static bool is_signal_allowed(uint64_t number)
@@ -228,8 +268,9 @@ static bool parse_real_time(const char *text, size_t length, uint64_t *number)
 	uint64_t step = 0;
 	if (length > base_length) {
 		struct number n;
-		if (text[base_length] != (is_from_top ? '-' : '+') || !parse_number(text + base_length + 1, &n) ||
-		    *n.rest != '\0' || n.has_point || n.is_too_large || n.whole > 64)
+		if (text[base_length] != (is_from_top ? '-' : '+') ||
+		    !parse_number(text + base_length + 1, &n) || *n.rest != '\0' || n.has_point ||
+		    n.is_too_large || n.whole > 64)
 			return false;
 		step = n.whole;
 	}

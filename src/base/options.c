@@ -22,7 +22,7 @@
 
 /* Names that belong to other parts of Weir and say nothing to the interposer. */
 static const char *const foreign_names[] = {
-	"WEIR_OBJECT", /* weir run: where the object is */
+    "WEIR_OBJECT", /* weir run: where the object is */
 };
 
 /* The names of choices: choices_background[] and so on. */
@@ -36,13 +36,14 @@ static const char *const foreign_names[] = {
  */
 #define NAME_MAX_LENGTH 24
 #define LETTER_RAW(s, i) ((s)[(i) < sizeof(s) ? (i) : sizeof(s) - 1])
-#define LETTER(s, i) \
+#define LETTER(s, i)                                                                                         \
 	(LETTER_RAW(s, i) >= 'a' && LETTER_RAW(s, i) <= 'z' ? LETTER_RAW(s, i) - 'a' + 'A' : LETTER_RAW(s, i))
 #define LETTERS_4(s, i) LETTER(s, i), LETTER(s, (i) + 1), LETTER(s, (i) + 2), LETTER(s, (i) + 3)
-#define WEIR_OPTION(name, type, def, smallest, largest, help)                                                   \
-	_Static_assert(sizeof(#name) - 1 <= NAME_MAX_LENGTH, "NAME_MAX_LENGTH is too small for " #name);        \
-	static const char variable_##name[] = {'W', 'E', 'I', 'R', '_', LETTERS_4(#name, 0), LETTERS_4(#name, 4), \
-	    LETTERS_4(#name, 8), LETTERS_4(#name, 12), LETTERS_4(#name, 16), LETTERS_4(#name, 20), '\0'};
+#define WEIR_OPTION(name, type, def, smallest, largest, help)                                                \
+	_Static_assert(sizeof(#name) - 1 <= NAME_MAX_LENGTH, "NAME_MAX_LENGTH is too small for " #name);     \
+	static const char variable_##name[] = {'W', 'E', 'I', 'R', '_', LETTERS_4(#name, 0),                 \
+	    LETTERS_4(#name, 4), LETTERS_4(#name, 8), LETTERS_4(#name, 12), LETTERS_4(#name, 16),            \
+	    LETTERS_4(#name, 20), '\0'};
 #include "base/options.def"
 
 #define NO_CHOICES .choices = NULL
@@ -59,16 +60,16 @@ static const char *const foreign_names[] = {
 #define CHOICES_OF_TEXT(n) NO_CHOICES
 
 static const struct option_info table[] = {
-#define WEIR_OPTION(name_, type_, def, smallest_, largest_, help_) \
-	{                                                          \
-		.name = #name_,                                    \
-		.variable = variable_##name_,                       \
-		.type = OPTION_##type_,                            \
-		.help = help_,                                     \
-		.smallest = (double)(smallest_),                   \
-		.largest = (double)(largest_),                     \
-		.offset = offsetof(struct settings, name_),        \
-		CHOICES_OF_##type_(name_),                         \
+#define WEIR_OPTION(name_, type_, def, smallest_, largest_, help_)                                           \
+	{                                                                                                    \
+	    .name = #name_,                                                                                  \
+	    .variable = variable_##name_,                                                                    \
+	    .type = OPTION_##type_,                                                                          \
+	    .help = help_,                                                                                   \
+	    .smallest = (double)(smallest_),                                                                 \
+	    .largest = (double)(largest_),                                                                   \
+	    .offset = offsetof(struct settings, name_),                                                      \
+	    CHOICES_OF_##type_(name_),                                                                       \
 	},
 #include "base/options.def"
 };
@@ -189,9 +190,9 @@ static void complain_value(struct out *out, const struct option_info *option, co
     enum option_fault fault, const struct settings *settings)
 {
 	static const char *const faults[] = {
-		[OPTION_NOT_UNDERSTOOD] = " is not understood",
-		[OPTION_TOO_SMALL] = " is too small",
-		[OPTION_TOO_LARGE] = " is too large",
+	    [OPTION_NOT_UNDERSTOOD] = " is not understood",
+	    [OPTION_TOO_SMALL] = " is too small",
+	    [OPTION_TOO_LARGE] = " is too large",
 	};
 	out_str(out, option->variable);
 	out_char(out, '=');
@@ -233,7 +234,8 @@ static bool is_foreign(const char *name)
 }
 
 /* The row that entry (NAME=VALUE) sets, or NULL; name gets its name, cut to size. */
-static const struct option_info *option_of_entry(const char *entry, const char **value, char *name, size_t size)
+static const struct option_info *option_of_entry(
+    const char *entry, const char **value, char *name, size_t size)
 {
 	const char *equals = strchr(entry, '=');
 	size_t length = equals != NULL ? (size_t)(equals - entry) : strlen(entry);

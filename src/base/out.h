@@ -11,11 +11,11 @@
 #include "base/compiler.h"
 
 struct out {
-	int fd;	      /* -1: stay in the buffer; what does not fit is dropped and ->error is ENOSPC */
-	int error;    /* 0, or the first errno */
+	int fd;	   /* -1: stay in the buffer; what does not fit is dropped and ->error is ENOSPC */
+	int error; /* 0, or the first errno */
 	size_t used;
 	size_t size;
-	char *buffer; /* the caller's */
+	char *buffer;	  /* the caller's */
 	uint64_t written; /* bytes accepted in all */
 	unsigned column;  /* characters since the last newline */
 };

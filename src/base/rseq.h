@@ -37,6 +37,7 @@ struct rseq_cpus {
 #define RSEQ_TEXT_(x) #x
 #define RSEQ_TEXT(x) RSEQ_TEXT_(x)
 
+/* clang-format off */
 #if defined(__x86_64__) && !defined(WEIR_TSAN)
 #define WEIR_HAS_RSEQ 1
 
@@ -198,6 +199,7 @@ INLINE bool rseq_push(const struct rseq_cpus *cpus UNUSED, size_t stack_offset U
 	return false;
 }
 #endif
+/* clang-format on */
 
 /* Whether glibc registered this process's threads; and where. */
 bool rseq_find(ptrdiff_t *offset);

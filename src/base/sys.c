@@ -68,7 +68,7 @@ void sys_no_huge_pages(void *start, size_t bytes)
 void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
 	int saved = errno;
-	struct timespec ts = { (time_t)(timeout_ns / SECOND), (long)(timeout_ns % SECOND) };
+	struct timespec ts = {(time_t)(timeout_ns / SECOND), (long)(timeout_ns % SECOND)};
 
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns != 0 ? &ts : NULL, NULL, 0);
 	errno = saved;

@@ -33,9 +33,8 @@ static void note_used(unsigned index)
 {
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
 
-	while (used < index + 1 &&
-	    !atomic_compare_exchange_weak_explicit(&arenas.used, &used, index + 1, memory_order_relaxed,
-		memory_order_relaxed))
+	while (used < index + 1 && !atomic_compare_exchange_weak_explicit(&arenas.used, &used, index + 1,
+				       memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -75,11 +74,12 @@ uint32_t arena_take_run(struct arena *arena, enum temperature temperature, uint3
 	return page;
 }
 
-static void create(struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
+static void create(
+    struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
 {
 	struct run *run = run_at(page);
 
-	run->size_class = (uint8_t)class;
+	run->size_class = (uint8_t) class;
 	if (!size_class_is_slab(class)) {
 		run->offset = 0;
 		run->pages = pages;
@@ -162,15 +162,15 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 	return count;
 }
 
-unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
-    struct arena_change *change)
+unsigned arenas_take(
+    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
 	struct arena *arena = enter(cpu);
 	uint64_t out = arena->out_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
-	*change = (struct arena_change){ 0 };
+	*change = (struct arena_change){0};
 	if (count == 0 && length >= BORROW_PAGES_MIN &&
 	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
 		lock_release(&arena->lock);
@@ -245,7 +245,7 @@ void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct are
 {
 	struct arena *held = NULL;
 
-	*change = (struct arena_change){ 0 };
+	*change = (struct arena_change){0};
 	for (unsigned i = 0; i < count; i++) {
 		struct arena *arena = &arenas.at[page_owner(pages[i])];
 

@@ -21,21 +21,21 @@ struct arena {
 	struct lock lock;
 	/* All below under lock; the dump reads without it, each word by itself. */
 	struct runs runs;
-	uint32_t slabs[17];	  /* by slab class: those with a free slot; 0 none */
-	uint64_t out_pages;	  /* in use, in magazines and in slabs */
+	uint32_t slabs[17]; /* by slab class: those with a free slot; 0 none */
+	uint64_t out_pages; /* in use, in magazines and in slabs */
 	uint64_t slab_free_bytes;
 	uint32_t peak_pages[PEAK_WINDOWS]; /* of out_pages, in this and the last windows */
-	uint32_t serial;	  /* buffers created so far, modulo 2^31 */
+	uint32_t serial;		   /* buffers created so far, modulo 2^31 */
 	uint64_t creations;
 	uint64_t retired_uses[SIZE_CLASSES]; /* of buffers that went back to the heap */
 	uint64_t purged_pages, purges_refused;
 } __attribute__((aligned(CACHE_LINE)));
 
 struct arenas {
-	struct arena *at;  /* frozen */
-	unsigned count;	   /* frozen */
+	struct arena *at;	       /* frozen */
+	unsigned count;		       /* frozen */
 	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
-	_Atomic unsigned used; /* the highest index that was ever taken, plus one; relaxed */
+	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
 };
 
 extern struct arenas arenas;
@@ -53,8 +53,8 @@ struct arena_change {
  * while they are as warm as the first. Returns how many; 0: the range is exhausted.
  * Entries are RUN_IDLE and created now.
  */
-unsigned arenas_take(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
-    struct arena_change *change);
+unsigned arenas_take(
+    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);

@@ -105,7 +105,8 @@ static void add_room(unsigned cpu, unsigned class, uint32_t more)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
 
-	if (atomic_fetch_add_explicit(&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed) == 0)
+	if (atomic_fetch_add_explicit(
+		&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed) == 0)
 		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
 	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) + more);
 }
@@ -124,7 +125,7 @@ static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 static bool fits(unsigned cpu, uint64_t bytes)
 {
 	return atomic_load_explicit(&magazine_cpu_at(cpu)->room_bytes, memory_order_relaxed) + bytes <=
-	    atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+	       atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
 }
 
 /* Another class gives up half of its room, and what it holds beyond the rest. */
@@ -142,7 +143,7 @@ static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted
 			continue;
 		drop_room(cpu, other, room - room / 2);
 		while (LOAD_RELAXED(&stack->count) > room / 2 && evicted->count < MAGAZINE_ITEMS_MAX &&
-		    (page = magazine_pop_any(other)) != 0)
+		       (page = magazine_pop_any(other)) != 0)
 			evicted->pages[evicted->count++] = page;
 		return;
 	}
@@ -175,7 +176,7 @@ uint64_t magazines_count(void)
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		if (LOAD_RELAXED((uint64_t *)&magazine_cpu_at(cpu)->room_bytes) == 0)
 			continue;
-		for (unsigned class = 0; class < SIZE_CLASSES; class++)
+		for (unsigned class = 0; class < SIZE_CLASSES; class ++)
 			count += LOAD_RELAXED(&stack_at(cpu, class)->count);
 	}
 	return count;
@@ -202,7 +203,7 @@ static uint64_t stale_bytes(unsigned cpu, uint32_t now, uint32_t idle_ticks)
 {
 	uint64_t bytes = 0;
 
-	for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		const struct rseq_stack *stack = stack_at(cpu, class);
 
 		if (LOAD_RELAXED(&stack->count) != 0)
@@ -212,10 +213,10 @@ static uint64_t stale_bytes(unsigned cpu, uint32_t now, uint32_t idle_ticks)
 }
 
 /* The CPU is stopped, or its lock is held. */
-static void drain_cpu(unsigned cpu, uint32_t now, uint32_t idle_ticks,
-    void (*give)(const uint32_t *pages, unsigned count))
+static void drain_cpu(
+    unsigned cpu, uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
 {
-	for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		struct rseq_stack *stack = stack_at(cpu, class);
 		uint32_t pages[MAGAZINE_ITEMS_MAX];
 		uint32_t stale = stale_items(stack, now, idle_ticks);

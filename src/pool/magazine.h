@@ -23,12 +23,13 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 
 /* At the start of a CPU's area. */
 struct magazine_cpu {
-	_Atomic uint32_t stopped; /* not zero: every sequence misses; written under the maintain lock */
-	_Atomic uint32_t arena;	  /* where this CPU's misses go; relaxed, a hint */
+	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
+	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
 	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
-	_Atomic uint32_t hand;	  /* which class gives up room next; relaxed, a hint */
-	_Atomic uint64_t room_bytes; /* sum over the classes of room times size; relaxed, a bound kept roughly */
-	struct lock lock;	  /* where there are no sequences */
+	_Atomic uint32_t hand;	      /* which class gives up room next; relaxed, a hint */
+	_Atomic uint64_t
+	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
+	struct lock lock; /* where there are no sequences */
 };
 
 _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits before the first magazine");

@@ -23,7 +23,7 @@
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 #define POLL_MASK_MAX 255
 
-struct pool pool = { .due = UINT32_MAX };
+struct pool pool = {.due = UINT32_MAX};
 
 static size_t range_bytes_wanted(uint64_t ram)
 {
@@ -68,9 +68,10 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 {
 	uint64_t bytes = settings->pool_limit != 0 ? settings->pool_limit : memory_limit_bytes / 2;
 
+	bytes = MIN(bytes, range.bytes);
 	atomic_store_explicit(&pool.limit_pages, bytes >> PAGE_SHIFT, memory_order_relaxed);
-	atomic_store_explicit(&pool.threshold_pages, (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold),
-	    memory_order_relaxed);
+	atomic_store_explicit(&pool.threshold_pages,
+	    (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold), memory_order_relaxed);
 }
 
 /* --- time ------------------------------------------------------------------- */
@@ -138,7 +139,8 @@ static void limits_return(uint64_t pages, uint64_t buffers)
 static bool limits_take(uint64_t pages, uint64_t buffers)
 {
 	uint64_t all_pages = atomic_fetch_add_explicit(&pool.out_pages, pages, memory_order_relaxed) + pages;
-	uint64_t all_buffers = atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers;
+	uint64_t all_buffers =
+	    atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers;
 
 	if (all_pages <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) &&
 	    (pool.limit_buffers == 0 || all_buffers <= pool.limit_buffers)) {
@@ -207,7 +209,8 @@ static unsigned batch_size(unsigned class, uint32_t room)
 	if (pool.limit_buffers != 0) {
 		uint64_t out = atomic_load_explicit(&pool.out_buffers, memory_order_relaxed);
 
-		batch = MIN(batch, MAX((pool.limit_buffers - MIN(out, pool.limit_buffers)) / 16, (uint64_t)1));
+		batch =
+		    MIN(batch, MAX((pool.limit_buffers - MIN(out, pool.limit_buffers)) / 16, (uint64_t)1));
 	}
 	return (unsigned)batch;
 }

@@ -20,25 +20,26 @@
 
 struct pool {
 	/* Frozen, and what malloc reads. Before pool_init() no size is wanted. */
-	size_t min_bytes;   /* requests of min_bytes to max_bytes are streaming-sized */
-	size_t span_bytes;  /* max_bytes - min_bytes + 1; 0: none are */
+	size_t min_bytes;  /* requests of min_bytes to max_bytes are streaming-sized */
+	size_t span_bytes; /* max_bytes - min_bytes + 1; 0: none are */
 	size_t max_bytes;
 
 	/* Shared; relaxed throughout: hints and statistics, nothing hangs on their order. */
 	_Alignas(CACHE_LINE) uint32_t now; /* ticks, as of the last look at the clock */
 	uint32_t poll_mask; /* a buffer looks at the clock when its use count has none of these bits */
 	uint32_t due;	    /* ticks; from when on maintain() is wanted */
-	_Atomic bool is_collection_wanted; /* the pool passed its threshold */
+	_Atomic bool is_collection_wanted;	 /* the pool passed its threshold */
 	_Atomic uint64_t out_pages, out_buffers; /* in use and in magazines; slabs count whole */
-	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
+	_Atomic uint64_t lost_uses;		 /* use counts that wrapped, times 2^32 */
 	_Atomic uint64_t temporary_buffers, gc_count, errors;
 
 	/* Frozen. */
 	uint64_t limit_buffers; /* 0: none */
-	_Atomic uint64_t limit_pages, threshold_pages; /* relaxed: set again when the memory limit is known better */
+	_Atomic uint64_t limit_pages,
+	    threshold_pages; /* relaxed: set again when the memory limit is known better */
 	double growth_factor;
 	bool is_zeroing, is_limit_set;
-	void (*maintain)(void);	/* by whoever notices that it is due; NULL: a thread does it */
+	void (*maintain)(void); /* by whoever notices that it is due; NULL: a thread does it */
 };
 
 extern struct pool pool;
@@ -77,8 +78,8 @@ enum pool_pointer { POOL_POINTER_IN_USE, POOL_POINTER_FREE, POOL_POINTER_INNER, 
 enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
 
 /* For the parts of the pool. */
-bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
-void pool_keep_limit(bool is_cold, uint32_t now); /* after pages were taken, maybe cold ones */
+bool pool_count_pages(int64_t pages);			  /* against the limit; false: past it, not counted */
+void pool_keep_limit(bool is_cold, uint32_t now);	  /* after pages were taken, maybe cold ones */
 void pool_drained(const uint32_t *pages, unsigned count); /* out of magazines, into the heap */
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page);
 
@@ -87,9 +88,15 @@ void pool_fork_prepare(void);
 void pool_fork_parent(void);
 void pool_fork_child(void);
 
-INLINE bool pool_contains(const void *p) { return (uintptr_t)p - range.base < range.bytes; }
+INLINE bool pool_contains(const void *p)
+{
+	return (uintptr_t)p - range.base < range.bytes;
+}
 
-INLINE bool pool_wants(size_t size) { return size - pool.min_bytes < pool.span_bytes; }
+INLINE bool pool_wants(size_t size)
+{
+	return size - pool.min_bytes < pool.span_bytes;
+}
 
 INLINE void *buffer_begin(uint32_t page, size_t size)
 {

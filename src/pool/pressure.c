@@ -58,8 +58,8 @@ static double on_scale(double measure, const double marks[MARKS])
 	return 1;
 }
 
-static void consider(struct pressure *worst, const char *source, double value, uint64_t used_bytes,
-    uint64_t limit_bytes)
+static void consider(
+    struct pressure *worst, const char *source, double value, uint64_t used_bytes, uint64_t limit_bytes)
 {
 	if (worst->source != NULL && value <= worst->value)
 		return;
@@ -70,12 +70,13 @@ static void consider(struct pressure *worst, const char *source, double value, u
 }
 
 /* A limit of 0 or UINT64_MAX is none. */
-static void consider_use(struct pressure *worst, const char *source, uint64_t used_bytes, uint64_t limit_bytes,
-    const double marks[MARKS])
+static void consider_use(struct pressure *worst, const char *source, uint64_t used_bytes,
+    uint64_t limit_bytes, const double marks[MARKS])
 {
 	if (limit_bytes == 0 || limit_bytes == UINT64_MAX)
 		return;
-	consider(worst, source, on_scale((double)used_bytes / (double)limit_bytes, marks), used_bytes, limit_bytes);
+	consider(worst, source, on_scale((double)used_bytes / (double)limit_bytes, marks), used_bytes,
+	    limit_bytes);
 }
 
 static enum pressure_level level_of(double value, enum pressure_level previous)
@@ -88,8 +89,8 @@ static enum pressure_level level_of(double value, enum pressure_level previous)
 	return PRESSURE_NONE;
 }
 
-struct pressure pressure_judge(const struct meminfo *info, uint64_t memory_limit_bytes, uint64_t rss_bytes,
-    enum pressure_level previous)
+struct pressure pressure_judge(
+    const struct meminfo *info, uint64_t memory_limit_bytes, uint64_t rss_bytes, enum pressure_level previous)
 {
 	struct pressure worst = {.source = NULL};
 	uint64_t system_used = info->total_bytes - MIN(info->available_bytes, info->total_bytes);
@@ -107,9 +108,11 @@ struct pressure pressure_judge(const struct meminfo *info, uint64_t memory_limit
 	if (info->available_bytes != 0)
 		consider_use(&worst, "available", system_used, info->total_bytes, marks_available);
 	if (info->has_psi) {
-		double some = on_scale(info->psi_some_avg10, marks_some), full = on_scale(info->psi_full_avg10, marks_full);
+		double some = on_scale(info->psi_some_avg10, marks_some),
+		       full = on_scale(info->psi_full_avg10, marks_full);
 		/* Stall time has no bytes: beside it stands the use that it belongs to. */
-		consider(&worst, "psi", MAX(some, full), has_cgroup_limit ? info->cgroup_used_bytes : system_used,
+		consider(&worst, "psi", MAX(some, full),
+		    has_cgroup_limit ? info->cgroup_used_bytes : system_used,
 		    has_cgroup_limit ? info->cgroup_limit_bytes : info->total_bytes);
 	}
 
@@ -136,10 +139,10 @@ uint64_t pressure_memory_limit(const struct meminfo *info, uint64_t memory_limit
 const char *pressure_level_name(enum pressure_level level)
 {
 	static const char *const names[] = {
-		[PRESSURE_NONE] = "none",
-		[PRESSURE_LOW] = "low",
-		[PRESSURE_MEDIUM] = "medium",
-		[PRESSURE_CRITICAL] = "critical",
+	    [PRESSURE_NONE] = "none",
+	    [PRESSURE_LOW] = "low",
+	    [PRESSURE_MEDIUM] = "medium",
+	    [PRESSURE_CRITICAL] = "critical",
 	};
 	return (unsigned)level < ARRAY_LENGTH(names) ? names[level] : names[PRESSURE_NONE];
 }

@@ -14,10 +14,11 @@ enum pressure_level { PRESSURE_NONE, PRESSURE_LOW, PRESSURE_MEDIUM, PRESSURE_CRI
 
 struct pressure {
 	enum pressure_level level;
-	const char *source;	/* "psi", "cgroup", "cgroup_high", "available", "limit", or "none" */
-	double value;		/* 0..1, last_memory_pressure: whatever the source, 0.70 is low, 0.80 medium, 0.92 critical */
-	uint64_t used_bytes;	/* what was compared ... */
-	uint64_t limit_bytes;	/* ... with what */
+	const char *source; /* "psi", "cgroup", "cgroup_high", "available", "limit", or "none" */
+	double
+	    value; /* 0..1, last_memory_pressure: whatever the source, 0.70 is low, 0.80 medium, 0.92 critical */
+	uint64_t used_bytes;		       /* what was compared ... */
+	uint64_t limit_bytes;		       /* ... with what */
 	double psi_some_avg10, psi_full_avg10; /* 0..1; 0 where there is no PSI */
 	bool has_psi;
 };

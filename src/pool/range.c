@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define RANGE_BYTES_MIN ((size_t)16 << 20)
+#define RANGE_BYTES_MIN ((size_t)32 << 20)
 #define CHUNKS_MAX_AT_ONCE 16
 
 struct range range;
@@ -63,7 +63,7 @@ static bool commit(uint32_t first, uint32_t pages)
 	uintptr_t table_end = (uintptr_t)&range.runs[first + pages];
 
 	return sys_commit((void *)table, table_end - table) &&
-	    sys_commit(page_address(first), (size_t)pages << PAGE_SHIFT);
+	       sys_commit(page_address(first), (size_t)pages << PAGE_SHIFT);
 }
 
 uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)

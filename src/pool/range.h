@@ -30,13 +30,14 @@ struct range {
 
 	/* Shared. */
 	struct lock lock;
-	_Atomic uint32_t committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
+	_Atomic uint32_t
+	    committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
 };
 
 extern struct range range;
 
 /* Reserve about wanted bytes (a power of two), or what can be had down to
- * 16 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
+ * 32 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
 bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
 
 /*
@@ -45,9 +46,18 @@ bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
  */
 uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got);
 
-INLINE struct run *run_at(uint32_t page) { return &range.runs[page]; }
-INLINE void *page_address(uint32_t page) { return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT)); }
-INLINE unsigned page_owner(uint32_t page) { return range.owners[page >> (CHUNK_SHIFT - PAGE_SHIFT)]; }
+INLINE struct run *run_at(uint32_t page)
+{
+	return &range.runs[page];
+}
+INLINE void *page_address(uint32_t page)
+{
+	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT));
+}
+INLINE unsigned page_owner(uint32_t page)
+{
+	return range.owners[page >> (CHUNK_SHIFT - PAGE_SHIFT)];
+}
 
 INLINE uint32_t range_committed(void)
 {

@@ -26,10 +26,10 @@ static struct {
 	/* Frozen after reclaim_init(). */
 	uint32_t max_idle_ticks, monitor_ticks, window_ticks, gc_ticks;
 	/* Shared. */
-	struct lock lock; /* LOCK_maintain */
+	struct lock lock;		       /* LOCK_maintain */
 	uint32_t last_window, last_collection; /* under lock */
-	uint64_t out_seen; /* under lock: out_pages at the last pass */
-	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
+	uint64_t out_seen;		       /* under lock: out_pages at the last pass */
+	_Atomic bool is_busy;		       /* relaxed: whether another pass soon is worth while */
 } reclaim;
 
 _Atomic uint32_t reclaim_bell;
@@ -37,8 +37,8 @@ _Atomic uint32_t reclaim_bell;
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 {
 	struct reclaim_plan plan = {
-		.idle_ticks = facts->max_idle_ticks,
-		.magazine_idle_ticks = facts->monitor_ticks * 6 / 10,
+	    .idle_ticks = facts->max_idle_ticks,
+	    .magazine_idle_ticks = facts->monitor_ticks * 6 / 10,
 	};
 	uint64_t wanted = facts->peak_pages > facts->out_pages ? facts->peak_pages - facts->out_pages : 0;
 
@@ -62,7 +62,8 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 void reclaim_init(const struct settings *settings)
 {
 	reclaim.max_idle_ticks = (uint32_t)MIN(ns_to_ticks(settings->max_idle), (uint64_t)INT32_MAX);
-	reclaim.monitor_ticks = (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
+	reclaim.monitor_ticks =
+	    (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
 	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
 	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
 	STORE_RELAXED(&pool.due, reclaim.window_ticks);
@@ -74,18 +75,18 @@ void reclaim_wake(void)
 	sys_futex_wake(&reclaim_bell, 1);
 }
 
-static struct reclaim_facts facts_of(const struct arena *arena, enum pressure_level pressure, bool is_everything,
-    bool is_over_threshold)
+static struct reclaim_facts facts_of(
+    const struct arena *arena, enum pressure_level pressure, bool is_everything, bool is_over_threshold)
 {
 	return (struct reclaim_facts){
-		.out_pages = LOAD_RELAXED(&arena->out_pages),
-		.hot_pages = LOAD_RELAXED(&arena->runs.hot_pages),
-		.peak_pages = arena_peak(arena),
-		.pressure = pressure,
-		.is_over_threshold = is_over_threshold,
-		.is_everything = is_everything,
-		.max_idle_ticks = reclaim.max_idle_ticks,
-		.monitor_ticks = reclaim.monitor_ticks,
+	    .out_pages = LOAD_RELAXED(&arena->out_pages),
+	    .hot_pages = LOAD_RELAXED(&arena->runs.hot_pages),
+	    .peak_pages = arena_peak(arena),
+	    .pressure = pressure,
+	    .is_over_threshold = is_over_threshold,
+	    .is_everything = is_everything,
+	    .max_idle_ticks = reclaim.max_idle_ticks,
+	    .monitor_ticks = reclaim.monitor_ticks,
 	};
 }
 
@@ -99,7 +100,7 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 	if (range.bytes == 0 || !lock_try(&reclaim.lock))
 		return 0; /* a pass is under way, which does what we would */
 	is_over = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) &&
-	    now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+		  now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
 	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
 	if (now - reclaim.last_window >= reclaim.window_ticks) {
 		reclaim.last_window = now;
@@ -110,11 +111,11 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 				STORE_RELAXED(&magazine_cpu_at(cpu)->contentions, 0);
 	}
 	/* The magazines' part of the plan is the same for every arena. */
-	plan = reclaim_plan(&(struct reclaim_facts){ .pressure = pressure,
+	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
 	    .is_over_threshold = is_over,
 	    .is_everything = is_everything,
 	    .max_idle_ticks = reclaim.max_idle_ticks,
-	    .monitor_ticks = reclaim.monitor_ticks });
+	    .monitor_ticks = reclaim.monitor_ticks});
 	magazines_drain(now, plan.magazine_idle_ticks, pool_drained);
 	for (unsigned i = 0; i < used; i++) {
 		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);

@@ -22,8 +22,8 @@ struct reclaim_facts {
 };
 
 struct reclaim_plan {
-	uint64_t surplus_pages; /* to purge whatever its age */
-	uint32_t idle_ticks;	/* what has been idle for longer is purged in any case */
+	uint64_t surplus_pages;	      /* to purge whatever its age */
+	uint32_t idle_ticks;	      /* what has been idle for longer is purged in any case */
 	uint32_t magazine_idle_ticks; /* what has been idle in a magazine for longer goes to the heap */
 };
 
@@ -31,8 +31,8 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts);
 
 /* How often the pass has to look. */
 struct reclaim_schedule {
-	uint32_t next_tick;  /* ticks; a quarter of a monitor interval ahead while there is something to do */
-	bool is_collection;  /* this pass counts as a collection */
+	uint32_t next_tick; /* ticks; a quarter of a monitor interval ahead while there is something to do */
+	bool is_collection; /* this pass counts as a collection */
 };
 
 void reclaim_init(const struct settings *settings);

@@ -85,7 +85,7 @@ bool pool_resize_in_place(void *p, size_t size)
 
 	if (size > capacity)
 		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
-		    grow(run, page, size);
+		       grow(run, page, size);
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
@@ -107,8 +107,9 @@ static void fill(struct pool_buffer_info *info, uint32_t page)
 
 	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) << 32 | page;
 	info->address = (uint64_t)(uintptr_t)page_address(page) + run->offset;
-	info->size_bytes = run->buffer.size;
 	info->capacity_bytes = capacity_of(run);
+	/* malloc writes a line's words one by one; who looks meanwhile meets old and new side by side. */
+	info->size_bytes = MIN(LOAD_RELAXED(&run->buffer.size), info->capacity_bytes);
 	info->created_ticks = run->buffer.created;
 	info->last_used_ticks = run->buffer.last_used;
 	info->use_count = run->buffer.use_count;
@@ -121,7 +122,7 @@ static bool covers(uint32_t page, uintptr_t address)
 	uintptr_t start = (uintptr_t)page_address(page) + run->offset;
 
 	return (run->state == RUN_IN_USE || run->state == RUN_IDLE) && address >= start &&
-	    address < start + capacity_of(run);
+	       address < start + capacity_of(run);
 }
 
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page)

@@ -35,21 +35,21 @@ struct run {
 	uint16_t offset; /* of a slot from its page's start; 0 for whole runs */
 	uint32_t pages;	 /* length; of a slot, its number in the slab */
 	union {
-		struct { /* RUN_IDLE, RUN_IN_USE */
-			uint32_t size;	     /* as requested */
-			uint32_t created;    /* ticks; when it left the heap */
-			uint32_t last_used;  /* ticks; when it was handed out, or freed */
-			uint32_t use_count;  /* times handed out since created */
-			uint32_t serial;     /* of the creation; with the page it makes the id */
-			uint32_t site;	     /* reserved for the call site */
+		struct {		    /* RUN_IDLE, RUN_IN_USE */
+			uint32_t size;	    /* as requested */
+			uint32_t created;   /* ticks; when it left the heap */
+			uint32_t last_used; /* ticks; when it was handed out, or freed */
+			uint32_t use_count; /* times handed out since created */
+			uint32_t serial;    /* of the creation; with the page it makes the id */
+			uint32_t site;	    /* reserved for the call site */
 		} buffer;
-		struct {		    /* RUN_FREE */
-			uint32_t next, prev; /* in its bin; 0 ends */
+		struct {		       /* RUN_FREE */
+			uint32_t next, prev;   /* in its bin; 0 ends */
 			uint32_t older, newer; /* by age among those with resident pages */
-			uint32_t hot_pages;  /* that may be resident */
-			uint32_t freed;	     /* ticks; mean of its parts, by resident pages */
+			uint32_t hot_pages;    /* that may be resident */
+			uint32_t freed;	       /* ticks; mean of its parts, by resident pages */
 		} free;
-		struct {		    /* RUN_SLAB */
+		struct {		     /* RUN_SLAB */
 			uint32_t next, prev; /* among the arena's slabs of that class with room */
 			uint32_t free_slots; /* bit mask */
 		} slab;

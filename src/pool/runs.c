@@ -104,7 +104,8 @@ static void bin_remove(struct runs *runs, uint32_t page)
 	else
 		bins->heads[bin] = run->free.next;
 	if (bins->heads[bin] == 0)
-		STORE_RELAXED(&bins->occupied[bin / 64], bins->occupied[bin / 64] & ~((uint64_t)1 << bin % 64));
+		STORE_RELAXED(
+		    &bins->occupied[bin / 64], bins->occupied[bin / 64] & ~((uint64_t)1 << bin % 64));
 	runs->counts[temperature_of(run)]--;
 }
 
@@ -141,7 +142,8 @@ static void age_remove(struct runs *runs, uint32_t page)
 
 /* --- runs come and go ------------------------------------------------------- */
 
-static void link_run(struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t freed, uint32_t age_place)
+static void link_run(
+    struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t freed, uint32_t age_place)
 {
 	struct run *run = run_at(page);
 
@@ -201,10 +203,11 @@ static uint32_t free_run_before(const struct runs *runs, uint32_t page)
  * it takes the place of the part that weighs most: a large old run that is joined by
  * a small fresh one stays old.
  */
-static void insert(struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t now, bool is_oldest)
+static void insert(
+    struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t now, bool is_oldest)
 {
 	/* Lighter part first, so that the heavier one's place on the list is still there to read. */
-	uint32_t parts[2] = { free_run_before(runs, page), page + pages };
+	uint32_t parts[2] = {free_run_before(runs, page), page + pages};
 	uint32_t place = is_oldest ? 0 : runs->newest, heaviest = hot;
 	int64_t age_sum = 0; /* ticks before now, times resident pages */
 

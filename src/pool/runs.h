@@ -24,11 +24,11 @@ struct bins {
 
 struct runs {
 	struct bins bins[TEMPERATURES];
-	uint32_t oldest, newest;     /* of those with resident pages */
-	uint64_t free_pages;	     /* in all */
-	uint64_t hot_pages;	     /* of these, maybe resident */
+	uint32_t oldest, newest; /* of those with resident pages */
+	uint64_t free_pages;	 /* in all */
+	uint64_t hot_pages;	 /* of these, maybe resident */
 	uint32_t counts[TEMPERATURES];
-	unsigned arena;		     /* its owner's index: runs of different arenas do not coalesce */
+	unsigned arena; /* its owner's index: runs of different arenas do not coalesce */
 };
 
 /*

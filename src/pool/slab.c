@@ -59,7 +59,7 @@ static uint32_t slab_create(struct arena *arena, unsigned class)
 		return 0;
 	last = first + pages - 1;
 	slab = run_at(last);
-	slab->size_class = (uint8_t)class;
+	slab->size_class = (uint8_t) class;
 	slab->offset = 0;
 	slab->pages = 1;
 	slab->slab.free_slots = (1u << size_class_slab_slots(class)) - 1;

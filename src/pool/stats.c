@@ -94,7 +94,7 @@ static void add_arena(struct pool_stats *stats, const struct arena *arena)
 	stats->purges_refused += LOAD_RELAXED(&arena->purges_refused);
 	stats->lock_acquisitions += LOAD_RELAXED(&arena->lock.acquisitions);
 	stats->lock_contentions += LOAD_RELAXED(&arena->lock.contentions);
-	for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		uint64_t uses = LOAD_RELAXED(&arena->retired_uses[class]);
 
 		stats->allocations += uses;
@@ -108,7 +108,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 
 	memset(stats, 0, sizeof(*stats));
 	stats->class_count = SIZE_CLASSES;
-	for (unsigned class = 0; class < SIZE_CLASSES; class++)
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++)
 		stats->classes[class].size_bytes = size_class_bytes(class);
 	if (range.bytes == 0)
 		return 0;
@@ -117,7 +117,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->range_bytes = range.bytes;
 	stats->committed_bytes = (uint64_t)range_committed() << PAGE_SHIFT;
 	stats->metadata_bytes = (uint64_t)range_committed() * sizeof(struct run) + range_committed() / 8 +
-	    used * sizeof(struct arena) + sys_cpu_usable() * RSEQ_AREA_BYTES;
+				used * sizeof(struct arena) + sys_cpu_usable() * RSEQ_AREA_BYTES;
 	listed = walk(stats, oldest, max);
 	for (unsigned i = 0; i < used; i++)
 		add_arena(stats, &arenas.at[i]);

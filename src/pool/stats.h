@@ -23,25 +23,25 @@ struct pool_class_stats {
 struct pool_buffer_info {
 	uint64_t id;
 	uint64_t address;
-	uint64_t size_bytes;	 /* as requested */
-	uint64_t capacity_bytes; /* as usable */
-	uint64_t created_ticks;	 /* when it left the heap of runs */
+	uint64_t size_bytes;	  /* as requested */
+	uint64_t capacity_bytes;  /* as usable */
+	uint64_t created_ticks;	  /* when it left the heap of runs */
 	uint64_t last_used_ticks; /* in use: when it was handed out; idle: when it was freed */
 	uint64_t use_count;
 	bool is_in_use;
 };
 
 struct pool_stats {
-	bool is_active;		 /* there is a range, and WEIR_ENABLE is on */
-	uint64_t range_bytes;	 /* reserved address space */
+	bool is_active;		  /* there is a range, and WEIR_ENABLE is on */
+	uint64_t range_bytes;	  /* reserved address space */
 	uint64_t committed_bytes; /* readable and writable so far */
-	uint64_t metadata_bytes; /* resident upper bound of what the pool keeps beside the range */
+	uint64_t metadata_bytes;  /* resident upper bound of what the pool keeps beside the range */
 
 	uint64_t buffers_in_use;
-	uint64_t buffers_idle;	 /* in magazines */
-	uint64_t in_use_bytes;	 /* capacity of the buffers in use */
+	uint64_t buffers_idle;	  /* in magazines */
+	uint64_t in_use_bytes;	  /* capacity of the buffers in use */
 	uint64_t requested_bytes; /* what was asked for of the same */
-	uint64_t idle_bytes;	 /* capacity of the buffers in magazines */
+	uint64_t idle_bytes;	  /* capacity of the buffers in magazines */
 
 	uint64_t free_runs_hot, free_hot_bytes;	  /* resident */
 	uint64_t free_runs_cold, free_cold_bytes; /* purged or never touched */
@@ -51,13 +51,13 @@ struct pool_stats {
 	uint64_t limit_bytes;	/* WEIR_POOL_LIMIT as it is in force */
 	uint64_t limit_buffers; /* 0: none */
 
-	uint64_t allocations;	 /* handed out since start */
-	uint64_t creations;	 /* of these, buffers that came from the heap, not from a magazine */
+	uint64_t allocations;	    /* handed out since start */
+	uint64_t creations;	    /* of these, buffers that came from the heap, not from a magazine */
 	uint64_t temporary_buffers; /* requests past a limit, served by jemalloc */
-	uint64_t purged_bytes;	 /* given back to the kernel since start */
-	uint64_t purges_refused; /* the kernel said no */
-	uint64_t gc_count;	 /* collections since start */
-	uint64_t errors;	 /* misuse and kernel errors survived */
+	uint64_t purged_bytes;	    /* given back to the kernel since start */
+	uint64_t purges_refused;    /* the kernel said no */
+	uint64_t gc_count;	    /* collections since start */
+	uint64_t errors;	    /* misuse and kernel errors survived */
 	uint64_t lock_acquisitions, lock_contentions; /* of the arenas */
 	unsigned arenas_in_use;
 	unsigned cpus;

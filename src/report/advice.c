@@ -76,8 +76,9 @@ static bool misuse_survived(const struct snapshot *s, const struct metrics *m UN
 	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_WARN)
 		return false;
 	out_count(out, s->pool.errors);
-	out_str(out, " errors were survived. With WEIR_ON_MISUSE=warn double and wild frees count here: each is a line "
-		     "in the log. Correct them; the heap that comes after one is a guess.");
+	out_str(out,
+	    " errors were survived. With WEIR_ON_MISUSE=warn double and wild frees count here: each is a line "
+	    "in the log. Correct them; the heap that comes after one is a guess.");
 	return true;
 }
 
@@ -85,8 +86,9 @@ static bool no_range(const struct snapshot *s, const struct metrics *m UNUSED, s
 {
 	if (s->pool.is_active || !s->settings->enable)
 		return false;
-	out_str(out, "The pool has no address range, so jemalloc serves everything. Raise the limit on address space "
-		     "(ulimit -v) and start again.");
+	out_str(out,
+	    "The pool has no address range, so jemalloc serves everything. Raise the limit on address space "
+	    "(ulimit -v) and start again.");
 	return true;
 }
 
@@ -175,8 +177,9 @@ static bool kernel_errors(const struct snapshot *s, const struct metrics *m UNUS
 	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_ABORT)
 		return false;
 	out_count(out, s->pool.errors);
-	out_str(out, " errors of the kernel were survived; the log (WEIR_LOG=info says more) names them. Look at ulimit -v "
-		     "and vm.max_map_count first.");
+	out_str(out,
+	    " errors of the kernel were survived; the log (WEIR_LOG=info says more) names them. Look at ulimit -v "
+	    "and vm.max_map_count first.");
 	return true;
 }
 
@@ -205,8 +208,9 @@ static bool low_reuse(const struct snapshot *s, const struct metrics *m, struct 
 	out_percent(out, m->reuse_rate);
 	out_str(out, " of ");
 	out_count(out, s->pool.allocations);
-	out_str(out, " requests found a buffer of their size ready. If the program lets you choose buffer sizes, choose "
-		     "fewer different ones; the classes below show which are asked for.");
+	out_str(out,
+	    " requests found a buffer of their size ready. If the program lets you choose buffer sizes, choose "
+	    "fewer different ones; the classes below show which are asked for.");
 	return true;
 }
 
@@ -233,7 +237,8 @@ static bool fallback_idle(const struct snapshot *s, const struct metrics *m UNUS
 	out_size_human(out, f->resident_bytes);
 	out_str(out, " resident for ");
 	out_size_human(out, f->allocated_bytes);
-	out_str(out, " allocated. MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0 makes it give back sooner.");
+	out_str(
+	    out, " allocated. MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0 makes it give back sooner.");
 	return true;
 }
 
@@ -241,19 +246,19 @@ static const struct {
 	const char *code, *severity;
 	bool (*holds)(const struct snapshot *, const struct metrics *, struct out *);
 } rows[] = {
-	{"PRESSURE_CRITICAL", "critical", pressure_critical},
-	{"MISUSE_SURVIVED", "critical", misuse_survived},
-	{"NO_RANGE", "warning", no_range},
-	{"PRESSURE_MEDIUM", "warning", pressure_medium},
-	{"TEMPORARY_BUFFERS", "warning", temporary_buffers},
-	{"POOL_LIMIT_NEAR", "warning", pool_limit_near},
-	{"BUFFER_LIMIT_NEAR", "warning", buffer_limit_near},
-	{"PURGE_REFUSED", "warning", purge_refused},
-	{"KERNEL_ERRORS", "warning", kernel_errors},
-	{"FRAGMENTATION", "info", fragmentation},
-	{"LOW_REUSE", "info", low_reuse},
-	{"IDLE_MEMORY", "info", idle_memory},
-	{"FALLBACK_IDLE", "info", fallback_idle},
+    {"PRESSURE_CRITICAL", "critical", pressure_critical},
+    {"MISUSE_SURVIVED", "critical", misuse_survived},
+    {"NO_RANGE", "warning", no_range},
+    {"PRESSURE_MEDIUM", "warning", pressure_medium},
+    {"TEMPORARY_BUFFERS", "warning", temporary_buffers},
+    {"POOL_LIMIT_NEAR", "warning", pool_limit_near},
+    {"BUFFER_LIMIT_NEAR", "warning", buffer_limit_near},
+    {"PURGE_REFUSED", "warning", purge_refused},
+    {"KERNEL_ERRORS", "warning", kernel_errors},
+    {"FRAGMENTATION", "info", fragmentation},
+    {"LOW_REUSE", "info", low_reuse},
+    {"IDLE_MEMORY", "info", idle_memory},
+    {"FALLBACK_IDLE", "info", fallback_idle},
 };
 
 void advice_derive(struct snapshot *snapshot)

@@ -61,10 +61,10 @@ uint64_t metrics_unix_ns(const struct snapshot *snapshot, uint64_t ticks)
 const char *metrics_trigger_name(enum dump_trigger trigger)
 {
 	static const char *const names[] = {
-		[TRIGGER_SIGNAL] = "signal",
-		[TRIGGER_EXIT] = "exit",
-		[TRIGGER_COMMAND] = "command",
-		[TRIGGER_API] = "api",
+	    [TRIGGER_SIGNAL] = "signal",
+	    [TRIGGER_EXIT] = "exit",
+	    [TRIGGER_COMMAND] = "command",
+	    [TRIGGER_API] = "api",
 	};
 	return (unsigned)trigger < ARRAY_LENGTH(names) ? names[trigger] : "unknown";
 }

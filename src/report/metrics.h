@@ -11,16 +11,19 @@
 #include "report/snapshot.h"
 
 struct metrics {
-	uint64_t total_allocated_bytes; /* memory that the pool holds: in use, in magazines, free but resident */
-	uint64_t total_used_bytes;	/* capacity of the buffers in use */
-	uint64_t idle_bytes;		/* the difference of these two */
-	uint64_t buffer_count;		/* in use and in magazines */
-	double pool_utilization;	/* used of allocated: what of the held memory does work; 0 where none is held */
-	double limit_utilization;	/* allocated of the limit; 0 where there is no limit */
-	double reuse_rate;		/* of all requests, those served without going to the heap of runs */
+	uint64_t
+	    total_allocated_bytes; /* memory that the pool holds: in use, in magazines, free but resident */
+	uint64_t total_used_bytes; /* capacity of the buffers in use */
+	uint64_t idle_bytes;	   /* the difference of these two */
+	uint64_t buffer_count;	   /* in use and in magazines */
+	double
+	    pool_utilization; /* used of allocated: what of the held memory does work; 0 where none is held */
+	double limit_utilization; /* allocated of the limit; 0 where there is no limit */
+	double reuse_rate;	  /* of all requests, those served without going to the heap of runs */
 	uint64_t average_buffer_size_bytes; /* capacity, over buffers in use and in magazines */
-	uint64_t resident_bytes; /* upper bound: allocated and metadata, as if every page in use were touched */
-	double fragmentation;	 /* of the free bytes, those outside the largest free run */
+	uint64_t
+	    resident_bytes;   /* upper bound: allocated and metadata, as if every page in use were touched */
+	double fragmentation; /* of the free bytes, those outside the largest free run */
 	uint64_t buffers_left_out; /* in use but not listed */
 };
 
@@ -30,7 +33,8 @@ struct metrics metrics_derive(const struct snapshot *snapshot);
 double metrics_age_seconds(const struct snapshot *snapshot, uint64_t ticks);
 
 /* Since when the program holds the buffer, or since when it is idle: the last time that it changed hands. */
-INLINE double metrics_buffer_age_seconds(const struct snapshot *snapshot, const struct pool_buffer_info *buffer)
+INLINE double metrics_buffer_age_seconds(
+    const struct snapshot *snapshot, const struct pool_buffer_info *buffer)
 {
 	return metrics_age_seconds(snapshot, buffer->last_used_ticks);
 }

@@ -40,7 +40,7 @@ struct snapshot {
 	char boot_id[40];
 	uint64_t started_at_ns; /* Unix time */
 	uint64_t taken_at_ns;
-	uint64_t uptime_ns;	/* scaled by WEIR_TIME_SCALE, as every age is */
+	uint64_t uptime_ns; /* scaled by WEIR_TIME_SCALE, as every age is */
 	uint64_t sequence;
 	enum dump_trigger trigger;
 

@@ -30,9 +30,9 @@ static void put_duration(struct out *out, double seconds)
 		uint64_t large, small;
 		const char *large_name, *small_name;
 	} units[] = {
-		{24 * 3600, 3600, "d ", "h"},
-		{3600, 60, "h ", "m"},
-		{60, 1, "m ", "s"},
+	    {24 * 3600, 3600, "d ", "h"},
+	    {3600, 60, "h ", "m"},
+	    {60, 1, "m ", "s"},
 	};
 	for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
 		if (whole < units[i].large)
@@ -167,8 +167,9 @@ static void put_pool(struct out *out, const struct snapshot *s, const struct met
 	const struct pool_stats *pool = &s->pool;
 	label(out, "pool");
 	if (!pool->is_active) {
-		out_str(out, s->settings->enable ? "has no address range; jemalloc serves everything\n" :
-						   "switched off by WEIR_ENABLE; jemalloc serves everything\n");
+		out_str(out, s->settings->enable
+				 ? "has no address range; jemalloc serves everything\n"
+				 : "switched off by WEIR_ENABLE; jemalloc serves everything\n");
 		return;
 	}
 	out_size_human(out, m->total_used_bytes);

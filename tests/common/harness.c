@@ -32,7 +32,7 @@ static const char *under = "libc";
 static const char *expected_object;
 static const char *running = "start";
 static const char *skip_reason;
-static atomic_uint failures;	/* relaxed; read when the threads of a test are joined */
+static atomic_uint failures; /* relaxed; read when the threads of a test are joined */
 
 /* One write and nothing else: a confined process may have no more. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -88,7 +88,7 @@ static void write_text(const char *text)
 
 static void bail_out(int signo)
 {
-	char digits[3] = { (char)('0' + signo / 10), (char)('0' + signo % 10), '\0' };
+	char digits[3] = {(char)('0' + signo / 10), (char)('0' + signo % 10), '\0'};
 
 	write_text("Bail out! signal ");
 	write_text(digits);
@@ -100,7 +100,7 @@ static void bail_out(int signo)
 
 static void watch_signals(void (*handler)(int))
 {
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM };
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM};
 
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
 		signal(signals[i], handler);
@@ -157,10 +157,10 @@ static bool is_wanted(const struct test *test, int argc, char **argv)
 
 static void malloc_comes_from_the_expected_object(void)
 {
-	static const char *const names[] = { "malloc", "free", "calloc", "realloc", "posix_memalign" };
+	static const char *const names[] = {"malloc", "free", "calloc", "realloc", "posix_memalign"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		Dl_info info = { 0 };
+		Dl_info info = {0};
 		void *symbol = dlsym(RTLD_DEFAULT, names[i]);
 		size_t length = strlen(expected_object);
 
@@ -168,7 +168,7 @@ static void malloc_comes_from_the_expected_object(void)
 		size_t got = strlen(info.dli_fname);
 
 		EXPECT(got >= length && strcmp(info.dli_fname + got - length, expected_object) == 0,
-		       "%s comes from %s", names[i], info.dli_fname);
+		    "%s comes from %s", names[i], info.dli_fname);
 	}
 }
 
@@ -186,14 +186,14 @@ static bool run_one(unsigned number, const struct test *test)
 		say("ok %u - %s\n", number, test->name);
 	else
 		say("not ok %u - %s%s\n", number, test->name,
-			is_todo ? " # TODO jemalloc differs from glibc" : "");
+		    is_todo ? " # TODO jemalloc differs from glibc" : "");
 	return holds || is_todo;
 }
 
 int harness_run(int argc, char **argv, const struct suite *suites, size_t suite_count)
 {
-	static const struct test origin = { "malloc_comes_from_the_expected_object",
-					    malloc_comes_from_the_expected_object, 0 };
+	static const struct test origin = {
+	    "malloc_comes_from_the_expected_object", malloc_comes_from_the_expected_object, 0};
 	unsigned number = 0, bad = 0;
 	bool is_list = false;
 	int i;

@@ -27,7 +27,10 @@ struct suite {
 	size_t count;
 };
 
-#define SUITE(tests) { (tests), sizeof(tests) / sizeof((tests)[0]) }
+#define SUITE(tests)                                                                                         \
+	{                                                                                                    \
+		(tests), sizeof(tests) / sizeof((tests)[0])                                                  \
+	}
 
 /* Is the allocator under test libc, jemalloc or weir, as --under says? */
 bool harness_is_under(const char *allocator);
@@ -36,23 +39,23 @@ bool harness_is_under(const char *allocator);
 int harness_run(int argc, char **argv, const struct suite *suites, size_t suite_count);
 
 /* True if the condition holds; says so and fails the test where it does not. */
-#define EXPECT(condition, ...)                                                     \
-	({                                                                         \
-		bool expect_holds = (condition);                                   \
-		if (!expect_holds)                                                 \
-			harness_fail(__FILE__, __LINE__, #condition, __VA_ARGS__); \
-		expect_holds;                                                      \
+#define EXPECT(condition, ...)                                                                               \
+	({                                                                                                   \
+		bool expect_holds = (condition);                                                             \
+		if (!expect_holds)                                                                           \
+			harness_fail(__FILE__, __LINE__, #condition, __VA_ARGS__);                           \
+		expect_holds;                                                                                \
 	})
 /* The same, and leaves the (void) function. */
-#define REQUIRE(condition, ...)                \
-	do {                                   \
-		if (!EXPECT(condition, __VA_ARGS__)) \
-			return;                \
+#define REQUIRE(condition, ...)                                                                              \
+	do {                                                                                                 \
+		if (!EXPECT(condition, __VA_ARGS__))                                                         \
+			return;                                                                              \
 	} while (0)
 
 /* The message's arguments are only looked at when the condition does not hold. */
 void harness_fail(const char *file, int line, const char *condition, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
 /* The running test does not apply here. */
 void harness_skip(const char *reason);

@@ -74,7 +74,8 @@ static inline void pattern_fill(void *buffer, size_t size, uint64_t seed, enum p
 }
 
 /* The offset of the first difference, or PATTERN_OK. */
-static inline size_t pattern_check(const void *buffer, size_t size, uint64_t seed, enum pattern_density density)
+static inline size_t pattern_check(
+    const void *buffer, size_t size, uint64_t seed, enum pattern_density density)
 {
 	const unsigned char *p = buffer;
 	size_t i;

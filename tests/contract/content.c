@@ -18,7 +18,7 @@ static void every_function_gives_writable_memory_of_every_size(void)
 			REQUIRE(p != NULL, "%s, %zu bytes", contract_sources[s].name, size);
 			pattern_fill(p, size, i, PATTERN_SPARSE);
 			EXPECT(pattern_check(p, size, i, PATTERN_SPARSE) == PATTERN_OK, "%s, %zu bytes",
-			       contract_sources[s].name, size);
+			    contract_sources[s].name, size);
 			free(p);
 		}
 }
@@ -31,8 +31,8 @@ static void every_pointer_is_a_multiple_of_16(void)
 
 			for (size_t k = 0; k < ARRAY_LENGTH(p); k++) {
 				p[k] = contract_sources[s].allocate(contract_sizes[i]);
-				EXPECT((uintptr_t)p[k] % 16 == 0, "%s, %zu bytes: %p", contract_sources[s].name,
-				       contract_sizes[i], p[k]);
+				EXPECT((uintptr_t)p[k] % 16 == 0, "%s, %zu bytes: %p",
+				    contract_sources[s].name, contract_sizes[i], p[k]);
 			}
 			for (size_t k = 0; k < ARRAY_LENGTH(p); k++)
 				free(p[k]);
@@ -67,14 +67,15 @@ static void usable_size_is_at_least_the_request_and_writable_to_the_end(void)
 			size_t usable = malloc_usable_size(p);
 
 			REQUIRE(p != NULL && q != NULL, "%s, %zu bytes", contract_sources[s].name, size);
-			EXPECT(usable >= size, "%s, %zu bytes: usable %zu", contract_sources[s].name, size, usable);
+			EXPECT(usable >= size, "%s, %zu bytes: usable %zu", contract_sources[s].name, size,
+			    usable);
 			pattern_fill(q, size, 1, PATTERN_SPARSE);
 			pattern_fill(p, usable, 2, PATTERN_SPARSE);
 			EXPECT(pattern_check(q, size, 1, PATTERN_SPARSE) == PATTERN_OK,
-			       "%s, %zu bytes: writing all %zu usable bytes reached another buffer",
-			       contract_sources[s].name, size, usable);
+			    "%s, %zu bytes: writing all %zu usable bytes reached another buffer",
+			    contract_sources[s].name, size, usable);
 			EXPECT(malloc_usable_size(p) == usable, "%s, %zu bytes: usable size changed",
-			       contract_sources[s].name, size);
+			    contract_sources[s].name, size);
 			free(p);
 			free(q);
 		}
@@ -90,7 +91,7 @@ static void realloc_keeps_all_that_was_usable(void)
 		p = realloc(p, usable + usable / 2 + 1);
 		REQUIRE(p != NULL, "%zu bytes", contract_sizes[i]);
 		EXPECT(pattern_check(p, usable, i, PATTERN_DENSE) == PATTERN_OK, "malloc(%zu), usable %zu",
-		       contract_sizes[i], usable);
+		    contract_sizes[i], usable);
 		free(p);
 	}
 }
@@ -129,7 +130,8 @@ static void calloc_is_zero_after_dirty_frees(void)
 			REQUIRE(p[k] != NULL, "calloc of %zu bytes", size);
 			size_t at = first_non_zero(p[k], size);
 
-			EXPECT(at == SIZE_MAX, "%zu bytes, number %zu: byte %zu is 0x%x", size, k, at, p[k][at]);
+			EXPECT(
+			    at == SIZE_MAX, "%zu bytes, number %zu: byte %zu is 0x%x", size, k, at, p[k][at]);
 		}
 		for (size_t k = 0; k < count; k++)
 			free(p[k]);
@@ -140,7 +142,7 @@ static void calloc_is_zero_after_dirty_frees(void)
 static void calloc_is_zero_where_other_sizes_were_dirty(void)
 {
 	uint64_t state = 17;
-	unsigned char *slots[64] = { NULL };
+	unsigned char *slots[64] = {NULL};
 
 	for (unsigned round = 0; round < 6000; round++) {
 		size_t k = random_next(&state) % ARRAY_LENGTH(slots);
@@ -153,7 +155,7 @@ static void calloc_is_zero_where_other_sizes_were_dirty(void)
 			size_t at = first_non_zero(slots[k], size);
 
 			REQUIRE(at == SIZE_MAX, "round %u, %zu bytes: byte %zu is 0x%x", round, size, at,
-				slots[k][at]);
+			    slots[k][at]);
 		} else {
 			slots[k] = malloc(size);
 			REQUIRE(slots[k] != NULL, "malloc(%zu)", size);
@@ -201,7 +203,7 @@ static void live_buffers_do_not_overlap(void)
 		qsort(live, COUNT, sizeof live[0], by_start);
 		for (size_t i = 1; i < COUNT; i++)
 			EXPECT(live[i - 1].end <= live[i].start, "%zx-%zx and %zx-%zx", live[i - 1].start,
-			       live[i - 1].end, live[i].start, live[i].end);
+			    live[i - 1].end, live[i].start, live[i].end);
 	}
 	for (size_t i = 0; i < COUNT; i++)
 		free((void *)live[i].start);
@@ -226,8 +228,9 @@ static void buffers_freed_in_any_order_come_back_whole(void)
 
 			if (p[i] == NULL)
 				continue;
-			EXPECT(pattern_check(p[i], 4096 + (i * 8191) % (300 * KIB), i, PATTERN_SPARSE) == PATTERN_OK,
-			       "order %u, buffer %zu", order, i);
+			EXPECT(pattern_check(p[i], 4096 + (i * 8191) % (300 * KIB), i, PATTERN_SPARSE) ==
+				   PATTERN_OK,
+			    "order %u, buffer %zu", order, i);
 			free(p[i]);
 			p[i] = NULL;
 		}
@@ -239,16 +242,17 @@ static void buffers_freed_in_any_order_come_back_whole(void)
 }
 
 static const struct test tests[] = {
-	{ "every_function_gives_writable_memory_of_every_size", every_function_gives_writable_memory_of_every_size, 0 },
-	{ "every_pointer_is_a_multiple_of_16", every_pointer_is_a_multiple_of_16, TEST_GLIBC },
-	{ "size_0_gives_distinct_pointers_that_can_be_freed", size_0_gives_distinct_pointers_that_can_be_freed, 0 },
-	{ "usable_size_is_at_least_the_request_and_writable_to_the_end",
-	  usable_size_is_at_least_the_request_and_writable_to_the_end, 0 },
-	{ "realloc_keeps_all_that_was_usable", realloc_keeps_all_that_was_usable, 0 },
-	{ "usable_size_of_NULL_is_0", usable_size_of_NULL_is_0, 0 },
-	{ "calloc_is_zero_after_dirty_frees", calloc_is_zero_after_dirty_frees, 0 },
-	{ "calloc_is_zero_where_other_sizes_were_dirty", calloc_is_zero_where_other_sizes_were_dirty, 0 },
-	{ "live_buffers_do_not_overlap", live_buffers_do_not_overlap, 0 },
-	{ "buffers_freed_in_any_order_come_back_whole", buffers_freed_in_any_order_come_back_whole, 0 },
+    {"every_function_gives_writable_memory_of_every_size", every_function_gives_writable_memory_of_every_size,
+	0},
+    {"every_pointer_is_a_multiple_of_16", every_pointer_is_a_multiple_of_16, TEST_GLIBC},
+    {"size_0_gives_distinct_pointers_that_can_be_freed", size_0_gives_distinct_pointers_that_can_be_freed, 0},
+    {"usable_size_is_at_least_the_request_and_writable_to_the_end",
+	usable_size_is_at_least_the_request_and_writable_to_the_end, 0},
+    {"realloc_keeps_all_that_was_usable", realloc_keeps_all_that_was_usable, 0},
+    {"usable_size_of_NULL_is_0", usable_size_of_NULL_is_0, 0},
+    {"calloc_is_zero_after_dirty_frees", calloc_is_zero_after_dirty_frees, 0},
+    {"calloc_is_zero_where_other_sizes_were_dirty", calloc_is_zero_where_other_sizes_were_dirty, 0},
+    {"live_buffers_do_not_overlap", live_buffers_do_not_overlap, 0},
+    {"buffers_freed_in_any_order_come_back_whole", buffers_freed_in_any_order_come_back_whole, 0},
 };
 const struct suite content_suite = SUITE(tests);

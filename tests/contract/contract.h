@@ -17,8 +17,8 @@
 #define MIB ((size_t)1 << 20)
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
-extern const struct suite content_suite, realloc_suite, align_suite, error_suite, limit_suite, libc_suite, heap_suite,
-	thread_suite;
+extern const struct suite content_suite, realloc_suite, align_suite, error_suite, limit_suite, libc_suite,
+    heap_suite, thread_suite;
 
 /* Around every border that an allocator may have: bins, pages, slabs, the pool's bounds, mmap. */
 extern const size_t contract_sizes[];

@@ -57,7 +57,7 @@ static void uordblks_follows_64_buffers_of_64_KiB(void)
 
 static void mallinfo2_counts_every_size(void)
 {
-	static const size_t sizes[] = { 2 * KIB, 5 * KIB, 20 * KIB, 200 * KIB, MIB, 3 * MIB };
+	static const size_t sizes[] = {2 * KIB, 5 * KIB, 20 * KIB, 200 * KIB, MIB, 3 * MIB};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
 		void *p[COUNT];
@@ -66,13 +66,15 @@ static void mallinfo2_counts_every_size(void)
 		REQUIRE(take(p, sizes[i]), "%zu", sizes[i]);
 		size_t live = in_use();
 
-		EXPECT(live >= before + COUNT * sizes[i] / 8 * 7, "%zu bytes: from %zu to %zu", sizes[i], before, live);
-		EXPECT(live <= before + COUNT * sizes[i] * 2 + MIB, "%zu bytes: from %zu to %zu", sizes[i], before, live);
+		EXPECT(live >= before + COUNT * sizes[i] / 8 * 7, "%zu bytes: from %zu to %zu", sizes[i],
+		    before, live);
+		EXPECT(live <= before + COUNT * sizes[i] * 2 + MIB, "%zu bytes: from %zu to %zu", sizes[i],
+		    before, live);
 		give(p);
 		size_t after = in_use();
 
-		EXPECT(after + COUNT * sizes[i] / 2 <= live, "%zu bytes: from %zu to %zu when all are free", sizes[i],
-		       live, after);
+		EXPECT(after + COUNT * sizes[i] / 2 <= live, "%zu bytes: from %zu to %zu when all are free",
+		    sizes[i], live, after);
 	}
 }
 
@@ -86,7 +88,8 @@ static void mallinfo_answers_as_mallinfo2_does(void)
 	REQUIRE(take(p, 64 * KIB), "64 KiB");
 	struct mallinfo live = mallinfo();
 
-	EXPECT(live.uordblks - before.uordblks >= 63 * 65536, "from %d to %d", before.uordblks, live.uordblks);
+	EXPECT(
+	    live.uordblks - before.uordblks >= 63 * 65536, "from %d to %d", before.uordblks, live.uordblks);
 	give(p);
 #pragma GCC diagnostic pop
 }
@@ -108,7 +111,8 @@ static bool is_well_formed(const char *text)
 			return false;
 		for (const char *c = at; c < end; c++)
 			quotes += *c == '"';
-		if (!EXPECT(quotes % 2 == 0 && memchr(at + 1, '<', (size_t)(end - at - 1)) == NULL, "in %.40s", at))
+		if (!EXPECT(quotes % 2 == 0 && memchr(at + 1, '<', (size_t)(end - at - 1)) == NULL,
+			"in %.40s", at))
 			return false;
 		if (at[1] == '?' || at[1] == '!')
 			continue;
@@ -116,8 +120,8 @@ static bool is_well_formed(const char *text)
 		if (!EXPECT(sscanf(at + 1 + is_end, "%31[A-Za-z0-9_:-]", name) == 1, "no name in %.40s", at))
 			return false;
 		if (is_end) {
-			if (!EXPECT(depth > 0 && strcmp(stack[depth - 1], name) == 0, "</%s> closes <%s>", name,
-				    depth > 0 ? stack[depth - 1] : "nothing"))
+			if (!EXPECT(depth > 0 && strcmp(stack[depth - 1], name) == 0, "</%s> closes <%s>",
+				name, depth > 0 ? stack[depth - 1] : "nothing"))
 				return false;
 			depth--;
 		} else if (!is_empty) {
@@ -207,7 +211,8 @@ static void malloc_trim_gives_idle_memory_back(void)
 	size_t after = resident_bytes();
 
 	EXPECT(released == 0 || released == 1, "%d", released);
-	EXPECT(after < before + 16 * MIB, "%zu bytes were resident, %zu after 62 MiB came and went", before, after);
+	EXPECT(after < before + 16 * MIB, "%zu bytes were resident, %zu after 62 MiB came and went", before,
+	    after);
 	EXPECT(malloc_trim(0) <= 1, "a second call");
 	void *again = malloc(64 * KIB);
 
@@ -233,13 +238,13 @@ static void mallopt_takes_the_known_parameters(void)
 }
 
 static const struct test tests[] = {
-	{ "uordblks_follows_64_buffers_of_64_KiB", uordblks_follows_64_buffers_of_64_KiB, TEST_GLIBC },
-	{ "mallinfo2_counts_every_size", mallinfo2_counts_every_size, TEST_GLIBC },
-	{ "mallinfo_answers_as_mallinfo2_does", mallinfo_answers_as_mallinfo2_does, TEST_GLIBC },
-	{ "malloc_info_writes_well_formed_XML", malloc_info_writes_well_formed_XML, 0 },
-	{ "malloc_info_refuses_options", malloc_info_refuses_options, 0 },
-	{ "malloc_stats_writes_to_stderr", malloc_stats_writes_to_stderr, 0 },
-	{ "malloc_trim_gives_idle_memory_back", malloc_trim_gives_idle_memory_back, TEST_GLIBC },
-	{ "mallopt_takes_the_known_parameters", mallopt_takes_the_known_parameters, TEST_CHILD },
+    {"uordblks_follows_64_buffers_of_64_KiB", uordblks_follows_64_buffers_of_64_KiB, TEST_GLIBC},
+    {"mallinfo2_counts_every_size", mallinfo2_counts_every_size, TEST_GLIBC},
+    {"mallinfo_answers_as_mallinfo2_does", mallinfo_answers_as_mallinfo2_does, TEST_GLIBC},
+    {"malloc_info_writes_well_formed_XML", malloc_info_writes_well_formed_XML, 0},
+    {"malloc_info_refuses_options", malloc_info_refuses_options, 0},
+    {"malloc_stats_writes_to_stderr", malloc_stats_writes_to_stderr, 0},
+    {"malloc_trim_gives_idle_memory_back", malloc_trim_gives_idle_memory_back, TEST_GLIBC},
+    {"mallopt_takes_the_known_parameters", mallopt_takes_the_known_parameters, TEST_CHILD},
 };
 const struct suite heap_suite = SUITE(tests);

@@ -58,7 +58,7 @@ static void getline_grows_a_buffer_of_ours(void)
 		REQUIRE(got == (ssize_t)contract_sizes[i] + 1, "%zd of %zu", got, contract_sizes[i] + 1);
 		REQUIRE(line[0] == 'a' + (int)(i % 26) && line[got - 2] == line[0], "line %zu", i);
 		EXPECT(malloc_usable_size(line) >= size, "getline says %zu, usable are %zu", size,
-		       malloc_usable_size(line));
+		    malloc_usable_size(line));
 	}
 	fclose(file);
 	free(line);
@@ -86,7 +86,8 @@ static void open_memstream_can_be_freed(void)
 		for (size_t i = 0; i < target; i++)
 			putc('z', file);
 		fclose(file);
-		REQUIRE(size == target && text != NULL && text[target - 1] == 'z', "%zu of %zu", size, target);
+		REQUIRE(
+		    size == target && text != NULL && text[target - 1] == 'z', "%zu of %zu", size, target);
 		text = realloc(text, size + 5000);
 		REQUIRE(text != NULL && text[target - 1] == 'z', "realloc");
 		free(text);
@@ -126,7 +127,8 @@ static void streams_use_buffers_of_ours(void)
 		FILE *file = fopen("/proc/self/maps", "r");
 		char line[600];
 
-		REQUIRE(file != NULL && fgets(line, sizeof line, file) != NULL, "round %d: errno %d", i, errno);
+		REQUIRE(
+		    file != NULL && fgets(line, sizeof line, file) != NULL, "round %d: errno %d", i, errno);
 		fclose(file);
 	}
 	char *value = malloc(100);
@@ -139,11 +141,11 @@ static void streams_use_buffers_of_ours(void)
 }
 
 static const struct test tests[] = {
-	{ "strdup_and_strndup_can_be_freed_and_grown", strdup_and_strndup_can_be_freed_and_grown, 0 },
-	{ "getline_grows_a_buffer_of_ours", getline_grows_a_buffer_of_ours, 0 },
-	{ "asprintf_can_be_freed", asprintf_can_be_freed, 0 },
-	{ "open_memstream_can_be_freed", open_memstream_can_be_freed, 0 },
-	{ "directories_and_paths_can_be_freed", directories_and_paths_can_be_freed, 0 },
-	{ "streams_use_buffers_of_ours", streams_use_buffers_of_ours, 0 },
+    {"strdup_and_strndup_can_be_freed_and_grown", strdup_and_strndup_can_be_freed_and_grown, 0},
+    {"getline_grows_a_buffer_of_ours", getline_grows_a_buffer_of_ours, 0},
+    {"asprintf_can_be_freed", asprintf_can_be_freed, 0},
+    {"open_memstream_can_be_freed", open_memstream_can_be_freed, 0},
+    {"directories_and_paths_can_be_freed", directories_and_paths_can_be_freed, 0},
+    {"streams_use_buffers_of_ours", streams_use_buffers_of_ours, 0},
 };
 const struct suite libc_suite = SUITE(tests);

@@ -28,7 +28,7 @@ static bool exhaust(size_t size)
 	while (count < ARRAY_LENGTH(blocks) && (blocks[count] = malloc(size)) != NULL)
 		count++;
 	if (!EXPECT(count < ARRAY_LENGTH(blocks), "%zu blocks of %zu bytes under a limit of %zu", count, size,
-		    (size_t)LIMIT) ||
+		(size_t)LIMIT) ||
 	    !EXPECT(errno == ENOMEM, "errno is %d after %zu blocks of %zu bytes", errno, count, size))
 		return false;
 	EXPECT(count * size > 32 * MIB, "only %zu blocks of %zu bytes", count, size);
@@ -48,8 +48,8 @@ static bool exhaust(size_t size)
 		pattern_fill(blocks[i], size, i, PATTERN_SPARSE);
 	}
 	for (size_t i = 0; i < 4; i++) {
-		EXPECT(pattern_check(blocks[i], size, i, PATTERN_SPARSE) == PATTERN_OK, "block %zu of %zu bytes", i,
-		       size);
+		EXPECT(pattern_check(blocks[i], size, i, PATTERN_SPARSE) == PATTERN_OK,
+		    "block %zu of %zu bytes", i, size);
 		free(blocks[i]);
 	}
 	return true;
@@ -78,7 +78,7 @@ int contract_inner_limit(const char *where)
 
 static void run_again_under_limit(const char *where)
 {
-	struct rlimit limit = { LIMIT, LIMIT };
+	struct rlimit limit = {LIMIT, LIMIT};
 	int status = 0;
 	pid_t child = fork();
 
@@ -89,7 +89,7 @@ static void run_again_under_limit(const char *where)
 	}
 	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
 	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: the child's status is 0x%x", where,
-	       (unsigned)status);
+	    (unsigned)status);
 }
 
 static void malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS(void)
@@ -133,7 +133,8 @@ static void a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped(void)
 	errno = 0;
 	while (count < ARRAY_LENGTH(block) && (block[count] = malloc(80 * MIB)) != NULL)
 		count++;
-	EXPECT(count < ARRAY_LENGTH(block) && errno == ENOMEM, "%zu blocks of 80 MiB, errno %d", count, errno);
+	EXPECT(
+	    count < ARRAY_LENGTH(block) && errno == ENOMEM, "%zu blocks of 80 MiB, errno %d", count, errno);
 	while (count > 0)
 		free(block[--count]);
 	EXPECT(pattern_check(before, 100 * KIB, 1, PATTERN_SPARSE) == PATTERN_OK, "an older buffer changed");
@@ -148,10 +149,11 @@ static void a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped(void)
 }
 
 static const struct test tests[] = {
-	{ "malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS", malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS,
-	  TEST_GLIBC },
-	{ "malloc_in_a_thread_gives_NULL_under_RLIMIT_AS", malloc_in_a_thread_gives_NULL_under_RLIMIT_AS, TEST_GLIBC },
-	{ "a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped",
-	  a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped, TEST_GLIBC },
+    {"malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS",
+	malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS, TEST_GLIBC},
+    {"malloc_in_a_thread_gives_NULL_under_RLIMIT_AS", malloc_in_a_thread_gives_NULL_under_RLIMIT_AS,
+	TEST_GLIBC},
+    {"a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped",
+	a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped, TEST_GLIBC},
 };
 const struct suite limit_suite = SUITE(tests);

@@ -28,8 +28,8 @@ static void *resize(void *p, size_t *size, size_t to, uint64_t *seed)
 
 static void realloc_keeps_the_content_from_every_size_to_every_size(void)
 {
-	static const size_t ends[] = { 1,      16,	100,	 2000,	    4095,    4096,    4097, 8192, 12000, 16384,
-				       16385, 65536, 70000, 262144, MIB - 1, MIB, MIB + 1, 2 * MIB };
+	static const size_t ends[] = {1, 16, 100, 2000, 4095, 4096, 4097, 8192, 12000, 16384, 16385, 65536,
+	    70000, 262144, MIB - 1, MIB, MIB + 1, 2 * MIB};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
 		for (size_t k = 0; k < ARRAY_LENGTH(ends); k++) {
@@ -58,7 +58,7 @@ static void chain(size_t from, size_t to, size_t times, size_t divisor)
 		p = resize(p, &size, next > 0 ? next : 1, &seed);
 		REQUIRE(p != NULL, "chain from %zu to %zu", from, to);
 		EXPECT(pattern_check(neighbour, neighbour_size, 77, PATTERN_DENSE) == PATTERN_OK,
-		       "at %zu bytes a neighbour was written", size);
+		    "at %zu bytes a neighbour was written", size);
 	}
 	free(p);
 	free(neighbour);
@@ -66,10 +66,10 @@ static void chain(size_t from, size_t to, size_t times, size_t divisor)
 
 static void growth_chains_keep_the_content(void)
 {
-	chain(1, 20000, 1, 1);		/* by one byte: strings */
-	chain(1, 6 * MIB, 3, 2);	/* vectors */
+	chain(1, 20000, 1, 1);	 /* by one byte: strings */
+	chain(1, 6 * MIB, 3, 2); /* vectors */
 	chain(3, 9 * MIB, 2, 1);
-	chain(4000, 3 * MIB, 21, 20);	/* slow growth over every border */
+	chain(4000, 3 * MIB, 21, 20); /* slow growth over every border */
 }
 
 static void shrink_chains_keep_the_content(void)
@@ -105,7 +105,7 @@ static void buffers_that_grow_side_by_side_keep_their_content(void)
 
 static void realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways(void)
 {
-	static const size_t borders[] = { 4096, 16384, MIB };
+	static const size_t borders[] = {4096, 16384, MIB};
 
 	for (size_t b = 0; b < ARRAY_LENGTH(borders); b++) {
 		size_t size = borders[b] - 1;
@@ -125,7 +125,7 @@ static void realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways(void)
 
 static void realloc_of_memory_from_every_function_keeps_the_content(void)
 {
-	static const size_t ends[] = { 50, 5000, 70000, 3 * MIB };
+	static const size_t ends[] = {50, 5000, 70000, 3 * MIB};
 
 	for (size_t s = 0; s < contract_source_count; s++)
 		for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
@@ -160,8 +160,9 @@ static void realloc_to_0_frees_and_gives_NULL(void)
 
 static void realloc_that_fails_leaves_the_buffer_as_it_was(void)
 {
-	static const size_t ends[] = { 50, 5000, 70000, 3 * MIB };
-	static const size_t too_large[] = { (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4096, (size_t)PTRDIFF_MAX - 4096 };
+	static const size_t ends[] = {50, 5000, 70000, 3 * MIB};
+	static const size_t too_large[] = {
+	    (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4096, (size_t)PTRDIFF_MAX - 4096};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
 		for (size_t k = 0; k < ARRAY_LENGTH(too_large); k++) {
@@ -169,13 +170,15 @@ static void realloc_that_fails_leaves_the_buffer_as_it_was(void)
 
 			pattern_fill(p, ends[i], i, PATTERN_DENSE);
 			errno = 0;
-			EXPECT(realloc(p, too_large[k]) == NULL && errno == ENOMEM, "realloc to %zx: errno %d",
-			       too_large[k], errno);
-			EXPECT(pattern_check(p, ends[i], i, PATTERN_DENSE) == PATTERN_OK, "%zu bytes", ends[i]);
+			EXPECT(realloc(p, too_large[k]) == NULL && errno == ENOMEM,
+			    "realloc to %zx: errno %d", too_large[k], errno);
+			EXPECT(
+			    pattern_check(p, ends[i], i, PATTERN_DENSE) == PATTERN_OK, "%zu bytes", ends[i]);
 			errno = 0;
 			EXPECT(reallocarray(p, too_large[k], 16) == NULL && errno == ENOMEM,
-			       "reallocarray to %zx times 16: errno %d", too_large[k], errno);
-			EXPECT(pattern_check(p, ends[i], i, PATTERN_DENSE) == PATTERN_OK, "%zu bytes", ends[i]);
+			    "reallocarray to %zx times 16: errno %d", too_large[k], errno);
+			EXPECT(
+			    pattern_check(p, ends[i], i, PATTERN_DENSE) == PATTERN_OK, "%zu bytes", ends[i]);
 			free(p);
 		}
 }
@@ -196,18 +199,19 @@ static void reallocarray_multiplies(void)
 }
 
 static const struct test tests[] = {
-	{ "realloc_keeps_the_content_from_every_size_to_every_size",
-	  realloc_keeps_the_content_from_every_size_to_every_size, 0 },
-	{ "growth_chains_keep_the_content", growth_chains_keep_the_content, 0 },
-	{ "shrink_chains_keep_the_content", shrink_chains_keep_the_content, 0 },
-	{ "buffers_that_grow_side_by_side_keep_their_content", buffers_that_grow_side_by_side_keep_their_content, 0 },
-	{ "realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways",
-	  realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways, 0 },
-	{ "realloc_of_memory_from_every_function_keeps_the_content",
-	  realloc_of_memory_from_every_function_keeps_the_content, 0 },
-	{ "realloc_to_0_frees_and_gives_NULL", realloc_to_0_frees_and_gives_NULL, TEST_GLIBC },
-	{ "realloc_that_fails_leaves_the_buffer_as_it_was", realloc_that_fails_leaves_the_buffer_as_it_was,
-	  TEST_GLIBC },
-	{ "reallocarray_multiplies", reallocarray_multiplies, 0 },
+    {"realloc_keeps_the_content_from_every_size_to_every_size",
+	realloc_keeps_the_content_from_every_size_to_every_size, 0},
+    {"growth_chains_keep_the_content", growth_chains_keep_the_content, 0},
+    {"shrink_chains_keep_the_content", shrink_chains_keep_the_content, 0},
+    {"buffers_that_grow_side_by_side_keep_their_content", buffers_that_grow_side_by_side_keep_their_content,
+	0},
+    {"realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways",
+	realloc_across_the_borders_of_4_KiB_and_1_MiB_both_ways, 0},
+    {"realloc_of_memory_from_every_function_keeps_the_content",
+	realloc_of_memory_from_every_function_keeps_the_content, 0},
+    {"realloc_to_0_frees_and_gives_NULL", realloc_to_0_frees_and_gives_NULL, TEST_GLIBC},
+    {"realloc_that_fails_leaves_the_buffer_as_it_was", realloc_that_fails_leaves_the_buffer_as_it_was,
+	TEST_GLIBC},
+    {"reallocarray_multiplies", reallocarray_multiplies, 0},
 };
 const struct suite realloc_suite = SUITE(tests);

@@ -99,12 +99,12 @@ static void no_buffer_is_disturbed_by_8_threads_that_free_each_others(void)
 		pthread_mutex_init(&slots[i].lock, NULL);
 	run_threads(replace_at_random, THREADS);
 	EXPECT(atomic_load(&foreign_frees) > REPLACEMENTS, "only %lu buffers went to another thread",
-	       atomic_load(&foreign_frees));
+	    atomic_load(&foreign_frees));
 	for (size_t i = 0; i < SLOTS; i++) {
 		if (slots[i].buffer != NULL)
 			EXPECT(pattern_check(slots[i].buffer, slots[i].size, slots[i].seed, PATTERN_SPARSE) ==
-				       PATTERN_OK,
-			       "slot %zu", i);
+				   PATTERN_OK,
+			    "slot %zu", i);
 		free(slots[i].buffer);
 		slots[i].buffer = NULL;
 	}
@@ -113,7 +113,7 @@ static void no_buffer_is_disturbed_by_8_threads_that_free_each_others(void)
 static void *calloc_and_dirty(void *argument)
 {
 	uint64_t state = (uintptr_t)argument * 977;
-	unsigned char *p[16] = { NULL };
+	unsigned char *p[16] = {NULL};
 
 	for (unsigned i = 0; i < 1500; i++) {
 		size_t k = random_next(&state) % ARRAY_LENGTH(p), size = random_size(&state, 18);
@@ -144,7 +144,7 @@ static void *resize_at_random(void *argument)
 		void *p;
 		size_t size;
 		uint64_t seed;
-	} buffers[12] = { { NULL, 0, 0 } };
+	} buffers[12] = {{NULL, 0, 0}};
 
 	for (unsigned i = 0; i < 1200; i++) {
 		size_t k = random_next(&state) % ARRAY_LENGTH(buffers);
@@ -160,7 +160,8 @@ static void *resize_at_random(void *argument)
 		size_t at = pattern_check(p, kept, buffers[k].seed, PATTERN_DENSE);
 
 		buffers[k].p = p;
-		if (!EXPECT(at == PATTERN_OK, "from %zu to %zu bytes: byte %zu is lost", buffers[k].size, to, at))
+		if (!EXPECT(
+			at == PATTERN_OK, "from %zu to %zu bytes: byte %zu is lost", buffers[k].size, to, at))
 			break;
 		buffers[k].size = to;
 		buffers[k].seed = random_next(&state);
@@ -194,27 +195,28 @@ static void a_buffer_outlives_the_thread_that_made_it(void)
 		for (size_t i = 0; i < THREADS; i++) {
 			pthread_t thread;
 
-			REQUIRE(pthread_create(&thread, NULL, leave_a_buffer, (void *)(i + 1)) == 0, "thread %zu", i);
+			REQUIRE(pthread_create(&thread, NULL, leave_a_buffer, (void *)(i + 1)) == 0,
+			    "thread %zu", i);
 			pthread_join(thread, &p[i]);
 		}
 		for (size_t i = 0; i < THREADS; i++) {
 			size_t size = 5000 + (i + 1) * 3000;
 
 			REQUIRE(p[i] != NULL && pattern_check(p[i], size, size, PATTERN_SPARSE) == PATTERN_OK,
-				"round %u, thread %zu", round, i);
+			    "round %u, thread %zu", round, i);
 			p[i] = realloc(p[i], size * 2);
 			REQUIRE(p[i] != NULL && pattern_check(p[i], 16, size, PATTERN_DENSE) == PATTERN_OK,
-				"realloc, thread %zu", i);
+			    "realloc, thread %zu", i);
 			free(p[i]);
 		}
 	}
 }
 
 static const struct test tests[] = {
-	{ "no_buffer_is_disturbed_by_8_threads_that_free_each_others",
-	  no_buffer_is_disturbed_by_8_threads_that_free_each_others, 0 },
-	{ "calloc_is_zero_in_8_threads", calloc_is_zero_in_8_threads, 0 },
-	{ "realloc_keeps_the_content_in_8_threads", realloc_keeps_the_content_in_8_threads, 0 },
-	{ "a_buffer_outlives_the_thread_that_made_it", a_buffer_outlives_the_thread_that_made_it, 0 },
+    {"no_buffer_is_disturbed_by_8_threads_that_free_each_others",
+	no_buffer_is_disturbed_by_8_threads_that_free_each_others, 0},
+    {"calloc_is_zero_in_8_threads", calloc_is_zero_in_8_threads, 0},
+    {"realloc_keeps_the_content_in_8_threads", realloc_keeps_the_content_in_8_threads, 0},
+    {"a_buffer_outlives_the_thread_that_made_it", a_buffer_outlives_the_thread_that_made_it, 0},
 };
 const struct suite thread_suite = SUITE(tests);

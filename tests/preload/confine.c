@@ -69,9 +69,10 @@ static void a_program_that_became_nobody_allocates(void)
 
 static bool install_filter(struct sock_filter *code, size_t count)
 {
-	struct sock_fprog program = { (unsigned short)count, code };
+	struct sock_fprog program = {(unsigned short)count, code};
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 #define NUMBER_OF_CALL BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
@@ -83,11 +84,12 @@ static bool install_filter(struct sock_filter *code, size_t count)
 
 static void madvise_that_is_refused_does_no_harm(void)
 {
-	struct sock_filter filter[] = { NUMBER_OF_CALL, IF_CALL(SYS_madvise), REFUSE, ALLOW };
+	struct sock_filter filter[] = {NUMBER_OF_CALL, IF_CALL(SYS_madvise), REFUSE, ALLOW};
 
 	REQUIRE(work_some(1, 300), "before");
 	REQUIRE(install_filter(filter, ARRAY_LENGTH(filter)), "errno %d", errno);
-	REQUIRE(madvise((void *)(uintptr_t)4096, 4096, MADV_DONTNEED) == -1 && errno == EPERM, "the filter is not on");
+	REQUIRE(madvise((void *)(uintptr_t)4096, 4096, MADV_DONTNEED) == -1 && errno == EPERM,
+	    "the filter is not on");
 	EXPECT(work_for_ms(2, WORK_MS), "with madvise refused");
 	/* What was not purged must not be taken for zero. */
 	for (unsigned i = 0; i < 300; i++) {
@@ -112,17 +114,17 @@ static void madvise_that_is_refused_does_no_harm(void)
 static void a_filter_that_allows_a_short_list_lets_the_heap_work(void)
 {
 	struct sock_filter filter[] = {
-		NUMBER_OF_CALL,
-		ALLOW_CALL(SYS_read),
-		ALLOW_CALL(SYS_write),
-		ALLOW_CALL(SYS_exit),
-		ALLOW_CALL(SYS_exit_group),
-		ALLOW_CALL(SYS_rt_sigreturn),
-		ALLOW_CALL(SYS_brk),
-		ALLOW_CALL(SYS_mmap),
-		ALLOW_CALL(SYS_munmap),
-		ALLOW_CALL(SYS_futex),
-		REFUSE,
+	    NUMBER_OF_CALL,
+	    ALLOW_CALL(SYS_read),
+	    ALLOW_CALL(SYS_write),
+	    ALLOW_CALL(SYS_exit),
+	    ALLOW_CALL(SYS_exit_group),
+	    ALLOW_CALL(SYS_rt_sigreturn),
+	    ALLOW_CALL(SYS_brk),
+	    ALLOW_CALL(SYS_mmap),
+	    ALLOW_CALL(SYS_munmap),
+	    ALLOW_CALL(SYS_futex),
+	    REFUSE,
 	};
 
 	REQUIRE(work_some(1, 300), "before");
@@ -136,26 +138,26 @@ static void a_filter_that_allows_a_short_list_lets_the_heap_work(void)
 static void a_filter_that_kills_does_not_meet_a_call_that_malloc_never_makes(void)
 {
 	struct sock_filter filter[] = {
-		NUMBER_OF_CALL,
-		ALLOW_CALL(SYS_read),
-		ALLOW_CALL(SYS_write),
-		ALLOW_CALL(SYS_close),
-		ALLOW_CALL(SYS_openat),
-		ALLOW_CALL(SYS_exit),
-		ALLOW_CALL(SYS_exit_group),
-		ALLOW_CALL(SYS_rt_sigreturn),
-		ALLOW_CALL(SYS_rt_sigprocmask),
-		ALLOW_CALL(SYS_brk),
-		ALLOW_CALL(SYS_mmap),
-		ALLOW_CALL(SYS_munmap),
-		ALLOW_CALL(SYS_mremap),
-		ALLOW_CALL(SYS_mprotect),
-		ALLOW_CALL(SYS_madvise),
-		ALLOW_CALL(SYS_futex),
-		ALLOW_CALL(SYS_sched_yield),
-		ALLOW_CALL(SYS_clock_gettime),
-		ALLOW_CALL(SYS_getrandom),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	    NUMBER_OF_CALL,
+	    ALLOW_CALL(SYS_read),
+	    ALLOW_CALL(SYS_write),
+	    ALLOW_CALL(SYS_close),
+	    ALLOW_CALL(SYS_openat),
+	    ALLOW_CALL(SYS_exit),
+	    ALLOW_CALL(SYS_exit_group),
+	    ALLOW_CALL(SYS_rt_sigreturn),
+	    ALLOW_CALL(SYS_rt_sigprocmask),
+	    ALLOW_CALL(SYS_brk),
+	    ALLOW_CALL(SYS_mmap),
+	    ALLOW_CALL(SYS_munmap),
+	    ALLOW_CALL(SYS_mremap),
+	    ALLOW_CALL(SYS_mprotect),
+	    ALLOW_CALL(SYS_madvise),
+	    ALLOW_CALL(SYS_futex),
+	    ALLOW_CALL(SYS_sched_yield),
+	    ALLOW_CALL(SYS_clock_gettime),
+	    ALLOW_CALL(SYS_getrandom),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 
 	REQUIRE(work_some(1, 300), "before");
@@ -175,7 +177,8 @@ static size_t writable_bytes(void)
 		unsigned long start, end;
 		char access[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3 && access[1] == 'w' && access[3] == 'p')
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3 && access[1] == 'w' &&
+		    access[3] == 'p')
 			sum += end - start;
 	}
 	if (file != NULL)
@@ -185,7 +188,7 @@ static size_t writable_bytes(void)
 
 static void mlockall_locks_no_more_than_is_in_use(void)
 {
-	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 
 	REQUIRE(work_some(1, 300), "before");
 	/* root with CAP_IPC_LOCK needs no limit raised. */
@@ -217,7 +220,8 @@ static void closefrom_takes_nothing_that_the_heap_needs(void)
 	for (int i = 0; i < 200; i++)
 		EXPECT(open("/dev/null", O_RDONLY) == 4 + i, "descriptor %d", 4 + i);
 	EXPECT(work_for_ms(3, WORK_MS), "with new files open");
-	EXPECT(fcntl(mine, F_GETFL) == O_WRONLY + (fcntl(mine, F_GETFL) & ~O_ACCMODE), "descriptor 3 is another's");
+	EXPECT(fcntl(mine, F_GETFL) == O_WRONLY + (fcntl(mine, F_GETFL) & ~O_ACCMODE),
+	    "descriptor 3 is another's");
 	raise_if_weir();
 	if (harness_is_under("weir"))
 		EXPECT(dump_wait(NULL, before + 1), "no dump");
@@ -271,25 +275,25 @@ static void a_program_that_unshares_its_user_namespace_allocates(void)
 }
 
 static const struct test tests[] = {
-	{ "a_program_in_a_chroot_allocates", a_program_in_a_chroot_allocates, TEST_CHILD },
-	{ "a_program_that_became_nobody_allocates", a_program_that_became_nobody_allocates, TEST_CHILD },
-	{ "madvise_that_is_refused_does_no_harm", madvise_that_is_refused_does_no_harm, TEST_CHILD },
-	{ "a_filter_that_allows_a_short_list_lets_the_heap_work", a_filter_that_allows_a_short_list_lets_the_heap_work,
-	  TEST_CHILD },
-	{ "a_filter_that_kills_does_not_meet_a_call_that_malloc_never_makes",
-	  a_filter_that_kills_does_not_meet_a_call_that_malloc_never_makes, TEST_CHILD },
-	{ "mlockall_locks_no_more_than_is_in_use", mlockall_locks_no_more_than_is_in_use, TEST_CHILD },
-	{ "closefrom_takes_nothing_that_the_heap_needs", closefrom_takes_nothing_that_the_heap_needs, TEST_CHILD },
-	{ "the_first_file_opened_is_descriptor_3", the_first_file_opened_is_descriptor_3, TEST_CHILD },
-	{ "a_dump_comes_with_stdin_stdout_and_stderr_closed", a_dump_comes_with_stdin_stdout_and_stderr_closed,
-	  TEST_CHILD },
-	{ "a_program_that_unshares_its_user_namespace_allocates", a_program_that_unshares_its_user_namespace_allocates,
-	  TEST_CHILD },
+    {"a_program_in_a_chroot_allocates", a_program_in_a_chroot_allocates, TEST_CHILD},
+    {"a_program_that_became_nobody_allocates", a_program_that_became_nobody_allocates, TEST_CHILD},
+    {"madvise_that_is_refused_does_no_harm", madvise_that_is_refused_does_no_harm, TEST_CHILD},
+    {"a_filter_that_allows_a_short_list_lets_the_heap_work",
+	a_filter_that_allows_a_short_list_lets_the_heap_work, TEST_CHILD},
+    {"a_filter_that_kills_does_not_meet_a_call_that_malloc_never_makes",
+	a_filter_that_kills_does_not_meet_a_call_that_malloc_never_makes, TEST_CHILD},
+    {"mlockall_locks_no_more_than_is_in_use", mlockall_locks_no_more_than_is_in_use, TEST_CHILD},
+    {"closefrom_takes_nothing_that_the_heap_needs", closefrom_takes_nothing_that_the_heap_needs, TEST_CHILD},
+    {"the_first_file_opened_is_descriptor_3", the_first_file_opened_is_descriptor_3, TEST_CHILD},
+    {"a_dump_comes_with_stdin_stdout_and_stderr_closed", a_dump_comes_with_stdin_stdout_and_stderr_closed,
+	TEST_CHILD},
+    {"a_program_that_unshares_its_user_namespace_allocates",
+	a_program_that_unshares_its_user_namespace_allocates, TEST_CHILD},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	if (argc >= 2 && strcmp(argv[1], "--inner-lowest") == 0)
 		return work_some(1, 300) ? open("/dev/null", O_RDONLY) : 1;

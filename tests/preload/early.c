@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define COUNT 40
-#define SIZE(i) ((size_t)(i) * (i) * 331 + 1)
+#define SIZE(i) ((size_t)(i) * (i)*331 + 1)
 
 static unsigned char *early[3][COUNT];
 
@@ -28,7 +28,10 @@ static void make(unsigned who)
 	}
 }
 
-static int answer(void) { return 42; }
+static int answer(void)
+{
+	return 42;
+}
 
 __attribute__((used)) static int (*resolve(void))(void)
 {
@@ -46,7 +49,8 @@ static void before_all(int argc, char **argv, char **environment)
 	make(1);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **, char **) = before_all;
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(
+    int, char **, char **) = before_all;
 
 __attribute__((constructor(101))) static void construct(void)
 {
@@ -60,7 +64,8 @@ int main(void)
 	for (unsigned who = 0; who < 3; who++)
 		for (unsigned i = 0; i < COUNT; i++) {
 			for (size_t k = 0; k < SIZE(i); k++)
-				if (early[who][i] == NULL || early[who][i][k] != (unsigned char)(who * 50 + i)) {
+				if (early[who][i] == NULL ||
+				    early[who][i][k] != (unsigned char)(who * 50 + i)) {
 					printf("place %u, buffer %u, byte %zu\n", who, i, k);
 					return 2;
 				}

@@ -69,7 +69,8 @@ static void a_cxx_plugin_of_a_C_program_comes_and_goes_200_times(void)
 		if (i == 50)
 			resident = status_number("VmRSS:");
 	}
-	EXPECT(status_number("VmRSS:") < resident + 8000, "from %ld KiB to %ld KiB", resident, status_number("VmRSS:"));
+	EXPECT(status_number("VmRSS:") < resident + 8000, "from %ld KiB to %ld KiB", resident,
+	    status_number("VmRSS:"));
 }
 
 /* libstdc++ comes into the process with the plugin, and would otherwise bring the operators. */
@@ -85,24 +86,26 @@ static void a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object(voi
 	REQUIRE(plugin != NULL, "%s", dlerror());
 	void *(*operator_new)(void) = (void *(*)(void))dlsym(plugin, "cxx_operator_new");
 
-	REQUIRE(operator_new != NULL && dladdr(operator_new(), &of_new) && dladdr(dlsym(RTLD_DEFAULT, "malloc"), &of_malloc),
-		"%s", dlerror());
-	EXPECT(strcmp(of_new.dli_fname, of_malloc.dli_fname) == 0, "operator new comes from %s, malloc from %s",
-	       of_new.dli_fname, of_malloc.dli_fname);
+	REQUIRE(operator_new != NULL && dladdr(operator_new(), &of_new) &&
+		    dladdr(dlsym(RTLD_DEFAULT, "malloc"), &of_malloc),
+	    "%s", dlerror());
+	EXPECT(strcmp(of_new.dli_fname, of_malloc.dli_fname) == 0,
+	    "operator new comes from %s, malloc from %s", of_new.dli_fname, of_malloc.dli_fname);
 	dlclose(plugin);
 }
 
 static const struct test tests[] = {
-	{ "memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin", memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin,
-	  TEST_GLIBC },
-	{ "a_cxx_plugin_of_a_C_program_comes_and_goes_200_times", a_cxx_plugin_of_a_C_program_comes_and_goes_200_times, 0 },
-	{ "a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object",
-	  a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object, 0 },
+    {"memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin",
+	memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin, TEST_GLIBC},
+    {"a_cxx_plugin_of_a_C_program_comes_and_goes_200_times",
+	a_cxx_plugin_of_a_C_program_comes_and_goes_200_times, 0},
+    {"a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object",
+	a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object, 0},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	return harness_run(argc, argv, suites, 1);
 }

@@ -27,7 +27,7 @@ static void take(size_t size)
 
 static void stream(void)
 {
-	char *buffers[64] = { NULL };
+	char *buffers[64] = {NULL};
 
 	for (unsigned i = 0; i < 4000; i++) {
 		size_t size = 1 + (size_t)i * 7919 % 1500000;
@@ -165,19 +165,19 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } deeds[] = {
-	{ "stream", stream },
-	{ "double-free", double_free },
-	{ "double-free-small", double_free_small },
-	{ "double-free-across-threads", double_free_across_threads },
-	{ "inner-free", inner_free },
-	{ "inner-free-unaligned", inner_free_unaligned },
-	{ "wild-free", wild_free },
-	{ "realloc-of-freed", realloc_of_freed },
-	{ "secret", secret },
-	{ "handle-usr1", handle_usr1 },
-	{ "raise-usr1", raise_usr1 },
-	{ "raise-three", raise_three },
-	{ "raise-usr2", raise_usr2 },
+    {"stream", stream},
+    {"double-free", double_free},
+    {"double-free-small", double_free_small},
+    {"double-free-across-threads", double_free_across_threads},
+    {"inner-free", inner_free},
+    {"inner-free-unaligned", inner_free_unaligned},
+    {"wild-free", wild_free},
+    {"realloc-of-freed", realloc_of_freed},
+    {"secret", secret},
+    {"handle-usr1", handle_usr1},
+    {"raise-usr1", raise_usr1},
+    {"raise-three", raise_three},
+    {"raise-usr2", raise_usr2},
 };
 
 int main(int argc, char **argv)

@@ -34,7 +34,7 @@ static volatile unsigned long progress[THREADS];
 static void *work_flat_out(void *argument)
 {
 	uint64_t state = (uintptr_t)argument;
-	char *p[16] = { NULL };
+	char *p[16] = {NULL};
 
 	/* This thread alone: children must not starve beside it. */
 	setpriority(PRIO_PROCESS, 0, 15);
@@ -119,7 +119,8 @@ static bool start_threads(pthread_t *threads, void *(*const *bodies)(void *), si
 {
 	is_over = false;
 	for (size_t i = 0; i < count; i++)
-		if (!EXPECT(pthread_create(&threads[i], NULL, bodies[i], (void *)(i + 1)) == 0, "thread %zu", i))
+		if (!EXPECT(
+			pthread_create(&threads[i], NULL, bodies[i], (void *)(i + 1)) == 0, "thread %zu", i))
 			return false;
 	return true;
 }
@@ -165,7 +166,7 @@ static ssize_t write_with_malloc(void *cookie, const char *text, size_t size)
 
 static void *print_to_a_stream_that_allocates(void *argument)
 {
-	cookie_io_functions_t functions = { .write = write_with_malloc };
+	cookie_io_functions_t functions = {.write = write_with_malloc};
 	FILE *stream = fopencookie(argument, "w", functions);
 
 	setpriority(PRIO_PROCESS, 0, 15);
@@ -230,14 +231,9 @@ static void *read_lines(void *argument)
 
 static void fork_does_not_hang_on_stdio_that_allocates(void)
 {
-	static void *(*const bodies[THREADS])(void *) = { work_flat_out,
-							  work_flat_out,
-							  work_flat_out,
-							  print_to_a_stream_that_allocates,
-							  print_to_a_stream_that_allocates,
-							  flush_all,
-							  open_and_close,
-							  read_lines };
+	static void *(*const bodies[THREADS])(void *) = {work_flat_out, work_flat_out, work_flat_out,
+	    print_to_a_stream_that_allocates, print_to_a_stream_that_allocates, flush_all, open_and_close,
+	    read_lines};
 	pthread_t threads[THREADS];
 
 	REQUIRE(start_threads(threads, bodies, THREADS), "threads");
@@ -295,7 +291,7 @@ void atfork_child(void)
 
 static void vfork_and_exec_leave_the_heap_alone(void)
 {
-	static void *(*const bodies[2])(void *) = { work_flat_out, work_flat_out };
+	static void *(*const bodies[2])(void *) = {work_flat_out, work_flat_out};
 	pthread_t threads[2];
 
 	REQUIRE(start_threads(threads, bodies, 2), "threads");
@@ -307,8 +303,8 @@ static void vfork_and_exec_leave_the_heap_alone(void)
 			execl("/bin/true", "true", (char *)NULL);
 			_exit(127);
 		}
-		REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0, "round %u: status 0x%x", i,
-			(unsigned)status);
+		REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+		    "round %u: status 0x%x", i, (unsigned)status);
 		REQUIRE(work_some(i, 50), "round %u", i);
 	}
 	end_threads(threads, 2);
@@ -317,11 +313,12 @@ static void vfork_and_exec_leave_the_heap_alone(void)
 static void posix_spawn_starts_a_program_that_allocates(void)
 {
 	for (unsigned i = 0; i < 20; i++) {
-		char *arguments[] = { "processes", "--inner-work", NULL };
+		char *arguments[] = {"processes", "--inner-work", NULL};
 		int status = -1;
 		pid_t child;
 
-		REQUIRE(posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environ) == 0, "errno %d", errno);
+		REQUIRE(posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environ) == 0,
+		    "errno %d", errno);
 		REQUIRE(waitpid(child, &status, 0) == child, "errno %d", errno);
 		EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status 0x%x", (unsigned)status);
 	}
@@ -351,9 +348,11 @@ static void a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid(voi
 		(void)ignored;
 		_exit(0);
 	}
-	REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0, "status 0x%x", (unsigned)status);
+	REQUIRE(
+	    child > 0 && waitpid(child, &status, 0) == child && status == 0, "status 0x%x", (unsigned)status);
 	close(ends[1]);
-	REQUIRE(read(ends[0], &reported, sizeof reported) == sizeof reported && reported > 0, "no word of the daemon");
+	REQUIRE(read(ends[0], &reported, sizeof reported) == sizeof reported && reported > 0,
+	    "no word of the daemon");
 	close(ends[0]);
 	if (harness_is_under("weir")) {
 		char part[32];
@@ -370,8 +369,8 @@ static void a_program_that_executes_itself_again_and_again_dumps_each_time(void)
 	pid_t child = fork();
 
 	if (child == 0) {
-		execl("/proc/self/exe", "processes", harness_is_under("weir") ? "--inner-exec-dump" : "--inner-exec",
-		      "5", (char *)NULL);
+		execl("/proc/self/exe", "processes",
+		    harness_is_under("weir") ? "--inner-exec-dump" : "--inner-exec", "5", (char *)NULL);
 		_exit(127);
 	}
 	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
@@ -398,21 +397,21 @@ static int execute_again(char **argv)
 }
 
 static const struct test tests[] = {
-	{ "a_child_of_8_busy_threads_can_allocate_500_times", a_child_of_8_busy_threads_can_allocate_500_times,
-	  TEST_GLIBC },
-	{ "fork_does_not_hang_on_stdio_that_allocates", fork_does_not_hang_on_stdio_that_allocates, TEST_GLIBC },
-	{ "handlers_of_pthread_atfork_may_allocate", handlers_of_pthread_atfork_may_allocate, TEST_GLIBC },
-	{ "vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0 },
-	{ "posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0 },
-	{ "a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid",
-	  a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid, 0 },
-	{ "a_program_that_executes_itself_again_and_again_dumps_each_time",
-	  a_program_that_executes_itself_again_and_again_dumps_each_time, 0 },
+    {"a_child_of_8_busy_threads_can_allocate_500_times", a_child_of_8_busy_threads_can_allocate_500_times,
+	TEST_GLIBC},
+    {"fork_does_not_hang_on_stdio_that_allocates", fork_does_not_hang_on_stdio_that_allocates, TEST_GLIBC},
+    {"handlers_of_pthread_atfork_may_allocate", handlers_of_pthread_atfork_may_allocate, TEST_GLIBC},
+    {"vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0},
+    {"posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0},
+    {"a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid",
+	a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid, 0},
+    {"a_program_that_executes_itself_again_and_again_dumps_each_time",
+	a_program_that_executes_itself_again_and_again_dumps_each_time, 0},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	if (argc >= 2 && strcmp(argv[1], "--inner-work") == 0)
 		return work_some(3, 300) ? 7 : 1;

@@ -51,7 +51,8 @@ static void expect_dumps(size_t count)
 {
 	if (!harness_is_under("weir"))
 		return;
-	EXPECT(dump_wait(NULL, dumps_before + count), "%zu dumps of %zu", dump_count(NULL) - dumps_before, count);
+	EXPECT(dump_wait(NULL, dumps_before + count), "%zu dumps of %zu", dump_count(NULL) - dumps_before,
+	    count);
 	dumps_before = dump_count(NULL);
 }
 
@@ -79,7 +80,7 @@ static void at_first_the_default_is_shown(void)
 
 static __sighandler_t by_sigaction(int number, __sighandler_t handler)
 {
-	struct sigaction action = { .sa_handler = handler }, old;
+	struct sigaction action = {.sa_handler = handler}, old;
 
 	return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
@@ -93,8 +94,11 @@ static void a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_writte
 		__sighandler_t (*set)(int, __sighandler_t);
 		bool is_once;
 	} setters[] = {
-		{ "sigaction", by_sigaction, false }, { "signal", signal, false },	     { "sigset", sigset, false },
-		{ "bsd_signal", bsd_signal, false },  { "sysv_signal", sysv_signal, true },
+	    {"sigaction", by_sigaction, false},
+	    {"signal", signal, false},
+	    {"sigset", sigset, false},
+	    {"bsd_signal", bsd_signal, false},
+	    {"sysv_signal", sysv_signal, true},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(setters); i++) {
@@ -104,16 +108,17 @@ static void a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_writte
 
 		EXPECT(before == SIG_DFL, "%s gave %p", setters[i].name, (void *)(uintptr_t)before);
 		EXPECT(shown().sa_handler == plain, "%s: another handler is shown", setters[i].name);
-		EXPECT(!!(shown().sa_flags & SA_RESETHAND) == setters[i].is_once, "%s: flags 0x%x", setters[i].name,
-		       (unsigned)shown().sa_flags);
+		EXPECT(!!(shown().sa_flags & SA_RESETHAND) == setters[i].is_once, "%s: flags 0x%x",
+		    setters[i].name, (unsigned)shown().sa_flags);
 		raise(SIGUSR1);
-		EXPECT(runs == 1 && seen_number == SIGUSR1, "%s: %d runs, number %d", setters[i].name, (int)runs,
-		       (int)seen_number);
+		EXPECT(runs == 1 && seen_number == SIGUSR1, "%s: %d runs, number %d", setters[i].name,
+		    (int)runs, (int)seen_number);
 		expect_dumps(1);
-		EXPECT(shown().sa_handler == (setters[i].is_once ? SIG_DFL : plain), "%s: afterwards", setters[i].name);
+		EXPECT(shown().sa_handler == (setters[i].is_once ? SIG_DFL : plain), "%s: afterwards",
+		    setters[i].name);
 		before = setters[i].set(SIGUSR1, SIG_DFL);
 		EXPECT(before == (setters[i].is_once ? SIG_DFL : plain), "%s gave another handler back",
-		       setters[i].name);
+		    setters[i].name);
 		EXPECT(shown().sa_handler == SIG_DFL, "%s: the default is not back", setters[i].name);
 	}
 }
@@ -151,7 +156,7 @@ static void sigignore_and_siginterrupt_work(void)
 
 static void SA_RESETHAND_runs_a_handler_once(void)
 {
-	struct sigaction action = { .sa_handler = plain, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = {.sa_handler = plain, .sa_flags = (int)SA_RESETHAND};
 
 	begin();
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0, "errno %d", errno);
@@ -180,39 +185,41 @@ static void SIG_IGN_is_shown_back_and_nothing_runs(void)
 
 static void SA_SIGINFO_brings_the_value_of_sigqueue(void)
 {
-	struct sigaction action = { .sa_sigaction = with_info, .sa_flags = SA_SIGINFO };
-	union sigval value = { .sival_int = 4711 };
+	struct sigaction action = {.sa_sigaction = with_info, .sa_flags = SA_SIGINFO};
+	union sigval value = {.sival_int = 4711};
 
 	begin();
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0, "errno %d", errno);
-	EXPECT((shown().sa_flags & SA_SIGINFO) && shown().sa_sigaction == with_info, "another handler is shown");
+	EXPECT(
+	    (shown().sa_flags & SA_SIGINFO) && shown().sa_sigaction == with_info, "another handler is shown");
 	REQUIRE(sigqueue(getpid(), SIGUSR1, value) == 0, "errno %d", errno);
 	EXPECT(runs == 1 && seen_value == 4711 && seen_code == SI_QUEUE && seen_number == SIGUSR1,
-	       "%d runs, value %d, code %d", (int)runs, (int)seen_value, (int)seen_code);
+	    "%d runs, value %d, code %d", (int)runs, (int)seen_value, (int)seen_code);
 	expect_dumps(1);
 	signal(SIGUSR1, SIG_DFL);
 }
 
 static void the_handlers_mask_is_the_programs(void)
 {
-	struct sigaction action = { .sa_handler = plain };
+	struct sigaction action = {.sa_handler = plain};
 
 	begin();
 	sigemptyset(&action.sa_mask);
 	sigaddset(&action.sa_mask, SIGUSR2);
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0, "errno %d", errno);
 	raise(SIGUSR1);
-	EXPECT(was_usr1_blocked && was_usr2_blocked, "USR1 %d, USR2 %d", (int)was_usr1_blocked, (int)was_usr2_blocked);
+	EXPECT(was_usr1_blocked && was_usr2_blocked, "USR1 %d, USR2 %d", (int)was_usr1_blocked,
+	    (int)was_usr2_blocked);
 	struct sigaction old = shown();
 
 	EXPECT(sigismember(&old.sa_mask, SIGUSR2) == 1 && sigismember(&old.sa_mask, SIGTERM) == 0,
-	       "another mask is shown");
+	    "another mask is shown");
 	sigemptyset(&action.sa_mask);
 	action.sa_flags = SA_NODEFER;
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0, "errno %d", errno);
 	raise(SIGUSR1);
-	EXPECT(!was_usr1_blocked && !was_usr2_blocked, "with SA_NODEFER: USR1 %d, USR2 %d", (int)was_usr1_blocked,
-	       (int)was_usr2_blocked);
+	EXPECT(!was_usr1_blocked && !was_usr2_blocked, "with SA_NODEFER: USR1 %d, USR2 %d",
+	    (int)was_usr1_blocked, (int)was_usr2_blocked);
 	expect_dumps(2);
 	signal(SIGUSR1, SIG_DFL);
 }
@@ -220,7 +227,7 @@ static void the_handlers_mask_is_the_programs(void)
 /* A child signals this process while it reads, and writes a byte later. */
 static ssize_t read_while_signalled(int flags)
 {
-	struct sigaction action = { .sa_handler = plain, .sa_flags = flags };
+	struct sigaction action = {.sa_handler = plain, .sa_flags = flags};
 	int ends[2], status;
 	char byte;
 
@@ -257,7 +264,8 @@ static void SA_RESTART_is_kept_on_and_off(void)
 	EXPECT(got == 1 && runs == 1, "with SA_RESTART: %zd, errno %d, %d runs", got, errno, (int)runs);
 	runs = 0;
 	got = read_while_signalled(0);
-	EXPECT(got == -1 && errno == EINTR && runs == 1, "without: %zd, errno %d, %d runs", got, errno, (int)runs);
+	EXPECT(got == -1 && errno == EINTR && runs == 1, "without: %zd, errno %d, %d runs", got, errno,
+	    (int)runs);
 	expect_dumps(2);
 	signal(SIGUSR1, SIG_DFL);
 }
@@ -275,8 +283,8 @@ static void a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs(void)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), least = (size_t)sysconf(_SC_MINSIGSTKSZ);
 	size_t size = least + 1024, room = (size + page - 1) / page * page;
 	char *memory = mmap(NULL, page + room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	stack_t stack = { .ss_sp = memory + page, .ss_size = size }, none = { .ss_flags = SS_DISABLE };
-	struct sigaction action = { .sa_handler = tiny, .sa_flags = SA_ONSTACK };
+	stack_t stack = {.ss_sp = memory + page, .ss_size = size}, none = {.ss_flags = SS_DISABLE};
+	struct sigaction action = {.sa_handler = tiny, .sa_flags = SA_ONSTACK};
 
 	begin();
 	REQUIRE(memory != MAP_FAILED && mprotect(memory, page, PROT_NONE) == 0, "errno %d", errno);
@@ -284,7 +292,7 @@ static void a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs(void)
 	raise(SIGUSR1);
 	EXPECT(runs == 1, "%d runs", (int)runs);
 	EXPECT((char *)seen_stack >= memory + page && (char *)seen_stack < memory + page + size,
-	       "the handler ran on another stack: %p", seen_stack);
+	    "the handler ran on another stack: %p", seen_stack);
 	expect_dumps(1);
 	signal(SIGUSR1, SIG_DFL);
 	sigaltstack(&none, NULL);
@@ -350,26 +358,27 @@ static void other_signals_are_untouched(void)
 }
 
 static const struct test tests[] = {
-	{ "at_first_the_default_is_shown", at_first_the_default_is_shown, 0 },
-	{ "a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_written",
-	  a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_written, TEST_CHILD },
-	{ "sigset_with_SIG_HOLD_blocks_and_gives_back", sigset_with_SIG_HOLD_blocks_and_gives_back, TEST_CHILD },
-	{ "sigignore_and_siginterrupt_work", sigignore_and_siginterrupt_work, TEST_CHILD },
-	{ "SA_RESETHAND_runs_a_handler_once", SA_RESETHAND_runs_a_handler_once, TEST_CHILD },
-	{ "SIG_IGN_is_shown_back_and_nothing_runs", SIG_IGN_is_shown_back_and_nothing_runs, TEST_CHILD },
-	{ "SA_SIGINFO_brings_the_value_of_sigqueue", SA_SIGINFO_brings_the_value_of_sigqueue, TEST_CHILD },
-	{ "the_handlers_mask_is_the_programs", the_handlers_mask_is_the_programs, TEST_CHILD },
-	{ "SA_RESTART_is_kept_on_and_off", SA_RESTART_is_kept_on_and_off, TEST_CHILD },
-	{ "a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs", a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs,
-	  TEST_CHILD },
-	{ "a_signal_in_a_thread_with_a_small_stack_is_taken", a_signal_in_a_thread_with_a_small_stack_is_taken, TEST_CHILD },
-	{ "a_signal_keeps_errno", a_signal_keeps_errno, TEST_CHILD },
-	{ "other_signals_are_untouched", other_signals_are_untouched, TEST_CHILD },
+    {"at_first_the_default_is_shown", at_first_the_default_is_shown, 0},
+    {"a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_written",
+	a_handler_set_by_any_function_is_shown_and_runs_and_a_dump_is_written, TEST_CHILD},
+    {"sigset_with_SIG_HOLD_blocks_and_gives_back", sigset_with_SIG_HOLD_blocks_and_gives_back, TEST_CHILD},
+    {"sigignore_and_siginterrupt_work", sigignore_and_siginterrupt_work, TEST_CHILD},
+    {"SA_RESETHAND_runs_a_handler_once", SA_RESETHAND_runs_a_handler_once, TEST_CHILD},
+    {"SIG_IGN_is_shown_back_and_nothing_runs", SIG_IGN_is_shown_back_and_nothing_runs, TEST_CHILD},
+    {"SA_SIGINFO_brings_the_value_of_sigqueue", SA_SIGINFO_brings_the_value_of_sigqueue, TEST_CHILD},
+    {"the_handlers_mask_is_the_programs", the_handlers_mask_is_the_programs, TEST_CHILD},
+    {"SA_RESTART_is_kept_on_and_off", SA_RESTART_is_kept_on_and_off, TEST_CHILD},
+    {"a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs", a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs,
+	TEST_CHILD},
+    {"a_signal_in_a_thread_with_a_small_stack_is_taken", a_signal_in_a_thread_with_a_small_stack_is_taken,
+	TEST_CHILD},
+    {"a_signal_keeps_errno", a_signal_keeps_errno, TEST_CHILD},
+    {"other_signals_are_untouched", other_signals_are_untouched, TEST_CHILD},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	return harness_run(argc, argv, suites, 1);
 }

@@ -40,7 +40,7 @@ static void *work(void *argument)
 	enum { BUFFERS = 128 };
 	uintptr_t self = (uintptr_t)argument;
 	uint64_t state = self + 1;
-	char *p[BUFFERS] = { NULL };
+	char *p[BUFFERS] = {NULL};
 
 	shared->threads[self] = (int)syscall(SYS_gettid);
 	while (!shared->is_over) {
@@ -75,22 +75,23 @@ static bool stop(pid_t thread)
 {
 	int status;
 
-	return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 && waitpid(thread, &status, __WALL) == thread &&
-	       WIFSTOPPED(status);
+	return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 &&
+	       waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status);
 }
 
 static void stop_and_signal(pid_t child, uint64_t *state, unsigned round)
 {
-	bool is_all = round % 3 == 0, is_stopped[THREADS] = { false };
+	bool is_all = round % 3 == 0, is_stopped[THREADS] = {false};
 	size_t before = dump_count(NULL), least = random_next(state) % THREADS;
 
 	sleep_ms((unsigned)(random_next(state) % 4));
 	for (size_t i = 0; i < THREADS; i++)
 		if (is_all || i == least)
-			is_stopped[i] = EXPECT(stop(shared->threads[i]), "round %u, thread %zu: errno %d", round, i, errno);
+			is_stopped[i] = EXPECT(
+			    stop(shared->threads[i]), "round %u, thread %zu: errno %d", round, i, errno);
 	REQUIRE(syscall(SYS_tgkill, child, child, SIGUSR1) == 0, "errno %d", errno);
 	EXPECT(dump_wait(NULL, before + 1), "round %u: no dump in 5 s with %s stopped", round,
-	       is_all ? "all threads" : "one thread");
+	    is_all ? "all threads" : "one thread");
 	for (size_t i = 0; i < THREADS; i++)
 		if (is_stopped[i])
 			EXPECT(ptrace(PTRACE_CONT, shared->threads[i], NULL, NULL) == 0, "errno %d", errno);
@@ -127,8 +128,8 @@ static void a_dump_comes_while_threads_are_stopped_inside_malloc(void)
 		stop_and_signal(child, &state, round);
 		for (unsigned wait = 0; wait < 2500 && shared->progress[round % THREADS] == before; wait++)
 			sleep_ms(2);
-		if (!EXPECT(shared->progress[round % THREADS] > before, "round %u: thread %u stands still", round,
-			    round % THREADS))
+		if (!EXPECT(shared->progress[round % THREADS] > before, "round %u: thread %u stands still",
+			round, round % THREADS))
 			break;
 	}
 	shared->is_over = true;
@@ -147,13 +148,13 @@ static void a_dump_comes_while_threads_are_stopped_inside_malloc(void)
 }
 
 static const struct test tests[] = {
-	{ "a_dump_comes_while_threads_are_stopped_inside_malloc", a_dump_comes_while_threads_are_stopped_inside_malloc,
-	  TEST_CHILD },
+    {"a_dump_comes_while_threads_are_stopped_inside_malloc",
+	a_dump_comes_while_threads_are_stopped_inside_malloc, TEST_CHILD},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	return harness_run(argc, argv, suites, 1);
 }

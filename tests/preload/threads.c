@@ -37,7 +37,8 @@ static void a_child_of_a_program_of_one_thread_has_one(void)
 static void *live_shortly(void *argument)
 {
 	uintptr_t n = (uintptr_t)argument;
-	char *small = malloc(n % 900 + 1), *stream = malloc(4096 + n * 97 % 300000), *aligned = aligned_alloc(64, 65536);
+	char *small = malloc(n % 900 + 1), *stream = malloc(4096 + n * 97 % 300000),
+	     *aligned = aligned_alloc(64, 65536);
 
 	if (small == NULL || stream == NULL || aligned == NULL)
 		return NULL;
@@ -53,8 +54,8 @@ static void a_thousand_short_threads_leave_nothing_behind(void)
 		pthread_t threads[10];
 
 		for (uintptr_t k = 0; k < 10; k++)
-			REQUIRE(pthread_create(&threads[k], NULL, live_shortly, (void *)(i + k)) == 0, "thread %zu",
-				(size_t)(i + k));
+			REQUIRE(pthread_create(&threads[k], NULL, live_shortly, (void *)(i + k)) == 0,
+			    "thread %zu", (size_t)(i + k));
 		for (uintptr_t k = 0; k < 10; k++) {
 			void *left = NULL;
 
@@ -84,25 +85,27 @@ static void a_new_thread_has_its_creators_signal_mask(void)
 	pthread_sigmask(SIG_SETMASK, &wanted, NULL);
 	REQUIRE(pthread_create(&thread, NULL, report_mask, &got) == 0, "pthread_create");
 	pthread_join(thread, NULL);
-	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGUSR1) == 0 && sigismember(&got, SIGTERM) == 0,
-	       "the thread's mask is another");
+	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGUSR1) == 0 &&
+		   sigismember(&got, SIGTERM) == 0,
+	    "the thread's mask is another");
 	pthread_sigmask(SIG_SETMASK, NULL, &got);
-	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGTERM) == 0, "the creator's mask is another");
+	EXPECT(sigismember(&got, SIGUSR2) == 1 && sigismember(&got, SIGTERM) == 0,
+	    "the creator's mask is another");
 	sigdelset(&wanted, SIGUSR2);
 	pthread_sigmask(SIG_SETMASK, &wanted, NULL);
 }
 
 static const struct test tests[] = {
-	{ "a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
-	  a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0 },
-	{ "a_child_of_a_program_of_one_thread_has_one", a_child_of_a_program_of_one_thread_has_one, 0 },
-	{ "a_new_thread_has_its_creators_signal_mask", a_new_thread_has_its_creators_signal_mask, 0 },
-	{ "a_thousand_short_threads_leave_nothing_behind", a_thousand_short_threads_leave_nothing_behind, 0 },
+    {"a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
+	a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0},
+    {"a_child_of_a_program_of_one_thread_has_one", a_child_of_a_program_of_one_thread_has_one, 0},
+    {"a_new_thread_has_its_creators_signal_mask", a_new_thread_has_its_creators_signal_mask, 0},
+    {"a_thousand_short_threads_leave_nothing_behind", a_thousand_short_threads_leave_nothing_behind, 0},
 };
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = { SUITE(tests) };
+	const struct suite suites[] = {SUITE(tests)};
 
 	return harness_run(argc, argv, suites, 1);
 }

@@ -26,7 +26,8 @@ static bool replace_one(struct buffer *buffer, uint64_t *state)
 	uint64_t how = random_next(state) % 8;
 	size_t size = random_size(state, 21);
 
-	if (buffer->p != NULL && pattern_check(buffer->p, buffer->size, buffer->seed, PATTERN_SPARSE) != PATTERN_OK)
+	if (buffer->p != NULL &&
+	    pattern_check(buffer->p, buffer->size, buffer->seed, PATTERN_SPARSE) != PATTERN_OK)
 		return false;
 	if (how == 0) {
 		buffer->p = realloc(buffer->p, size);
@@ -55,7 +56,7 @@ static void let_go(struct buffer *buffers)
 
 bool work_some(uint64_t seed, unsigned replacements)
 {
-	struct buffer buffers[BUFFERS] = { { NULL, 0, 0 } };
+	struct buffer buffers[BUFFERS] = {{NULL, 0, 0}};
 	bool is_well = true;
 
 	for (unsigned i = 0; i < replacements && is_well; i++)
@@ -66,7 +67,7 @@ bool work_some(uint64_t seed, unsigned replacements)
 
 void work_until(uint64_t seed, const volatile bool *stop, volatile unsigned long *progress)
 {
-	struct buffer buffers[BUFFERS] = { { NULL, 0, 0 } };
+	struct buffer buffers[BUFFERS] = {{NULL, 0, 0}};
 
 	while (!*stop) {
 		if (!replace_one(&buffers[random_next(&seed) % BUFFERS], &seed))
@@ -96,7 +97,7 @@ bool work_for_ms(uint64_t seed, unsigned ms)
 
 void sleep_ms(unsigned ms)
 {
-	struct timespec rest = { ms / 1000, (long)(ms % 1000) * 1000000 };
+	struct timespec rest = {ms / 1000, (long)(ms % 1000) * 1000000};
 
 	while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
 		;

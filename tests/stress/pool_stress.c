@@ -32,7 +32,7 @@ struct buffer {
 };
 
 static _Atomic(struct buffer *) slots[SLOTS];
-static atomic_bool is_over;   /* relaxed; seen sooner or later */
+static atomic_bool is_over;	 /* relaxed; seen sooner or later */
 static atomic_ulong progress[4]; /* relaxed; counts */
 
 static struct {
@@ -41,7 +41,7 @@ static struct {
 	struct buffer *items[QUEUE];
 	size_t count;
 	bool is_closed;
-} queue = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 __attribute__((noreturn)) static void fail(const char *what, size_t size, size_t at)
 {
@@ -182,7 +182,8 @@ static void *grow(void *argument)
 
 		pattern_fill(p, size, seed, PATTERN_DENSE);
 		for (unsigned i = 0; i < 60 && size < (3u << 20); i++) {
-			size_t to = i % 20 == 19 ? size / 3 + 1 : size + size / 8 + random_next(&state) % 4096;
+			size_t to =
+			    i % 20 == 19 ? size / 3 + 1 : size + size / 8 + random_next(&state) % 4096;
 			size_t kept = size < to ? size : to;
 
 			p = checked(realloc(p, to), to);
@@ -231,14 +232,21 @@ int main(int argc, char **argv)
 		void *(*body)(void *);
 		bool is_consumer;
 	} roles[] = {
-		{ replace, false }, { replace, false }, { replace, false },	{ produce, false }, { produce, false },
-		{ consume, true },  { consume, true },	{ grow, false }, { come_and_go, false },
+	    {replace, false},
+	    {replace, false},
+	    {replace, false},
+	    {produce, false},
+	    {produce, false},
+	    {consume, true},
+	    {consume, true},
+	    {grow, false},
+	    {come_and_go, false},
 	};
 	enum { COUNT = sizeof roles / sizeof roles[0] };
-	static const char *const names[] = { "replacements", "handed over", "chains", "rounds of threads" };
+	static const char *const names[] = {"replacements", "handed over", "chains", "rounds of threads"};
 	pthread_t threads[COUNT];
 	int seconds = argc > 1 ? atoi(argv[1]) : 5, status = 0;
-	struct timespec rest = { seconds, 0 };
+	struct timespec rest = {seconds, 0};
 
 	for (uintptr_t i = 0; i < COUNT; i++)
 		if (pthread_create(&threads[i], NULL, roles[i].body, (void *)(i + 1)) != 0)

@@ -43,13 +43,13 @@ static void *work(void *argument)
 	struct {
 		unsigned char *p;
 		size_t size;
-	} buffers[BUFFERS] = { { NULL, 0 } };
+	} buffers[BUFFERS] = {{NULL, 0}};
 
 	while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
 		size_t i = random_next(&state) % BUFFERS, size = random_size(&state, 20);
 
 		if (buffers[i].p != NULL && (buffers[i].p[0] != (unsigned char)self ||
-					     buffers[i].p[buffers[i].size - 1] != (unsigned char)self)) {
+						buffers[i].p[buffers[i].size - 1] != (unsigned char)self)) {
 			fprintf(stderr, "signals: a buffer was overwritten\n");
 			_exit(1);
 		}
@@ -79,7 +79,7 @@ static void *work(void *argument)
 
 static void rest_us(uint64_t us)
 {
-	struct timespec rest = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+	struct timespec rest = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
 
 	while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
 		;
@@ -114,8 +114,8 @@ static void wait_for_all(unsigned long *last, unsigned long sent)
 
 int main(int argc, char **argv)
 {
-	unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000, last[THREADS] = { 0 }, sum = 0;
-	struct sigaction action = { .sa_handler = on_usr1, .sa_flags = SA_RESTART };
+	unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000, last[THREADS] = {0}, sum = 0;
+	struct sigaction action = {.sa_handler = on_usr1, .sa_flags = SA_RESTART};
 	uint64_t state = 2;
 
 	if (sigaction(SIGUSR1, &action, NULL) != 0)

@@ -60,10 +60,12 @@ static inline void facts_reset(void)
 	pool->classes[2] = (struct pool_class_stats){1 * MIB, 60, 12, 400000};
 
 	facts.buffers[0] = (struct pool_buffer_info){17, 0x7f0000001000, 1000000, 1 * MIB, 64, 128, 3, true};
-	facts.buffers[1] = (struct pool_buffer_info){99, 0x7f0000200000, 4097, 8192, 6400, facts.now_ticks - 32, 1, true};
+	facts.buffers[1] =
+	    (struct pool_buffer_info){99, 0x7f0000200000, 4097, 8192, 6400, facts.now_ticks - 32, 1, true};
 	facts.buffer_count = 2;
 
-	facts.pressure = (struct pressure){PRESSURE_NONE, "available", 0.31, 6 * GIB, 24 * GIB, 0.001, 0, true};
+	facts.pressure =
+	    (struct pressure){PRESSURE_NONE, "available", 0.31, 6 * GIB, 24 * GIB, 0.001, 0, true};
 	facts.fallback = (struct fallback_stats){true, 40 * MIB, 44 * MIB, 50 * MIB, 8 * MIB, 3 * MIB};
 	facts.process = (struct process_info){150 * MIB, 50123, 2, 9};
 }

@@ -20,13 +20,23 @@ static void pressure(enum pressure_level level)
 	facts.pressure = (struct pressure){level, "cgroup", 0.95, 950 * MIB, 1000 * MIB, 0, 0, false};
 }
 
-static void critical(void) { pressure(PRESSURE_CRITICAL); }
-static void medium(void) { pressure(PRESSURE_MEDIUM); }
-static void low(void) { pressure(PRESSURE_LOW); }
+static void critical(void)
+{
+	pressure(PRESSURE_CRITICAL);
+}
+static void medium(void)
+{
+	pressure(PRESSURE_MEDIUM);
+}
+static void low(void)
+{
+	pressure(PRESSURE_LOW);
+}
 
 static void stalled(void)
 {
-	facts.pressure = (struct pressure){PRESSURE_CRITICAL, "psi", 0.97, 950 * MIB, 1000 * MIB, 0.5, 0.25, true};
+	facts.pressure =
+	    (struct pressure){PRESSURE_CRITICAL, "psi", 0.97, 950 * MIB, 1000 * MIB, 0.5, 0.25, true};
 }
 
 static void misuse(void)
@@ -35,9 +45,18 @@ static void misuse(void)
 	facts.pool.errors = 3;
 }
 
-static void misuse_none(void) { facts_settings.on_misuse = ON_MISUSE_WARN; }
-static void kernel(void) { facts.pool.errors = 1234; }
-static void no_range(void) { facts.pool.is_active = false; }
+static void misuse_none(void)
+{
+	facts_settings.on_misuse = ON_MISUSE_WARN;
+}
+static void kernel(void)
+{
+	facts.pool.errors = 1234;
+}
+static void no_range(void)
+{
+	facts.pool.is_active = false;
+}
 
 static void switched_off(void)
 {
@@ -57,14 +76,35 @@ static void temporary_of_buffers(void)
 	facts.pool.limit_buffers = facts_settings.max_buffers = 120;
 }
 
-static void temporary_before(void) { facts.pool.temporary_buffers = 5; }
+static void temporary_before(void)
+{
+	facts.pool.temporary_buffers = 5;
+}
 
-static void limit_near(void) { facts.pool.limit_bytes = 66 * MIB; }
-static void limit_not_near(void) { facts.pool.limit_bytes = 67 * MIB; }
-static void limit_none(void) { facts.pool.limit_bytes = 0; }
-static void buffers_near(void) { facts.pool.limit_buffers = 111; }
-static void buffers_not_near(void) { facts.pool.limit_buffers = 112; }
-static void refused(void) { facts.pool.purges_refused = 2; }
+static void limit_near(void)
+{
+	facts.pool.limit_bytes = 66 * MIB;
+}
+static void limit_not_near(void)
+{
+	facts.pool.limit_bytes = 67 * MIB;
+}
+static void limit_none(void)
+{
+	facts.pool.limit_bytes = 0;
+}
+static void buffers_near(void)
+{
+	facts.pool.limit_buffers = 111;
+}
+static void buffers_not_near(void)
+{
+	facts.pool.limit_buffers = 112;
+}
+static void refused(void)
+{
+	facts.pool.purges_refused = 2;
+}
 
 static void fragmented(void)
 {
@@ -85,8 +125,14 @@ static void large_enough(void)
 	facts.pool.largest_free_bytes = 1 * MIB;
 }
 
-static void low_reuse(void) { facts.pool.creations = 500001; }
-static void half_reuse(void) { facts.pool.creations = 500000; }
+static void low_reuse(void)
+{
+	facts.pool.creations = 500001;
+}
+static void half_reuse(void)
+{
+	facts.pool.creations = 500000;
+}
 
 static void few_requests(void)
 {
@@ -112,8 +158,14 @@ static void idle_but_small(void)
 	facts.pool.idle_bytes = 35 * MIB;
 }
 
-static void fallback_idle(void) { facts.fallback.resident_bytes = 121 * MIB; }
-static void fallback_busy(void) { facts.fallback.resident_bytes = 119 * MIB; }
+static void fallback_idle(void)
+{
+	facts.fallback.resident_bytes = 121 * MIB;
+}
+static void fallback_busy(void)
+{
+	facts.fallback.resident_bytes = 119 * MIB;
+}
 
 static void fallback_unknown(void)
 {
@@ -126,43 +178,44 @@ static const struct {
 	void (*change)(void);
 	const char *figures;
 } rows[] = {
-	{"PRESSURE_CRITICAL", "critical", critical, "0.95 by cgroup: 950.0 MiB of 1000.0 MiB"},
-	{"PRESSURE_CRITICAL", "critical", stalled, "50.0% of the time, all of them 25.0%"},
-	{"PRESSURE_CRITICAL", NULL, medium, NULL},
-	{"PRESSURE_MEDIUM", "warning", medium, "40.0 MiB of 100.0 MiB idle"},
-	{"PRESSURE_MEDIUM", NULL, critical, NULL},
-	{"PRESSURE_MEDIUM", NULL, low, NULL},
-	{"MISUSE_SURVIVED", "critical", misuse, "3 errors"},
-	{"MISUSE_SURVIVED", NULL, misuse_none, NULL},
-	{"MISUSE_SURVIVED", NULL, kernel, NULL},
-	{"KERNEL_ERRORS", "warning", kernel, "1,234 errors"},
-	{"KERNEL_ERRORS", NULL, misuse, NULL},
-	{"NO_RANGE", "warning", no_range, "ulimit -v"},
-	{"NO_RANGE", NULL, switched_off, NULL},
-	{"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "12,345 requests"},
-	{"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "raise WEIR_POOL_LIMIT (100M)"},
-	{"TEMPORARY_BUFFERS", "warning", temporary_of_buffers, "raise WEIR_MAX_BUFFERS (120)"},
-	{"TEMPORARY_BUFFERS", "warning", temporary_before, "has room now"},
-	{"TEMPORARY_BUFFERS", NULL, limit_near, NULL},
-	{"POOL_LIMIT_NEAR", "warning", limit_near, "60.0 MiB of 66.0 MiB"},
-	{"POOL_LIMIT_NEAR", NULL, limit_not_near, NULL},
-	{"POOL_LIMIT_NEAR", NULL, limit_none, NULL},
-	{"BUFFER_LIMIT_NEAR", "warning", buffers_near, "100 of 111 buffers"},
-	{"BUFFER_LIMIT_NEAR", NULL, buffers_not_near, NULL},
-	{"PURGE_REFUSED", "warning", refused, "refused 2 times"},
-	{"PURGE_REFUSED", NULL, fragmented, NULL},
-	{"FRAGMENTATION", "info", fragmented, "40.0 MiB are free and resident in 3,000 pieces, but the largest free run is 256.0 KiB"},
-	{"FRAGMENTATION", NULL, little_but_fragmented, NULL},
-	{"FRAGMENTATION", NULL, large_enough, NULL},
-	{"LOW_REUSE", "info", low_reuse, "of 1,000,000 requests"},
-	{"LOW_REUSE", NULL, half_reuse, NULL},
-	{"LOW_REUSE", NULL, few_requests, NULL},
-	{"IDLE_MEMORY", "info", idle, "92.0 MiB are idle beside 30.0 MiB in use"},
-	{"IDLE_MEMORY", NULL, idle_but_used, NULL},
-	{"IDLE_MEMORY", NULL, idle_but_small, NULL},
-	{"FALLBACK_IDLE", "info", fallback_idle, "121.0 MiB resident for 40.0 MiB allocated"},
-	{"FALLBACK_IDLE", NULL, fallback_busy, NULL},
-	{"FALLBACK_IDLE", NULL, fallback_unknown, NULL},
+    {"PRESSURE_CRITICAL", "critical", critical, "0.95 by cgroup: 950.0 MiB of 1000.0 MiB"},
+    {"PRESSURE_CRITICAL", "critical", stalled, "50.0% of the time, all of them 25.0%"},
+    {"PRESSURE_CRITICAL", NULL, medium, NULL},
+    {"PRESSURE_MEDIUM", "warning", medium, "40.0 MiB of 100.0 MiB idle"},
+    {"PRESSURE_MEDIUM", NULL, critical, NULL},
+    {"PRESSURE_MEDIUM", NULL, low, NULL},
+    {"MISUSE_SURVIVED", "critical", misuse, "3 errors"},
+    {"MISUSE_SURVIVED", NULL, misuse_none, NULL},
+    {"MISUSE_SURVIVED", NULL, kernel, NULL},
+    {"KERNEL_ERRORS", "warning", kernel, "1,234 errors"},
+    {"KERNEL_ERRORS", NULL, misuse, NULL},
+    {"NO_RANGE", "warning", no_range, "ulimit -v"},
+    {"NO_RANGE", NULL, switched_off, NULL},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "12,345 requests"},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "raise WEIR_POOL_LIMIT (100M)"},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_buffers, "raise WEIR_MAX_BUFFERS (120)"},
+    {"TEMPORARY_BUFFERS", "warning", temporary_before, "has room now"},
+    {"TEMPORARY_BUFFERS", NULL, limit_near, NULL},
+    {"POOL_LIMIT_NEAR", "warning", limit_near, "60.0 MiB of 66.0 MiB"},
+    {"POOL_LIMIT_NEAR", NULL, limit_not_near, NULL},
+    {"POOL_LIMIT_NEAR", NULL, limit_none, NULL},
+    {"BUFFER_LIMIT_NEAR", "warning", buffers_near, "100 of 111 buffers"},
+    {"BUFFER_LIMIT_NEAR", NULL, buffers_not_near, NULL},
+    {"PURGE_REFUSED", "warning", refused, "refused 2 times"},
+    {"PURGE_REFUSED", NULL, fragmented, NULL},
+    {"FRAGMENTATION", "info", fragmented,
+	"40.0 MiB are free and resident in 3,000 pieces, but the largest free run is 256.0 KiB"},
+    {"FRAGMENTATION", NULL, little_but_fragmented, NULL},
+    {"FRAGMENTATION", NULL, large_enough, NULL},
+    {"LOW_REUSE", "info", low_reuse, "of 1,000,000 requests"},
+    {"LOW_REUSE", NULL, half_reuse, NULL},
+    {"LOW_REUSE", NULL, few_requests, NULL},
+    {"IDLE_MEMORY", "info", idle, "92.0 MiB are idle beside 30.0 MiB in use"},
+    {"IDLE_MEMORY", NULL, idle_but_used, NULL},
+    {"IDLE_MEMORY", NULL, idle_but_small, NULL},
+    {"FALLBACK_IDLE", "info", fallback_idle, "121.0 MiB resident for 40.0 MiB allocated"},
+    {"FALLBACK_IDLE", NULL, fallback_busy, NULL},
+    {"FALLBACK_IDLE", NULL, fallback_unknown, NULL},
 };
 
 START_TEST(advice_is_said_exactly_where_its_facts_hold)
@@ -271,7 +324,8 @@ START_TEST(metrics_are_shares_even_of_counts_that_contradict)
 
 	memset(&facts.pool, 0, sizeof(facts.pool));
 	m = metrics_derive(&facts);
-	ck_assert(m.reuse_rate == 0 && m.fragmentation == 0 && m.pool_utilization == 0 && m.limit_utilization == 0);
+	ck_assert(
+	    m.reuse_rate == 0 && m.fragmentation == 0 && m.pool_utilization == 0 && m.limit_utilization == 0);
 	ck_assert_uint_eq(m.average_buffer_size_bytes, 0);
 }
 END_TEST

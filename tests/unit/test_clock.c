@@ -27,7 +27,8 @@ static void sleep_ms(unsigned ms)
 static bool is_zero(void)
 {
 	sleep_ms(20);
-	return clock_now_ns() == 0 && clock_now_ticks() == 0 && clock_started_at_ns() == 0 && clock_scale() == 1;
+	return clock_now_ns() == 0 && clock_now_ticks() == 0 && clock_started_at_ns() == 0 &&
+	       clock_scale() == 1;
 }
 
 static bool runs_as_real_time(void)
@@ -39,7 +40,8 @@ static bool runs_as_real_time(void)
 	sleep_ms(200);
 	uint64_t passed = clock_now_ns() - first;
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	uint64_t real = (uint64_t)(to.tv_sec - from.tv_sec) * SECOND + (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
+	uint64_t real =
+	    (uint64_t)(to.tv_sec - from.tv_sec) * SECOND + (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
 	/* Coarse: a tick of the kernel (4 to 10 ms) either way. */
 	return passed + 20 * MILLISECOND >= real && passed <= real + 20 * MILLISECOND;
 }
@@ -51,7 +53,7 @@ static bool runs_a_thousand_times_as_fast(void)
 	uint64_t now = clock_now_ns();
 	uint32_t ticks = clock_now_ticks();
 	return now >= 180 * SECOND && clock_scale() == 1000 && ticks >= now / TICK_NS &&
-	    ticks <= clock_now_ns() / TICK_NS;
+	       ticks <= clock_now_ns() / TICK_NS;
 }
 
 static bool the_first_start_counts(void)
@@ -70,8 +72,8 @@ static bool start_is_unix_time(void)
 	uint64_t started = clock_started_at_ns(), now = clock_unix_now_ns();
 	time_t after = time(NULL);
 	/* time() is coarse and may be a tick behind. */
-	return started / SECOND + 1 >= (uint64_t)before && started / SECOND <= (uint64_t)after + 1 && now >= started &&
-	    now - started < SECOND;
+	return started / SECOND + 1 >= (uint64_t)before && started / SECOND <= (uint64_t)after + 1 &&
+	       now >= started && now - started < SECOND;
 }
 
 static bool a_senseless_scale_is_one(void)

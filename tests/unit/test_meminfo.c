@@ -47,18 +47,18 @@ static const struct {
 	uint64_t limit, high, used;
 	uint64_t fullest_used, fullest_limit;
 } trees[] = {
-	{"v2", CGROUP_V2, "/sys/fs/cgroup/app.slice/web.service", "/sys/fs/cgroup/app.slice/web.service", 2 * GIB, 3 * GIB,
-	    500 * MIB, 3700 * MIB, 4 * GIB},
-	{"v2_container", CGROUP_V2, "/sys/fs/cgroup", "", 512 * MIB, 256 * MIB, 300 * MIB, 300 * MIB, 512 * MIB},
-	{"v2_leaf", CGROUP_V2, "/sys/fs/cgroup/a/b", "", 64 * MIB, NONE, 20 * MIB, 20 * MIB, 64 * MIB},
-	{"v2_outside", CGROUP_V2, "/sys/fs/cgroup/other", "", 64 * MIB, NONE, 2 * MIB, 2 * MIB, 64 * MIB},
-	{"v2_escaped", CGROUP_V2, "/sys/fs/cgroup", "", 128 * MIB, NONE, 1 * MIB, 1 * MIB, 128 * MIB},
-	{"v1_container", CGROUP_V1, "/sys/fs/cgroup/memory", "", 1 * GIB, NONE, 650 * MIB, 0, NONE},
-	{"hybrid", CGROUP_V1, "/sys/fs/cgroup/memory/api/job1", "/sys/fs/cgroup/unified/api", 1 * GIB, 800 * MIB, 500 * MIB,
-	    500 * MIB, 1 * GIB},
-	{"blank", CGROUP_V2, "/cg v2/x", "", 32 * MIB, NONE, 1 * MIB, 1 * MIB, 32 * MIB},
-	{"bare", CGROUP_NONE, "", "", NONE, NONE, 0, 0, NONE},
-	{"odd", CGROUP_V2, "/sys/fs/cgroup", "/sys/fs/cgroup", NONE, NONE, 0, 0, NONE},
+    {"v2", CGROUP_V2, "/sys/fs/cgroup/app.slice/web.service", "/sys/fs/cgroup/app.slice/web.service", 2 * GIB,
+	3 * GIB, 500 * MIB, 3700 * MIB, 4 * GIB},
+    {"v2_container", CGROUP_V2, "/sys/fs/cgroup", "", 512 * MIB, 256 * MIB, 300 * MIB, 300 * MIB, 512 * MIB},
+    {"v2_leaf", CGROUP_V2, "/sys/fs/cgroup/a/b", "", 64 * MIB, NONE, 20 * MIB, 20 * MIB, 64 * MIB},
+    {"v2_outside", CGROUP_V2, "/sys/fs/cgroup/other", "", 64 * MIB, NONE, 2 * MIB, 2 * MIB, 64 * MIB},
+    {"v2_escaped", CGROUP_V2, "/sys/fs/cgroup", "", 128 * MIB, NONE, 1 * MIB, 1 * MIB, 128 * MIB},
+    {"v1_container", CGROUP_V1, "/sys/fs/cgroup/memory", "", 1 * GIB, NONE, 650 * MIB, 0, NONE},
+    {"hybrid", CGROUP_V1, "/sys/fs/cgroup/memory/api/job1", "/sys/fs/cgroup/unified/api", 1 * GIB, 800 * MIB,
+	500 * MIB, 500 * MIB, 1 * GIB},
+    {"blank", CGROUP_V2, "/cg v2/x", "", 32 * MIB, NONE, 1 * MIB, 1 * MIB, 32 * MIB},
+    {"bare", CGROUP_NONE, "", "", NONE, NONE, 0, 0, NONE},
+    {"odd", CGROUP_V2, "/sys/fs/cgroup", "/sys/fs/cgroup", NONE, NONE, 0, 0, NONE},
 };
 
 START_TEST(the_cgroup_is_found_and_its_tightest_limit)

@@ -53,8 +53,13 @@ static const struct {
 	uint64_t value;
 	const char *expected;
 } counts[] = {
-	{0, "0"}, {7, "7"}, {999, "999"}, {1000, "1,000"}, {1000000, "1,000,000"}, {12345, "12,345"},
-	{UINT64_MAX, "18,446,744,073,709,551,615"},
+    {0, "0"},
+    {7, "7"},
+    {999, "999"},
+    {1000, "1,000"},
+    {1000000, "1,000,000"},
+    {12345, "12,345"},
+    {UINT64_MAX, "18,446,744,073,709,551,615"},
 };
 
 START_TEST(counts_have_a_comma_every_three_digits)
@@ -70,11 +75,25 @@ static const struct {
 	unsigned decimals;
 	const char *expected;
 } decimals[] = {
-	{0, 0, "0"}, {0, 3, "0.000"}, {0.5, 0, "1"}, {1.5, 0, "2"}, {0.25, 1, "0.3"}, {0.999, 2, "1.00"},
-	{9.96, 1, "10.0"}, {-0.25, 1, "-0.3"}, {-0.001, 2, "0.00"}, {-1, 0, "-1"}, {1234567.125, 2, "1234567.13"},
-	{0.000000001, 9, "0.000000001"}, {0.1, 12, "0.100000000"}, {1e300, 1, "18446744073709551615.0"},
-	{18446744073709549568.0, 1, "18446744073709549568.0"}, {NAN, 2, "0.00"}, {INFINITY, 2, "0.00"},
-	{-INFINITY, 0, "0"}, {DBL_MIN, 3, "0.000"},
+    {0, 0, "0"},
+    {0, 3, "0.000"},
+    {0.5, 0, "1"},
+    {1.5, 0, "2"},
+    {0.25, 1, "0.3"},
+    {0.999, 2, "1.00"},
+    {9.96, 1, "10.0"},
+    {-0.25, 1, "-0.3"},
+    {-0.001, 2, "0.00"},
+    {-1, 0, "-1"},
+    {1234567.125, 2, "1234567.13"},
+    {0.000000001, 9, "0.000000001"},
+    {0.1, 12, "0.100000000"},
+    {1e300, 1, "18446744073709551615.0"},
+    {18446744073709549568.0, 1, "18446744073709549568.0"},
+    {NAN, 2, "0.00"},
+    {INFINITY, 2, "0.00"},
+    {-INFINITY, 0, "0"},
+    {DBL_MIN, 3, "0.000"},
 };
 
 START_TEST(decimals_are_rounded_half_up_and_always_finite)
@@ -89,8 +108,16 @@ static const struct {
 	uint64_t bytes;
 	const char *expected;
 } sizes[] = {
-	{0, "0 B"}, {1023, "1023 B"}, {1024, "1.0 KiB"}, {1536, "1.5 KiB"}, {1024 * 1024 - 1, "1.0 MiB"},
-	{1048524, "1023.9 KiB"}, {13107200, "12.5 MiB"}, {GIB, "1.0 GiB"}, {1024 * GIB, "1.0 TiB"}, {UINT64_MAX, "16.0 EiB"},
+    {0, "0 B"},
+    {1023, "1023 B"},
+    {1024, "1.0 KiB"},
+    {1536, "1.5 KiB"},
+    {1024 * 1024 - 1, "1.0 MiB"},
+    {1048524, "1023.9 KiB"},
+    {13107200, "12.5 MiB"},
+    {GIB, "1.0 GiB"},
+    {1024 * GIB, "1.0 TiB"},
+    {UINT64_MAX, "16.0 EiB"},
 };
 
 START_TEST(sizes_change_unit_where_rounding_reaches_it)
@@ -114,7 +141,8 @@ END_TEST
 START_TEST(dates_agree_with_libc)
 {
 	/* Leap days of both kinds, year ends, and steps that drift through all months. */
-	static const uint64_t days[] = {0, 58, 59, 789, 11015, 11016, 11017, 19782, 47540, 47541, 73048, 106750};
+	static const uint64_t days[] = {
+	    0, 58, 59, 789, 11015, 11016, 11017, 19782, 47540, 47541, 73048, 106750};
 	for (unsigned i = 0; i < ARRAY_LENGTH(days) + 4000; i++) {
 		uint64_t day = i < ARRAY_LENGTH(days) ? days[i] : (uint64_t)(i - ARRAY_LENGTH(days)) * 26 + 1;
 		uint64_t seconds = day * 86400 + (i * 7919) % 86400;
@@ -133,13 +161,19 @@ END_TEST
 static const struct {
 	const char *bytes, *expected;
 } strings[] = {
-	{"", "\"\""}, {"a\"b\\c", "\"a\\\"b\\\\c\""}, {"\n\t\r\x01\x1f\x7f", "\"\\n\\t\\r\\u0001\\u001f\\u007f\""},
-	{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
-	{"\xff", "\"\xef\xbf\xbd\""}, {"\xc3", "\"\xef\xbf\xbd\""}, {"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
-	{"\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xe0\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
-	{"\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
-	{"\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, {"a\x80z", "\"a\xef\xbf\xbdz\""},
-	{"\xf0\x80\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"", "\"\""},
+    {"a\"b\\c", "\"a\\\"b\\\\c\""},
+    {"\n\t\r\x01\x1f\x7f", "\"\\n\\t\\r\\u0001\\u001f\\u007f\""},
+    {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
+    {"\xff", "\"\xef\xbf\xbd\""},
+    {"\xc3", "\"\xef\xbf\xbd\""},
+    {"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xe0\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"a\x80z", "\"a\xef\xbf\xbdz\""},
+    {"\xf0\x80\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
 };
 
 START_TEST(json_strings_are_escaped_and_utf8)

@@ -13,12 +13,12 @@
 static struct meminfo healthy(void)
 {
 	return (struct meminfo){
-		.total_bytes = 16 * GIB,
-		.available_bytes = 12 * GIB,
-		.cgroup_limit_bytes = NONE,
-		.cgroup_high_bytes = NONE,
-		.fullest_limit_bytes = NONE,
-		.fullest_high_bytes = NONE,
+	    .total_bytes = 16 * GIB,
+	    .available_bytes = 12 * GIB,
+	    .cgroup_limit_bytes = NONE,
+	    .cgroup_high_bytes = NONE,
+	    .fullest_limit_bytes = NONE,
+	    .fullest_high_bytes = NONE,
 	};
 }
 
@@ -35,16 +35,28 @@ static const struct {
 	unsigned used_mib; /* of 1000 */
 	enum pressure_level previous, expected;
 } levels[] = {
-	{0, PRESSURE_NONE, PRESSURE_NONE}, {699, PRESSURE_NONE, PRESSURE_NONE}, {700, PRESSURE_NONE, PRESSURE_LOW},
-	{799, PRESSURE_NONE, PRESSURE_LOW}, {800, PRESSURE_NONE, PRESSURE_MEDIUM}, {919, PRESSURE_NONE, PRESSURE_MEDIUM},
-	{920, PRESSURE_NONE, PRESSURE_CRITICAL}, {1000, PRESSURE_NONE, PRESSURE_CRITICAL}, {1500, PRESSURE_NONE, PRESSURE_CRITICAL},
-	/* It falls only once it is 0.03 under the mark. */
-	{699, PRESSURE_LOW, PRESSURE_LOW}, {671, PRESSURE_LOW, PRESSURE_LOW}, {669, PRESSURE_LOW, PRESSURE_NONE},
-	{771, PRESSURE_MEDIUM, PRESSURE_MEDIUM}, {769, PRESSURE_MEDIUM, PRESSURE_LOW},
-	{891, PRESSURE_CRITICAL, PRESSURE_CRITICAL}, {889, PRESSURE_CRITICAL, PRESSURE_MEDIUM},
-	{690, PRESSURE_CRITICAL, PRESSURE_LOW}, {100, PRESSURE_CRITICAL, PRESSURE_NONE},
-	/* And what it was before does not lift it. */
-	{790, PRESSURE_LOW, PRESSURE_LOW}, {919, PRESSURE_MEDIUM, PRESSURE_MEDIUM},
+    {0, PRESSURE_NONE, PRESSURE_NONE},
+    {699, PRESSURE_NONE, PRESSURE_NONE},
+    {700, PRESSURE_NONE, PRESSURE_LOW},
+    {799, PRESSURE_NONE, PRESSURE_LOW},
+    {800, PRESSURE_NONE, PRESSURE_MEDIUM},
+    {919, PRESSURE_NONE, PRESSURE_MEDIUM},
+    {920, PRESSURE_NONE, PRESSURE_CRITICAL},
+    {1000, PRESSURE_NONE, PRESSURE_CRITICAL},
+    {1500, PRESSURE_NONE, PRESSURE_CRITICAL},
+    /* It falls only once it is 0.03 under the mark. */
+    {699, PRESSURE_LOW, PRESSURE_LOW},
+    {671, PRESSURE_LOW, PRESSURE_LOW},
+    {669, PRESSURE_LOW, PRESSURE_NONE},
+    {771, PRESSURE_MEDIUM, PRESSURE_MEDIUM},
+    {769, PRESSURE_MEDIUM, PRESSURE_LOW},
+    {891, PRESSURE_CRITICAL, PRESSURE_CRITICAL},
+    {889, PRESSURE_CRITICAL, PRESSURE_MEDIUM},
+    {690, PRESSURE_CRITICAL, PRESSURE_LOW},
+    {100, PRESSURE_CRITICAL, PRESSURE_NONE},
+    /* And what it was before does not lift it. */
+    {790, PRESSURE_LOW, PRESSURE_LOW},
+    {919, PRESSURE_MEDIUM, PRESSURE_MEDIUM},
 };
 
 START_TEST(the_level_follows_use_and_falls_late)
@@ -84,9 +96,16 @@ static const struct {
 	double some, full;
 	enum pressure_level expected;
 } stalls[] = {
-	{0, 0, PRESSURE_NONE}, {0.039, 0, PRESSURE_NONE}, {0.04, 0, PRESSURE_LOW}, {0.10, 0, PRESSURE_MEDIUM},
-	{0.39, 0, PRESSURE_MEDIUM}, {0.40, 0, PRESSURE_CRITICAL}, {0.03, 0.02, PRESSURE_LOW}, {0.05, 0.05, PRESSURE_MEDIUM},
-	{0.11, 0.11, PRESSURE_CRITICAL}, {1, 1, PRESSURE_CRITICAL},
+    {0, 0, PRESSURE_NONE},
+    {0.039, 0, PRESSURE_NONE},
+    {0.04, 0, PRESSURE_LOW},
+    {0.10, 0, PRESSURE_MEDIUM},
+    {0.39, 0, PRESSURE_MEDIUM},
+    {0.40, 0, PRESSURE_CRITICAL},
+    {0.03, 0.02, PRESSURE_LOW},
+    {0.05, 0.05, PRESSURE_MEDIUM},
+    {0.11, 0.11, PRESSURE_CRITICAL},
+    {1, 1, PRESSURE_CRITICAL},
 };
 
 START_TEST(stall_times_have_their_own_marks)
@@ -113,7 +132,8 @@ START_TEST(what_is_available_of_ram_counts)
 	static const struct {
 		unsigned available_percent;
 		enum pressure_level expected;
-	} cases[] = {{50, PRESSURE_NONE}, {16, PRESSURE_NONE}, {14, PRESSURE_LOW}, {7, PRESSURE_MEDIUM}, {2, PRESSURE_CRITICAL}};
+	} cases[] = {{50, PRESSURE_NONE}, {16, PRESSURE_NONE}, {14, PRESSURE_LOW}, {7, PRESSURE_MEDIUM},
+	    {2, PRESSURE_CRITICAL}};
 	for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
 		struct meminfo info = healthy();
 		info.available_bytes = info.total_bytes / 100 * cases[i].available_percent;

@@ -42,7 +42,8 @@ static void names_are(json_t *object, const char *const *names)
 		ck_assert_msg(json_object_get(object, names[count]) != NULL, "%s is missing", names[count]);
 	const char *name;
 	json_t *value;
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		bool is_known = false;
 		for (size_t i = 0; i < count; i++)
 			is_known |= strcmp(names[i], name) == 0;
@@ -50,18 +51,19 @@ static void names_are(json_t *object, const char *const *names)
 	}
 }
 
-static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "exe", "boot_id", "started_at",
-	"taken_at", "uptime_seconds", "sequence", "trigger", "config", "metrics", "buffers", "buffers_left_out", "classes",
-	"heap", "pressure", "fallback", "process", "recommendations", "health", NULL};
-static const char *const metric_names[] = {"total_allocated_bytes", "total_used_bytes", "buffer_count", "buffers_in_use",
-	"pool_utilization", "gc_count", "average_buffer_size_bytes", "last_memory_pressure", "allocations", "reuse_rate",
-	"temporary_buffers", "purged_bytes", "resident_bytes", "errors", NULL};
+static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "exe", "boot_id",
+    "started_at", "taken_at", "uptime_seconds", "sequence", "trigger", "config", "metrics", "buffers",
+    "buffers_left_out", "classes", "heap", "pressure", "fallback", "process", "recommendations", "health",
+    NULL};
+static const char *const metric_names[] = {"total_allocated_bytes", "total_used_bytes", "buffer_count",
+    "buffers_in_use", "pool_utilization", "gc_count", "average_buffer_size_bytes", "last_memory_pressure",
+    "allocations", "reuse_rate", "temporary_buffers", "purged_bytes", "resident_bytes", "errors", NULL};
 static const char *const buffer_names[] = {"id", "size_bytes", "capacity_bytes", "age_seconds", "created_at",
-	"last_used_at", "in_use", "use_count", NULL};
+    "last_used_at", "in_use", "use_count", NULL};
 static const char *const class_names[] = {"size_bytes", "in_use", "idle", "allocations", NULL};
 static const char *const fallback_names[] = {"allocated", "active", "resident", "retained", "metadata", NULL};
-static const char *const health_names[] = {"buffer_count", "total_memory_allocated", "pool_utilization",
-	"recommendations", NULL};
+static const char *const health_names[] = {
+    "buffer_count", "total_memory_allocated", "pool_utilization", "recommendations", NULL};
 
 START_TEST(the_names_are_those_of_the_schema_and_no_others)
 {
@@ -99,7 +101,8 @@ START_TEST(the_figures_are_the_facts)
 {
 	facts_reset();
 	json_t *json = written();
-	ck_assert_int_eq(json_integer_value(at(json, "metrics", "total_allocated_bytes")), 100 * (json_int_t)MIB);
+	ck_assert_int_eq(
+	    json_integer_value(at(json, "metrics", "total_allocated_bytes")), 100 * (json_int_t)MIB);
 	ck_assert_int_eq(json_integer_value(at(json, "metrics", "total_used_bytes")), 60 * (json_int_t)MIB);
 	ck_assert(json_real_value(at(json, "metrics", "pool_utilization")) == 0.6);
 	ck_assert(json_real_value(at(json, "metrics", "reuse_rate")) == 0.98);
@@ -114,8 +117,10 @@ START_TEST(the_figures_are_the_facts)
 	json_t *buffer = json_array_get(json_object_get(json, "buffers"), 0);
 	ck_assert_int_eq(json_integer_value(json_object_get(buffer, "id")), 17);
 	/* Created at tick 64, handed out at tick 128, of a clock that started with the program. */
-	ck_assert_str_eq(json_string_value(json_object_get(buffer, "created_at")), "2026-01-01T00:00:01.000Z");
-	ck_assert_str_eq(json_string_value(json_object_get(buffer, "last_used_at")), "2026-01-01T00:00:02.000Z");
+	ck_assert_str_eq(
+	    json_string_value(json_object_get(buffer, "created_at")), "2026-01-01T00:00:01.000Z");
+	ck_assert_str_eq(
+	    json_string_value(json_object_get(buffer, "last_used_at")), "2026-01-01T00:00:02.000Z");
 	ck_assert(json_real_value(json_object_get(buffer, "age_seconds")) == 3723.125);
 	ck_assert(json_is_true(json_object_get(buffer, "in_use")));
 	json_decref(json);
@@ -193,8 +198,18 @@ START_TEST(an_empty_snapshot_is_valid)
 END_TEST
 
 static const char *const names[] = {
-	"", "\"", "\\", "\\\"},{\"x\":", "\n\r\t\b\f\x01\x1f\x7f", "\xff\xfe\x80", "\xc3(", "\xed\xa0\x80", "\xf0\x9f\x98\x80",
-	"</script>", "%s%n%d", "\xe2\x82",
+    "",
+    "\"",
+    "\\",
+    "\\\"},{\"x\":",
+    "\n\r\t\b\f\x01\x1f\x7f",
+    "\xff\xfe\x80",
+    "\xc3(",
+    "\xed\xa0\x80",
+    "\xf0\x9f\x98\x80",
+    "</script>",
+    "%s%n%d",
+    "\xe2\x82",
 };
 
 START_TEST(hostile_names_of_programs_stay_strings)
@@ -227,8 +242,8 @@ START_TEST(numbers_are_finite_whatever_the_facts)
 	facts.pool.is_active = facts.pool.is_rseq = true; /* bytes of all ones are no bool */
 	facts.pool.class_count = POOL_CLASSES_MAX;
 	for (unsigned i = 0; i < SNAPSHOT_BUFFERS_MAX; i++)
-		facts.buffers[i] = (struct pool_buffer_info){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-			i, UINT64_MAX, true};
+		facts.buffers[i] = (struct pool_buffer_info){
+		    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, i, UINT64_MAX, true};
 	facts.buffer_count = SNAPSHOT_BUFFERS_MAX;
 	facts.now_ticks = UINT64_MAX;
 	facts.uptime_ns = facts.taken_at_ns = facts.started_at_ns = UINT64_MAX;

@@ -46,17 +46,16 @@ END_TEST
 START_TEST(tables_line_up)
 {
 	facts_reset();
-	ck_assert_ptr_nonnull(strstr(written(),
-	    "Size classes (buffers)\n"
-	    "        size      in use        idle        requests\n"
-	    "     4.0 KiB          40           8         600,000\n"
-	    "     1.0 MiB          60          12         400,000\n"));
-	ck_assert_ptr_nonnull(strstr(text,
-	    "Longest in use\n"
-	    "         for         bytes    capacity  used times        id             address\n"
-	    "      1h 02m     1,000,000     1.0 MiB           3        17      0x7f0000001000\n"
-	    "       0.5 s         4,097     8.0 KiB           1        99      0x7f0000200000\n"
-	    "  and 98 more\n"));
+	ck_assert_ptr_nonnull(strstr(written(), "Size classes (buffers)\n"
+						"        size      in use        idle        requests\n"
+						"     4.0 KiB          40           8         600,000\n"
+						"     1.0 MiB          60          12         400,000\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "Longest in use\n"
+			 "         for         bytes    capacity  used times        id             address\n"
+			 "      1h 02m     1,000,000     1.0 MiB           3        17      0x7f0000001000\n"
+			 "       0.5 s         4,097     8.0 KiB           1        99      0x7f0000200000\n"
+			 "  and 98 more\n"));
 }
 END_TEST
 
@@ -64,8 +63,16 @@ static const struct {
 	double seconds;
 	const char *expected;
 } durations[] = {
-	{0, "0.0 s"}, {59.9, "59.9 s"}, {60, "1m 00s"}, {725, "12m 05s"}, {3600, "1h 00m"}, {11040, "3h 04m"},
-	{86399, "23h 59m"}, {86400, "1d 00h"}, {183600, "2d 03h"}, {86400.0 * 12345, "12,345d 00h"},
+    {0, "0.0 s"},
+    {59.9, "59.9 s"},
+    {60, "1m 00s"},
+    {725, "12m 05s"},
+    {3600, "1h 00m"},
+    {11040, "3h 04m"},
+    {86399, "23h 59m"},
+    {86400, "1d 00h"},
+    {183600, "2d 03h"},
+    {86400.0 * 12345, "12,345d 00h"},
 };
 
 START_TEST(durations_have_two_units)
@@ -81,8 +88,8 @@ END_TEST
 
 START_TEST(sections_come_in_the_order_of_their_use)
 {
-	static const char *const sections[] = {"\nWhat to do\n", "\nSize classes (buffers)\n", "\nLongest in use\n", "\nHeap\n",
-		"\nSettings\n", "\n  program "};
+	static const char *const sections[] = {"\nWhat to do\n", "\nSize classes (buffers)\n",
+	    "\nLongest in use\n", "\nHeap\n", "\nSettings\n", "\n  program "};
 	facts_reset();
 	const char *from = written();
 	for (unsigned i = 0; i < ARRAY_LENGTH(sections); i++) {
