@@ -320,6 +320,25 @@ static bool purge_stretches(uint32_t page, uint32_t pages)
 	return true;
 }
 
+/* The shortest end of a free run that holds so many of its resident pages, which are more. */
+static uint32_t end_with_hot(uint32_t page, uint32_t pages, uint64_t hot)
+{
+	uint32_t end = page + pages, first = end;
+
+	while (hot != 0 && first > page) {
+		uint32_t stretch = MIN(64u, first - page);
+		uint32_t count = hot_count(first - stretch, stretch);
+
+		if (count > hot) {
+			stretch = 1;
+			count = is_hot(first - 1);
+		}
+		first -= stretch;
+		hot -= count;
+	}
+	return end - first;
+}
+
 uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
 {
 	uint64_t purged = 0;
@@ -340,11 +359,11 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 			break;
 		pages = run_at(page)->pages;
 		hot = run_at(page)->free.hot_pages;
-		/* Of a run that is larger than the surplus, only its end goes: requests take the
+		/* Of a run with more than the surplus, only its end goes: requests take the
 		 * front. What stays keeps its age. */
 		part = pages;
-		if (!is_aged && hot == pages && hot > surplus_pages - purged)
-			part = (uint32_t)(surplus_pages - purged);
+		if (!is_aged && hot > surplus_pages - purged)
+			part = end_with_hot(page, pages, surplus_pages - purged);
 		first = page + pages - part;
 		runs_withdraw(&arena->runs, page);
 		lock_release(&arena->lock);
