@@ -2,6 +2,7 @@
 
 tests_unit = \
 	tests/unit/test_advice \
+	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
 	tests/unit/test_lock \
@@ -14,6 +15,7 @@ tests_unit = \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
 	tests/unit/test_size_class \
+	tests/unit/test_slab \
 	tests/unit/test_sys \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
