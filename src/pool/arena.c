@@ -249,13 +249,15 @@ void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct are
 	for (unsigned i = 0; i < count; i++) {
 		struct arena *arena = &arenas.at[page_owner(pages[i])];
 
-		if (arena != held) {
-			if (held != NULL)
-				lock_release(&held->lock);
+		if (held != NULL && arena != held) {
+			lock_release(&held->lock);
+			held = NULL;
+		}
+		if (held == NULL) {
 			lock_acquire(&arena->lock);
 			held = arena;
 		}
-		change->out_pages += give_one(arena, pages[i], now);
+		change->out_pages += give_one(held, pages[i], now);
 	}
 	if (held != NULL)
 		lock_release(&held->lock);
