@@ -106,9 +106,13 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 		reclaim.last_window = now;
 		for (unsigned i = 0; i < used; i++)
 			arena_rotate_peak(&arenas.at[i]);
-		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++)
-			if (LOAD_RELAXED(&magazine_cpu_at(cpu)->contentions) != 0)
-				STORE_RELAXED(&magazine_cpu_at(cpu)->contentions, 0);
+		/* Read first: a line that others use is written to only where something changes. */
+		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
+			_Atomic uint32_t *contentions = &magazine_cpu_at(cpu)->contentions;
+
+			if (atomic_load_explicit(contentions, memory_order_relaxed) != 0)
+				atomic_store_explicit(contentions, 0, memory_order_relaxed);
+		}
 	}
 	/* The magazines' part of the plan is the same for every arena. */
 	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
