@@ -152,14 +152,14 @@ sanitized()
 	fi
 }
 
-# jemalloc and Check for arm64 come from Debian into a directory of our own, so
+# jemalloc, Check and jansson for arm64 come from Debian into a directory of our own, so
 # that the machine's dpkg learns no second architecture.
 sysroot=$PWD/.dev/aarch64
-sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libstdc++6)
+sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 libstdc++6)
 get_sysroot()
 {
 	local apt=$PWD/.dev/apt-aarch64 deb
-	[ ! -e "$sysroot/.complete" ] || return 0
+	[ "$(cat "$sysroot/.complete" 2>/dev/null)" != "${sysroot_packages[*]}" ] || return 0
 	rm -rf "$apt" "$sysroot"
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$sysroot"
 	: >"$apt/status"
@@ -175,7 +175,7 @@ get_sysroot()
 		dpkg-deb -x "$deb" "$sysroot" || return 1
 	done
 	rm -rf "$apt"
-	touch "$sysroot/.complete"
+	echo "${sysroot_packages[*]}" >"$sysroot/.complete"
 }
 
 suite_aarch64()
