@@ -221,7 +221,7 @@ suite_distcheck()
 	kill_leftovers
 	if [ ! -e .git ] || ! command -v git >/dev/null; then
 		result skip "the tarball holds every file of the repository" "not a git checkout"
-	elif git -c safe.directory="$PWD" ls-files | grep -vxE '\.gitignore' | LC_ALL=C sort >.dev/in-git &&
+	elif git -c safe.directory="$PWD" ls-files | grep -vxE '(.*/)?\.gitignore' | LC_ALL=C sort >.dev/in-git &&
 		tar -tf build/weir-*.tar.xz | sed 's|^[^/]*/||' | LC_ALL=C sort >.dev/in-tarball &&
 		[ -z "$(LC_ALL=C comm -23 .dev/in-git .dev/in-tarball)" ]; then
 		result ok "the tarball holds every file of the repository"
