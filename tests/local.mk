@@ -33,6 +33,7 @@ AM_TESTS_ENVIRONMENT = \
 	TEST_BUILD_DIR='$(abs_top_builddir)'; export TEST_BUILD_DIR; \
 	$(TEST_OBJECT_IF_BUILT) \
 	TEST_WEIR='$(abs_top_builddir)/weir'; export TEST_WEIR; \
+	TEST_EMULATOR='$(EMULATOR)'; export TEST_EMULATOR; \
 	TEST_CC='$(CC)'; export TEST_CC; \
 	TEST_CXX='$(CXX)'; export TEST_CXX; \
 	TEST_SANITIZERS='$(SANITIZER_FLAGS)'; export TEST_SANITIZERS;
