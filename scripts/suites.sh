@@ -243,7 +243,7 @@ run_suites()
 	done
 	DEV_TEST_RUN=$$.$(date +%s)
 	export DEV_TEST_RUN
-	need_packages "${packages_build[@]}"
+	need_packages "${packages_build[@]}" "${packages_tests[@]}"
 	trap 'kill_leftovers; exit 130' INT TERM
 	if build_tree build; then
 		result ok "the tree builds without a warning"
