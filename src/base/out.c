@@ -23,6 +23,7 @@
 #define WAIT_STEP_MS 100
 #define WAIT_STEPS_MAX 10
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to, through out->buffer */
 void out_init(struct out *out, int fd, char *buffer, size_t size)
 {
 	*out = (struct out){.fd = fd, .buffer = buffer, .size = size};

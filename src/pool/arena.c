@@ -251,13 +251,15 @@ void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct are
 	for (unsigned i = 0; i < count; i++) {
 		struct arena *arena = &arenas.at[page_owner(pages[i])];
 
-		if (arena != held) {
-			if (held != NULL)
-				lock_release(&held->lock);
+		if (held != NULL && arena != held) {
+			lock_release(&held->lock);
+			held = NULL;
+		}
+		if (held == NULL) {
 			lock_acquire(&arena->lock);
 			held = arena;
 		}
-		change->out_pages += give_one(arena, pages[i], now);
+		change->out_pages += give_one(held, pages[i], now);
 	}
 	if (held != NULL)
 		lock_release(&held->lock);
@@ -330,7 +332,7 @@ static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 	bool is_done;
 
 	lock_acquire(&arena->lock);
-	if (run_at(page)->state != RUN_FREE || run_at(page)->free.hot_pages == 0) {
+	if (LOAD_RELAXED(&run_at(page)->state) != RUN_FREE || run_at(page)->free.hot_pages == 0) {
 		lock_release(&arena->lock); /* taken or joined meanwhile */
 		return 0;
 	}
@@ -372,7 +374,8 @@ static unsigned age_bucket(uint32_t ticks)
  * without the lock: a guess, which purge_run() verifies. Steps from run to run; an entry that
  * is half changed costs a step of one page.
  */
-static uint32_t next_hot_run(const struct arena *arena, uint32_t page, uint32_t *hot, uint32_t *freed)
+UNLOCKED_READER static uint32_t next_hot_run(
+    const struct arena *arena, uint32_t page, uint32_t *hot, uint32_t *freed)
 {
 	uint32_t end = range_committed();
 
@@ -436,7 +439,7 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 	return purged;
 }
 
-uint64_t arenas_hot_pages(void)
+UNLOCKED_READER uint64_t arenas_hot_pages(void)
 {
 	uint64_t pages = 0;
 
@@ -451,7 +454,7 @@ void arenas_purge_some(uint64_t pages, uint32_t now)
 		pages -= MIN(pages, arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now));
 }
 
-uint64_t arena_peak(const struct arena *arena)
+UNLOCKED_READER uint64_t arena_peak(const struct arena *arena)
 {
 	uint64_t peak = 0;
 

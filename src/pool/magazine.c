@@ -191,8 +191,9 @@ uint64_t magazines_count(void)
 	return count;
 }
 
-/* The bottom of a stack is what was idle longest: how many items from there on are too old. */
-static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
+/* The bottom of a stack is what was idle longest: how many items from there on are too old. A guess
+ * while the CPU is not stopped. */
+UNLOCKED_READER static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
 {
 	uint32_t count = MIN(LOAD_RELAXED(&stack->count), (uint32_t)MAGAZINE_ITEMS_MAX), stale = 0;
 

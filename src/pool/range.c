@@ -82,7 +82,7 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 
 		if (first + (uint64_t)length <= range.bytes >> PAGE_SHIFT && commit(first, length)) {
 			memset(range.owners + first / CHUNK_PAGES, (int)arena, chunks);
-			atomic_store_explicit(&range.committed_pages, first + length, memory_order_relaxed);
+			atomic_store_explicit(&range.committed_pages, first + length, memory_order_release);
 			lock_release(&range.lock);
 			*got = first == 0 ? length - 1 : length;
 			return first == 0 ? 1 : first;

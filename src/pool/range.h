@@ -29,8 +29,9 @@ struct range {
 
 	/* Shared. */
 	struct lock lock;
-	_Atomic uint32_t
-	    committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
+	/* The frontier; written under lock. Release in range_extend(), acquire in range_committed():
+	 * whoever finds a page below it finds its chunk's owner, too. */
+	_Atomic uint32_t committed_pages;
 };
 
 extern struct range range;
@@ -60,7 +61,7 @@ INLINE unsigned page_owner(uint32_t page)
 
 INLINE uint32_t range_committed(void)
 {
-	return atomic_load_explicit(&range.committed_pages, memory_order_relaxed);
+	return atomic_load_explicit(&range.committed_pages, memory_order_acquire);
 }
 
 #endif

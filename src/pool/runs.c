@@ -126,7 +126,7 @@ static void set_edge(uint32_t page, bool is_edge)
 }
 
 /* page may be another arena's, whose bits change at any time: then the answer means nothing. */
-static bool is_edge(uint32_t page)
+UNLOCKED_READER static bool is_edge(uint32_t page)
 {
 	return LOAD_RELAXED(&range.edges[page / 64]) >> page % 64 & 1;
 }
@@ -170,7 +170,7 @@ static void unlink_run(struct runs *runs, uint32_t page)
 uint32_t runs_free_length(const struct runs *runs, uint32_t page)
 {
 	if (page >= range_committed() || !is_edge(page) || page_owner(page) != runs->arena ||
-	    run_at(page)->state != RUN_FREE)
+	    LOAD_RELAXED(&run_at(page)->state) != RUN_FREE)
 		return 0;
 	return run_at(page)->pages;
 }
