@@ -35,6 +35,7 @@ void magazines_init(void *areas, unsigned cpu_bound)
 {
 	magazines.cpus.areas = areas;
 	magazines.cpu_bound = cpu_bound;
+	magazines.cpus_usable = sys_cpu_usable();
 	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
 	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
 }
