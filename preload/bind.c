@@ -77,6 +77,7 @@ void preload_bind(void)
 	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
 	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
 	next.mallctl = (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(jemalloc, "mallctl");
+	next.errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
 	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
 	next.malloc = (void *(*)(size_t))find("malloc");
 	is_binding = false;

@@ -19,6 +19,9 @@
 struct next {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
+	/* Of errno from the thread pointer: the same in every thread, since libc's TLS is static. Saves
+	 * a call in every free. 0 until bound: then the word there is put back as it was. */
+	ptrdiff_t errno_offset;
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);

@@ -14,8 +14,8 @@
 #define ROOM_BYTES_MAX ((size_t)8 << 20)
 /* A drain for less than this is not worth a fence. */
 #define DRAIN_BYTES_MIN ((size_t)64 << 10)
-/* A miss takes room from at most so many other classes, after so many looks each. */
-#define STEALS_MAX 4
+/* One miss of so many takes room from another class, which it finds within so many looks or not. */
+#define STEAL_EVERY 8
 #define STEAL_LOOKS 32
 
 #if defined(__x86_64__)
@@ -133,10 +133,10 @@ static bool fits(unsigned cpu, uint64_t bytes)
 static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	unsigned hand = LOAD_RELAXED(&head->hand);
 
 	for (unsigned looks = 0; looks < STEAL_LOOKS; looks++) {
-		unsigned other =
-		    atomic_fetch_add_explicit(&head->hand, 1, memory_order_relaxed) % SIZE_CLASSES;
+		unsigned other = hand++ % SIZE_CLASSES;
 		struct rseq_stack *stack = stack_at(cpu, other);
 		uint32_t room = LOAD_RELAXED(&stack->room), page;
 
@@ -146,24 +146,33 @@ static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted
 		while (LOAD_RELAXED(&stack->count) > room / 2 && evicted->count < MAGAZINE_ITEMS_MAX &&
 		       (page = magazine_pop_any(other)) != 0)
 			evicted->pages[evicted->count++] = page;
-		return;
+		break;
 	}
+	STORE_RELAXED(&head->hand, hand);
 }
 
+/*
+ * While the budget lasts, room doubles. After that it is taken from other classes, at every
+ * so many misses only: a working set that no budget holds should not pay for trying.
+ */
 uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
 {
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	uint32_t room = LOAD_RELAXED(&stack_at(cpu, class)->room), max = room_max(class);
-	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max));
+	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max)), misses;
 	size_t bytes = size_class_bytes(class);
 
 	evicted->count = 0;
 	while (more > 1 && !fits(cpu, more * bytes))
 		more /= 2;
-	for (int tries = 0; more != 0 && !fits(cpu, more * bytes); tries++) {
-		if (tries == STEALS_MAX || evicted->count == MAGAZINE_ITEMS_MAX)
-			more = 0;
-		else
-			steal(cpu, class, evicted);
+	if (more != 0 && !fits(cpu, bytes)) {
+		misses = LOAD_RELAXED(&head->misses);
+		STORE_RELAXED(&head->misses, misses + 1);
+		if (misses % STEAL_EVERY != 0)
+			return room;
+		steal(cpu, class, evicted);
+		if (!fits(cpu, bytes))
+			return room;
 	}
 	if (more != 0)
 		add_room(cpu, class, more);

@@ -27,7 +27,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	size_t owners_size = ROUND_UP(bytes >> CHUNK_SHIFT, PAGE_BYTES);
 	size_t hot_size = ROUND_UP((bytes >> PAGE_SHIFT) / 8, PAGE_BYTES);
 	size_t runs_size = table_bytes(bytes, sizeof(struct run));
-	size_t small = extra_size + owners_size + hot_size;
+	size_t small = extra_size + owners_size + 2 * hot_size;
 	size_t total = small + runs_size + bytes + ((size_t)1 << CHUNK_SHIFT);
 	char *start = sys_reserve(total);
 	char *base;
@@ -43,6 +43,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	*extra = start;
 	range.owners = (uint8_t *)start + extra_size;
 	range.hot = (uint64_t *)(void *)(start + extra_size + owners_size);
+	range.edges = (uint64_t *)(void *)(start + extra_size + owners_size + hot_size);
 	range.runs = (struct run *)(void *)(start + small);
 	range.base = (uintptr_t)base;
 	range.bytes = bytes;

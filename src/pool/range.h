@@ -26,6 +26,7 @@ struct range {
 	size_t bytes; /* 0: no range, nothing is ours */
 	bool is_free_slow;
 	uint64_t *hot; /* a bit a page: may be resident. Meaningful for free pages only; their arena's lock */
+	uint64_t *edges; /* a bit for the first and the last page of each free run; likewise */
 	uint8_t *owners; /* of each chunk: arena index; written before the chunk is used, never changed */
 
 	/* Shared. */
