@@ -81,7 +81,7 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 
 		if (first + (uint64_t)length <= range.bytes >> PAGE_SHIFT && commit(first, length)) {
 			memset(range.owners + first / CHUNK_PAGES, (int)arena, chunks);
-			atomic_store_explicit(&range.committed_pages, first + length, memory_order_relaxed);
+			atomic_store_explicit(&range.committed_pages, first + length, memory_order_release);
 			if (!range.is_free_slow)
 				STORE_RELAXED(&range.fast_bytes, (size_t)(first + length) << PAGE_SHIFT);
 			lock_release(&range.lock);

@@ -32,7 +32,8 @@ struct range {
 	/* Shared. */
 	struct lock lock;
 	_Atomic uint32_t
-	    committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
+	    committed_pages; /* the frontier; written under lock; release there, acquire in range_committed(): who
+			  * sees a chunk sees its owner, or it would join runs of another arena */
 };
 
 extern struct range range;
@@ -62,7 +63,7 @@ INLINE unsigned page_owner(uint32_t page)
 
 INLINE uint32_t range_committed(void)
 {
-	return atomic_load_explicit(&range.committed_pages, memory_order_relaxed);
+	return atomic_load_explicit(&range.committed_pages, memory_order_acquire);
 }
 
 #endif
