@@ -183,7 +183,7 @@ static void start_thread(void)
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error == 0) {
-		pool.maintain = NULL;
+		STORE_RELAXED(&pool.maintain, NULL);
 		return;
 	}
 	/* No thread to be had (RLIMIT_NPROC, say): inline, and tried again at the next one. */
@@ -200,7 +200,7 @@ void maintain_start(void)
 {
 	if (range.bytes == 0)
 		return;
-	pool.maintain = pass_inline;
+	STORE_RELAXED(&pool.maintain, pass_inline);
 	if (preload.settings.background == BACKGROUND_ALWAYS)
 		start_thread();
 }
@@ -223,7 +223,7 @@ void maintain_fork_parent(void)
 void maintain_fork_child(void)
 {
 	if (range.bytes != 0)
-		pool.maintain = pass_inline;
+		STORE_RELAXED(&pool.maintain, pass_inline);
 	atomic_store_explicit(&maintain.has_thread, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
