@@ -324,7 +324,19 @@ static bool purge_stretches(uint32_t page, uint32_t pages)
 	return true;
 }
 
-/* A free run's resident pages go back, its last at_most pages at most. Returns how many. */
+/* How long the end of a busy run is that holds so many resident pages. */
+static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
+{
+	uint32_t part = 0;
+
+	while (part < pages && hot > 0) {
+		part++;
+		hot -= is_hot(page + pages - part);
+	}
+	return part;
+}
+
+/* A free run's resident pages go back, the last at_most of them. Returns how many. */
 static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 {
 	uint32_t pages, part, freed;
@@ -338,10 +350,10 @@ static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 	}
 	pages = run_at(page)->pages;
 	freed = run_at(page)->free.freed;
-	part = (uint32_t)MIN(pages, at_most);
 	runs_withdraw(&arena->runs, page);
 	lock_release(&arena->lock);
 
+	part = end_with(page, pages, at_most);
 	is_done = purge_stretches(page + pages - part, part);
 
 	lock_acquire(&arena->lock);
