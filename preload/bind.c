@@ -81,6 +81,9 @@ void preload_bind(void)
 	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
 	next.malloc = (void *(*)(size_t))find("malloc");
 	is_binding = false;
+	/* The first call registers jemalloc's handlers for fork; ours come right after. */
+	next.free(next.malloc(1));
+	preload_watch_fork();
 	errno = saved;
 }
 
