@@ -20,6 +20,7 @@
 #ifndef MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
 #define MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ (1 << 7)
 #define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ (1 << 8)
+#define MEMBARRIER_CMD_FLAG_CPU (1 << 0)
 #endif
 
 void *sys_reserve(size_t bytes)
@@ -146,15 +147,16 @@ uint64_t sys_address_space_limit(void)
 	return bytes;
 }
 
-bool sys_rseq_fence(void)
+bool sys_rseq_fence(unsigned cpu)
 {
 	int saved = errno;
-	long r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	long r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 
 	if (r != 0 && errno == EPERM) {
 		/* Not registered yet, or lost in exec. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
-		r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		r = syscall(
+		    SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 	}
 	errno = saved;
 	return r == 0;

@@ -34,8 +34,9 @@ unsigned sys_cpu_current(void);
 uint64_t sys_ram_bytes(void);
 uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
-/* Restart every restartable sequence that is under way on any CPU in this
- * process. False where the kernel cannot (before 5.10). Registers itself. */
-bool sys_rseq_fence(void);
+/* Restart the restartable sequence of this process that is under way on that CPU, if any; a
+ * full barrier there. Other CPUs are not disturbed. False where the kernel cannot (before
+ * 5.10). Registers itself. */
+bool sys_rseq_fence(unsigned cpu);
 
 #endif
