@@ -11,10 +11,12 @@
 
 /* The magazine had nothing: the heap, or else a temporary buffer from jemalloc. */
 void *alloc_malloc_slow(size_t size);
-/* A pointer that is not in the committed range: jemalloc's, or none of anybody's. */
+/* A pointer that the fast path does not take: jemalloc's. */
 void alloc_free_elsewhere(void *p);
-/* A pointer into the range that free's fast path does not take. */
-void alloc_free_long(void *p);
+/* A pointer into the range that is no buffer in use. */
+void alloc_free_misused(void *p);
+/* What next.free is where buffers are cleared when freed, and no free takes the fast path. */
+void alloc_free_zeroing(void *p);
 
 /* Both are leaf code: every call in them is a tail call. */
 
@@ -36,7 +38,7 @@ INLINE void alloc_free(void *p)
 	if (UNLIKELY(offset >= LOAD_RELAXED(&range.fast_bytes)))
 		alloc_free_elsewhere(p);
 	else if (UNLIKELY(!pool_free(offset)))
-		alloc_free_long(p);
+		alloc_free_misused(p);
 }
 
 /* alignment: any power of two. NULL and ENOMEM. */

@@ -32,22 +32,24 @@ COLD void *alloc_malloc_slow(size_t size)
 
 __attribute__((noinline)) void alloc_free_elsewhere(void *p)
 {
-	int *error, saved;
-
-	if (UNLIKELY(pool_contains(p))) {
-		alloc_free_long(p);
-		return;
-	}
 	/* jemalloc purges in some frees, and a refused madvise() sets errno. */
-	error = (int *)(void *)((char *)__builtin_thread_pointer() + next.errno_offset);
-	saved = *error;
+	int *error = (int *)(void *)((char *)__builtin_thread_pointer() + next.errno_offset);
+	int saved = *error;
+
 	next.free(p);
 	*error = saved;
 }
 
-COLD void alloc_free_long(void *p)
+COLD void alloc_free_misused(void *p)
 {
-	if (!pool_free_long(p))
+	misuse_free(p);
+}
+
+void alloc_free_zeroing(void *p)
+{
+	if (!pool_contains(p))
+		next.free_foreign(p);
+	else if (!pool_free_long(p))
 		misuse_free(p);
 }
 

@@ -52,7 +52,8 @@ bool pool_init(const struct settings *settings)
 	magazines_init((char *)extra + arenas_bytes, cpu_bound);
 	pool.limit_buffers = settings->max_buffers;
 	pool.growth_factor = settings->growth_factor;
-	range.is_free_slow = settings->zero_on_free;
+	if (settings->zero_on_free)
+		range.fast_bytes = 0;
 	pool.is_zeroing = settings->zero_on_free;
 	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
@@ -82,7 +83,8 @@ static void set_budget(void)
 {
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
 	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
-	uint64_t budget = MIN(MAX(out / MAGAZINE_SHARE / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
+	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
 
 	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
 }
@@ -336,7 +338,7 @@ bool pool_free_long(void *p)
 	size_t offset = (uintptr_t)p - range.base;
 	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
-	if ((offset >> PAGE_SHIFT) >= range_committed() || !pool_is_in_use(run, offset))
+	if (!pool_is_in_use(run, offset))
 		return false;
 	if (pool.is_zeroing)
 		memset(p, 0, run->buffer.size);

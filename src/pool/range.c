@@ -34,7 +34,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 
 	if (start == NULL)
 		return false;
-	if (!sys_commit(start, small)) {
+	if (!sys_commit(start, small) || !sys_make_readable(start + small, runs_size)) {
 		sys_release(start, total);
 		return false;
 	}
@@ -47,6 +47,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	range.runs = (struct run *)(void *)(start + small);
 	range.base = (uintptr_t)base;
 	range.bytes = bytes;
+	range.fast_bytes = bytes;
 	return true;
 }
 
@@ -82,8 +83,6 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 		if (first + (uint64_t)length <= range.bytes >> PAGE_SHIFT && commit(first, length)) {
 			memset(range.owners + first / CHUNK_PAGES, (int)arena, chunks);
 			atomic_store_explicit(&range.committed_pages, first + length, memory_order_release);
-			if (!range.is_free_slow)
-				STORE_RELAXED(&range.fast_bytes, (size_t)(first + length) << PAGE_SHIFT);
 			lock_release(&range.lock);
 			*got = first == 0 ? length - 1 : length;
 			return first == 0 ? 1 : first;

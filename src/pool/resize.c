@@ -32,9 +32,7 @@ size_t pool_size(const void *p)
 
 bool pool_is_buffer(const void *p)
 {
-	size_t offset = (uintptr_t)p - range.base;
-
-	return offset >> PAGE_SHIFT < range_committed() && pool_is_in_use(run_of(p), offset);
+	return pool_is_in_use(run_of(p), (uintptr_t)p - range.base);
 }
 
 void pool_set_size(void *p, size_t size)
