@@ -17,6 +17,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
+/* Its frame is not to stand on the stack below its caller's other calls. */
+#define OWN_FRAME __attribute__((noinline))
 #define UNUSED __attribute__((unused))
 
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))

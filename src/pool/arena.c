@@ -299,24 +299,10 @@ void arenas_trim(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
-/* Asked under the lock, or without it for pages of a busy run, whose bits nobody changes meanwhile. */
+/* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
 static bool is_hot(uint32_t page)
 {
 	return LOAD_RELAXED(&range.hot[page / 64]) >> page % 64 & 1;
-}
-
-/* How long the end of a run is in which so many pages are resident, or all that are. */
-static uint32_t end_with_hot(uint32_t page, uint32_t pages, uint64_t hot)
-{
-	uint32_t end = page + pages, at = end;
-
-	while (at > page && hot != 0) {
-		if (at % 64 == 0 && at - page >= 64 && LOAD_RELAXED(&range.hot[at / 64 - 1]) == 0)
-			at -= 64;
-		else
-			hot -= is_hot(--at);
-	}
-	return end - at;
 }
 
 /* The resident stretches of a busy run go back, each with one call. False: refused. */
@@ -338,7 +324,19 @@ static bool purge_stretches(uint32_t page, uint32_t pages)
 	return true;
 }
 
-/* Of a free run's resident pages the last go back, at_most of them. Returns how many. */
+/* How long the end of a busy run is that holds so many resident pages. */
+static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
+{
+	uint32_t part = 0;
+
+	while (part < pages && hot > 0) {
+		part++;
+		hot -= is_hot(page + pages - part);
+	}
+	return part;
+}
+
+/* A free run's resident pages go back, the last at_most of them. Returns how many. */
 static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 {
 	uint32_t pages, part, freed;
@@ -352,10 +350,10 @@ static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 	}
 	pages = run_at(page)->pages;
 	freed = run_at(page)->free.freed;
-	part = end_with_hot(page, pages, at_most);
 	runs_withdraw(&arena->runs, page);
 	lock_release(&arena->lock);
 
+	part = end_with(page, pages, at_most);
 	is_done = purge_stretches(page + pages - part, part);
 
 	lock_acquire(&arena->lock);

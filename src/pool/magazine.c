@@ -35,6 +35,7 @@ void magazines_init(void *areas, unsigned cpu_bound)
 {
 	magazines.cpus.areas = areas;
 	magazines.cpu_bound = cpu_bound;
+	magazines.cpus_usable = sys_cpu_usable();
 	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
 	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
 }
@@ -100,26 +101,52 @@ static uint32_t room_max(unsigned class)
 	return (uint32_t)MIN(ROOM_BYTES_MAX / size_class_bytes(class), (size_t)MAGAZINE_ITEMS_MAX);
 }
 
+/*
+ * Room is changed by anybody who missed on that CPU, also by a thread that has moved on
+ * since: so by compare and swap, bounded by what is there. It never passes room_max(), or a
+ * push would write into the next magazine. room_bytes is taken before room and returned
+ * after it, so it is never less than the sum of the rooms.
+ */
+static void take_bytes(struct magazine_cpu *head, uint64_t bytes)
+{
+	if (bytes != 0 && atomic_fetch_add_explicit(&head->room_bytes, bytes, memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+}
+
+static void return_bytes(struct magazine_cpu *head, uint64_t bytes)
+{
+	if (bytes != 0 && atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
+		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+}
+
+static bool swap_room(struct rseq_stack *stack, uint32_t *seen, uint32_t room)
+{
+	return __atomic_compare_exchange_n(
+	    &stack->room, seen, room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 static void add_room(unsigned cpu, unsigned class, uint32_t more)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
+	uint32_t room = LOAD_RELAXED(&stack->room), max = room_max(class), added;
 
-	if (atomic_fetch_add_explicit(
-		&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed) == 0)
-		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
-	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) + more);
+	take_bytes(head, more * size_class_bytes(class));
+	do
+		added = MIN(more, max - MIN(room, max));
+	while (!swap_room(stack, &room, room + added));
+	return_bytes(head, (more - added) * size_class_bytes(class));
 }
 
 static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 {
-	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
-	uint64_t bytes = less * size_class_bytes(class);
+	uint32_t room = LOAD_RELAXED(&stack->room), dropped;
 
-	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) - less);
-	if (atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
-		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+	do
+		dropped = MIN(less, room);
+	while (!swap_room(stack, &room, room - dropped));
+	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
 static bool fits(unsigned cpu, uint64_t bytes)
@@ -241,7 +268,7 @@ static void drain_cpu(
 				stack->items[i - stale] = stack->items[i];
 		}
 		STORE_RELAXED(&stack->count, count - stale);
-		drop_room(cpu, class, MIN(stale, LOAD_RELAXED(&stack->room)));
+		drop_room(cpu, class, stale);
 		give(pages, stale);
 	}
 }

@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits bef
 struct magazines {
 	/* Frozen. */
 	struct rseq_cpus cpus;
-	unsigned cpu_bound; /* areas that there are */
+	unsigned cpu_bound;   /* areas that there are */
+	unsigned cpus_usable; /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
 	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */

@@ -123,11 +123,13 @@ static uint32_t slow_now(unsigned cpu)
 
 static void maintain_if_due(uint32_t now)
 {
-	if (pool.maintain == NULL)
+	void (*maintain)(void) = LOAD_RELAXED(&pool.maintain);
+
+	if (maintain == NULL)
 		return;
 	if ((int32_t)(now - LOAD_RELAXED(&pool.due)) >= 0 ||
 	    atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed))
-		pool.maintain();
+		maintain();
 }
 
 COLD void *pool_poll(struct run *run, void *p)

@@ -22,7 +22,8 @@ static unsigned bin_of(uint32_t pages)
 	if (pages <= RUNS_EXACT_BINS)
 		return pages - 1;
 	log = 31 - (unsigned)__builtin_clz(pages);
-	return RUNS_EXACT_BINS + (log - 8) * 8 + ((pages >> (log - 3)) & 7);
+	/* What is longer than the bins go (256 GiB) stands in the last one. */
+	return MIN(RUNS_EXACT_BINS + (log - 8) * 8 + ((pages >> (log - 3)) & 7), RUNS_BINS - 1);
 }
 
 /* The first occupied bin from bin on; RUNS_BINS: none. */

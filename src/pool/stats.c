@@ -119,7 +119,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->range_bytes = range.bytes;
 	stats->committed_bytes = (uint64_t)range_committed() << PAGE_SHIFT;
 	stats->metadata_bytes = (uint64_t)range_committed() * sizeof(struct run) + range_committed() / 8 +
-				used * sizeof(struct arena) + sys_cpu_usable() * RSEQ_AREA_BYTES;
+				used * sizeof(struct arena) + magazines.cpus_usable * RSEQ_AREA_BYTES;
 	listed = walk(stats, oldest, max);
 	for (unsigned i = 0; i < used; i++)
 		add_arena(stats, &arenas.at[i]);
@@ -130,7 +130,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->gc_count = atomic_load_explicit(&pool.gc_count, memory_order_relaxed);
 	stats->errors = atomic_load_explicit(&pool.errors, memory_order_relaxed) + stats->purges_refused;
 	stats->arenas_in_use = used;
-	stats->cpus = sys_cpu_usable();
+	stats->cpus = magazines.cpus_usable;
 	stats->is_rseq = magazines.is_rseq;
 	return listed;
 }

@@ -46,7 +46,7 @@ void on_pool_free(void *p)
 		free(p);
 		return;
 	}
-	bool is_fast = !pool.is_zeroing && pool_free((uintptr_t)p - range.base);
+	bool is_fast = range.fast_bytes != 0 && pool_free((uintptr_t)p - range.base);
 
 	if (!is_fast && !pool_free_long(p))
 		fail("free of what is not a buffer in use");
