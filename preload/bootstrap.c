@@ -8,21 +8,31 @@
  */
 #include "preload/bootstrap.h"
 
-#define BOOTSTRAP_BYTES ((size_t)1 << 20)
+#include "base/sys.h"
+
+#define BOOTSTRAP_BYTES ((size_t)64 << 20)
 #define HEADER_BYTES ((size_t)16)
 
 /* 1 as soon as the loader has copied the initial values of thread-local variables. */
 static __thread volatile int is_tls_ready __attribute__((tls_model("initial-exec"))) = 1;
 
+/* Mapped at the first need, which hardly any program has. */
 static struct {
+	char *bytes; /* BOOTSTRAP_BYTES, or NULL */
 	size_t used;
-	_Alignas(64) char bytes[BOOTSTRAP_BYTES];
 } store;
 
 void *bootstrap_alloc(size_t alignment, size_t size)
 {
 	size_t start = ROUND_UP(store.used + HEADER_BYTES, MAX(alignment, HEADER_BYTES));
 
+	if (store.bytes == NULL) {
+		char *bytes = sys_reserve(BOOTSTRAP_BYTES);
+
+		if (bytes == NULL || !sys_commit(bytes, BOOTSTRAP_BYTES))
+			return NULL;
+		store.bytes = bytes;
+	}
 	if (start > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - start)
 		return NULL;
 	store.used = start + size;
@@ -32,7 +42,7 @@ void *bootstrap_alloc(size_t alignment, size_t size)
 
 bool bootstrap_owns(const void *p)
 {
-	return (uintptr_t)p - (uintptr_t)store.bytes < BOOTSTRAP_BYTES;
+	return store.bytes != NULL && (uintptr_t)p - (uintptr_t)store.bytes < BOOTSTRAP_BYTES;
 }
 
 size_t bootstrap_size(const void *p)
