@@ -8,7 +8,7 @@
  */
 #include "preload/bootstrap.h"
 
-#define BOOTSTRAP_BYTES ((size_t)64 << 10)
+#define BOOTSTRAP_BYTES ((size_t)1 << 20)
 #define HEADER_BYTES ((size_t)16)
 
 /* 1 as soon as the loader has copied the initial values of thread-local variables. */

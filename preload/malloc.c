@@ -83,6 +83,9 @@ size_t alloc_usable_size(void *p)
 		return 0;
 	if (!pool_contains(p))
 		return bootstrap_owns(p) ? bootstrap_size(p) : next.malloc_usable_size(p);
+	/* Of a buffer that was freed nothing is usable, and its entry is the heap's. */
+	if (UNLIKELY(!pool_is_buffer(p)))
+		return 0;
 	/* Who asks may write that far, and realloc has to keep it. */
 	bytes = pool_usable_bytes(p);
 	pool_set_size(p, bytes);

@@ -47,6 +47,9 @@ void preload_bind(void);
 void *preload_real(const char *name);	  /* the next definition of name after ours; NULL: none */
 void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 
+/* thread.c: once, after jemalloc has registered its own handlers for fork. */
+void preload_watch_fork(void);
+
 /* maintain.c */
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 bool maintain_now(

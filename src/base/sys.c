@@ -7,11 +7,13 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -23,6 +25,7 @@
 #ifndef MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
 #define MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ (1 << 7)
 #define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ (1 << 8)
+#define MEMBARRIER_CMD_FLAG_CPU (1 << 0)
 #endif
 
 void *sys_reserve(size_t bytes)
@@ -166,40 +169,56 @@ static bool is_single_threaded(void)
 	return &weir_single_threaded != NULL && weir_single_threaded != 0;
 }
 
-/* Whether a seccomp filter judges this thread's calls; asked by reading a file, which most allow. */
-static bool is_filtered(void)
+/* How many seccomp filters judge this thread's calls; asked by reading a file, which most allow. */
+static unsigned filter_count(void)
 {
-	static const char name[] = "\nSeccomp:\t";
+	static const char name[] = "\nSeccomp_filters:\t"; /* since Linux 5.9 */
 	char text[2048];
 	ssize_t length;
 	const char *line;
+	unsigned count = 0;
 	int fd = sys_open("/proc/thread-self/status", O_RDONLY, 0);
 
 	if (fd < 0)
-		return true;
+		return UINT_MAX;
 	length = sys_read(fd, text, sizeof(text) - 1);
 	sys_close(fd);
 	text[MAX(length, 0)] = '\0';
 	line = strstr(text, name);
-	return line == NULL || line[sizeof(name) - 1] != '0';
+	if (line == NULL)
+		return UINT_MAX;
+	for (line += sizeof(name) - 1; *line >= '0' && *line <= '9'; line++)
+		count = count * 10 + (unsigned)(*line - '0');
+	return count;
 }
 
-bool sys_rseq_fence(void)
+static unsigned filters_at_start; /* frozen by sys_start() */
+
+void sys_start(void)
+{
+	int saved = errno;
+
+	filters_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 ? 0 : filter_count();
+	errno = saved;
+}
+
+bool sys_rseq_fence(unsigned cpu)
 {
 	int saved = errno;
 	long r;
 
 	if (is_single_threaded())
 		return true;
-	if (is_filtered()) {
+	if (filter_count() > filters_at_start) {
 		errno = saved;
 		return false;
 	}
-	r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 	if (r != 0 && errno == EPERM) {
 		/* Not registered yet, or lost in exec. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
-		r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		r = syscall(
+		    SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 	}
 	errno = saved;
 	return r == 0;

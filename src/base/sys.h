@@ -12,6 +12,9 @@
 #define PAGE_SHIFT 12
 #define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
 
+/* Remember what holds at the start of the process. Once. */
+void sys_start(void);
+
 /* Address space that nothing may touch yet; NULL where the kernel refuses. */
 void *sys_reserve(size_t bytes);
 void sys_release(void *start, size_t bytes);
@@ -37,10 +40,12 @@ uint64_t sys_ram_bytes(void);
 uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
 /*
- * After it, no restartable sequence of this process that began before it goes on. A process
- * of one thread needs no system call for that. False where it cannot be had: before
- * Linux 5.10, or under a seccomp filter, which may kill whoever makes a call it does not know.
+ * After it, no restartable sequence of this process that began on that CPU before it goes
+ * on; a full barrier there, and other CPUs are not disturbed. A process of one thread
+ * needs no system call for that. False where it cannot be had: before Linux 5.10, or
+ * where the program has put itself under a seccomp filter since the start, which may kill
+ * whoever makes a call it does not know. (A container's filter was there before.)
  */
-bool sys_rseq_fence(void);
+bool sys_rseq_fence(unsigned cpu);
 
 #endif

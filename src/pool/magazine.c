@@ -283,8 +283,8 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			continue;
 		if (magazines.is_rseq) {
 			atomic_store_explicit(&head->stopped, 1, memory_order_relaxed);
-			/* The fence is a full barrier on every CPU that runs us: pairs with nothing else. */
-			if (!sys_rseq_fence()) {
+			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
+			if (!sys_rseq_fence(cpu)) {
 				atomic_store_explicit(&head->stopped, 0, memory_order_relaxed);
 				return false;
 			}
@@ -292,7 +292,7 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			/* Where loads pass loads, a sequence could meet an open flag with a stack read
 			 * before it; after a second fence it cannot. x86 keeps loads in order. */
 			if (!IS_LOAD_ORDERED)
-				sys_rseq_fence();
+				sys_rseq_fence(cpu);
 			atomic_store_explicit(&head->stopped, 0, memory_order_release);
 		} else {
 			lock_acquire(&head->lock);

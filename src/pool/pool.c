@@ -249,7 +249,7 @@ void pool_keep_limit(bool is_cold, uint32_t now)
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (held > limit)
-		arenas_purge_some(held - limit, now);
+		reclaim_purge(held - limit, now);
 }
 
 static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)

@@ -162,6 +162,14 @@ bool reclaim_drain(uint32_t now)
 	return is_done;
 }
 
+void reclaim_purge(uint64_t pages, uint32_t now)
+{
+	if (!lock_try(&reclaim.lock))
+		return;
+	arenas_purge_some(pages, now);
+	lock_release(&reclaim.lock);
+}
+
 void reclaim_fork_prepare(void)
 {
 	lock_acquire(&reclaim.lock);

@@ -23,6 +23,9 @@ UNLOCKED_READER static unsigned keep_oldest(
 	if (max == 0 || (count == max && run_at(page)->buffer.last_used >= list[count - 1].last_used_ticks))
 		return count;
 	pool_buffer_fill(&info, page);
+	/* Freed since the walk looked at it, or not yet handed out again. */
+	if (!info.is_in_use || info.size_bytes == 0)
+		return count;
 	i = count == max ? count - 1 : count++;
 	while (i > 0 && list[i - 1].last_used_ticks > info.last_used_ticks) {
 		list[i] = list[i - 1];

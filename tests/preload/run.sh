@@ -195,6 +195,9 @@ misuse()
 		realloc-of-freed (freed|realloc)
 	DEEDS
 
+	probe usable-size-of-freed
+	judge 'malloc_usable_size of a freed buffer is 0 and disturbs nothing' went_on
+
 	probe secret
 	judge 'without WEIR_ZERO_ON_FREE a freed buffer keeps its content (or the next test proves nothing)' \
 		grep -Eqx 'seen [1-9][0-9]*' "$scratch/out"
