@@ -81,20 +81,12 @@ void preload_bind(void)
 	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
 	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
 	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
-<<<<<<< HEAD
 	next.mallctl =
 	    (int (*)(const char *, void *, size_t *, void *, size_t))elf_find_symbol(jemalloc, "mallctl");
-=======
-	next.mallctl = (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(jemalloc, "mallctl");
-	next.errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
-	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
-	next.malloc = (void *(*)(size_t))find("malloc");
-	is_binding = false;
 	/* The first call registers jemalloc's handlers for fork; ours come right after. */
 	next.free(next.malloc(1));
 	preload_watch_fork();
 	errno = saved;
->>>>>>> neighbours
 }
 
 void *preload_real(const char *name)
