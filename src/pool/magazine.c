@@ -119,6 +119,7 @@ static void return_bytes(struct magazine_cpu *head, uint64_t bytes)
 		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the compare writes what it met */
 static bool swap_room(struct rseq_stack *stack, uint32_t *seen, uint32_t room)
 {
 	return __atomic_compare_exchange_n(
