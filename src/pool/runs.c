@@ -208,7 +208,7 @@ static void insert(
 {
 	/* Lighter part first, so that the heavier one's place on the list is still there to read. */
 	uint32_t parts[2] = {free_run_before(runs, page), page + pages};
-	uint32_t place = is_oldest ? 0 : runs->newest, heaviest = hot;
+	uint32_t place = is_oldest ? 0 : runs->newest, own = hot;
 	int64_t age_sum = 0; /* ticks before now, times resident pages */
 
 	if (runs_free_length(runs, parts[1]) == 0)
@@ -236,12 +236,11 @@ static void insert(
 		age_sum += (int64_t)(int32_t)(now - part->free.freed) * part_hot;
 		hot += part_hot;
 		unlink_run(runs, parts[i]);
-		if (part_hot > heaviest) {
-			heaviest = part_hot;
+		/* Of two parts, the second weighs no less. */
+		if (part_hot > own)
 			place = part->free.older;
-		} else {
+		else
 			place = is_oldest ? 0 : runs->newest;
-		}
 	}
 	link_run(runs, page, pages, hot, hot != 0 ? now - (uint32_t)(age_sum / hot) : now, place);
 }
