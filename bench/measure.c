@@ -23,7 +23,7 @@
 #define TAIL_STEPS (1u << TAIL_STEP_BITS)
 #define TAIL_BUCKETS (64 * TAIL_STEPS)
 
-void measure_die(const char *what)
+_Noreturn void measure_die(const char *what)
 {
 	dprintf(STDERR_FILENO, "cells: %s: %s\n", what, strerror(errno));
 	_exit(1);

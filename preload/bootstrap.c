@@ -1,14 +1,18 @@
 /*
- * bootstrap.c -- memory for calls made while jemalloc is being bound.
+ * bootstrap.c -- memory for calls made before jemalloc can be called.
  *
- * dlopen() and dlsym() may allocate while malloc itself is being looked up; those
- * calls land here. Invariants: blocks are never reused; owns() is true for exactly
- * our blocks. One thread only (nobody can have started another yet); never calls libc.
+ * While the loader still relocates (a resolver of an IFUNC may call malloc), the
+ * thread-local variables of all objects are zero, not what they are initialised with, and
+ * jemalloc would follow a null pointer. Invariants: blocks are never reused; owns() is true
+ * for exactly our blocks. There is one thread only; never calls libc.
  */
 #include "preload/bootstrap.h"
 
 #define BOOTSTRAP_BYTES ((size_t)64 << 10)
 #define HEADER_BYTES ((size_t)16)
+
+/* 1 as soon as the loader has copied the initial values of thread-local variables. */
+static __thread volatile int is_tls_ready __attribute__((tls_model("initial-exec"))) = 1;
 
 static struct {
 	size_t used;
@@ -39,4 +43,9 @@ size_t bootstrap_size(const void *p)
 bool bootstrap_is_used(void)
 {
 	return store.used != 0;
+}
+
+bool bootstrap_is_needed(void)
+{
+	return is_tls_ready == 0;
 }

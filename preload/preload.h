@@ -2,9 +2,8 @@
  * preload.h -- what the parts of the interposer share.
  *
  * Start: the first call of any of our symbols, or our constructor, runs
- * preload_start(): bind to jemalloc, read the settings, make the pool. Until
- * jemalloc is bound, bootstrap.c serves. The pool is a no-match until it is
- * made: its range has length zero.
+ * preload_bind(); our constructor reads the settings and makes the pool. Until it is
+ * made the pool matches no size and no pointer.
  */
 #ifndef WEIR_PRELOAD_H
 #define WEIR_PRELOAD_H
@@ -19,6 +18,10 @@
 struct next {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
+	void (*free_foreign)(void *); /* jemalloc's free, whatever stands before it in free */
+	/* Of errno from the thread pointer: the same in every thread, since libc's TLS is static. Saves
+	 * a call in every free. 0 until bound: then the word there is put back as it was. */
+	ptrdiff_t errno_offset;
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/pool.h"
+#include "preload/alloc.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 
@@ -53,6 +54,8 @@ void preload_start(void)
 	if (preload.settings.enable && !pool_init(&preload.settings))
 		log_text(LOG_WARN,
 		    "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
+	if (range.bytes != 0 && preload.settings.zero_on_free)
+		next.free = alloc_free_zeroing;
 	maintain_start();
 	signal_start();
 	atomic_store_explicit(&preload.is_started, true, memory_order_release);

@@ -17,6 +17,8 @@ void *sys_reserve(size_t bytes);
 void sys_release(void *start, size_t bytes);
 /* Make reserved pages readable and writable; they read as zero until written. */
 bool sys_commit(void *start, size_t bytes);
+/* Reserved pages read as zero from now on; they still count for nothing. */
+bool sys_make_readable(void *start, size_t bytes);
 /* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
 bool sys_purge(void *start, size_t bytes);
 /* Keep the kernel from backing sparse tables with huge pages. */
@@ -34,8 +36,11 @@ unsigned sys_cpu_current(void);
 uint64_t sys_ram_bytes(void);
 uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
-/* Restart every restartable sequence that is under way on any CPU in this
- * process. False where the kernel cannot (before 5.10). Registers itself. */
+/*
+ * After it, no restartable sequence of this process that began before it goes on. A process
+ * of one thread needs no system call for that. False where it cannot be had: before
+ * Linux 5.10, or under a seccomp filter, which may kill whoever makes a call it does not know.
+ */
 bool sys_rseq_fence(void);
 
 #endif

@@ -55,13 +55,21 @@ tests_preload_probe_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_preload_probe_LDADD = -lpthread
 
 # Loaded into those programs; looked for beside them.
-tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so
+tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so \
+	tests/preload/loader.so tests/preload/beside/leaf.so
 check_DATA += $(tests_preload_objects)
 CLEANFILES += $(tests_preload_objects)
-EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc
+EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc \
+	tests/preload/loader.c tests/preload/leaf.c
 tests/preload/edge.so: tests/preload/edge.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/edge.c
 tests/preload/plugin_deep.so: tests/preload/plugin_deep.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_deep.c
 tests/preload/plugin_cxx.so: tests/preload/plugin_cxx.cc tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CXX) $(CXXFLAGS) -std=c++17 -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_cxx.cc -lpthread
+tests/preload/loader.so: tests/preload/loader.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -shared -fPIC -Wl,--enable-new-dtags,-rpath,'$$ORIGIN/beside' \
+		-o $@ $(top_srcdir)/tests/preload/loader.c
+tests/preload/beside/leaf.so: tests/preload/leaf.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(MKDIR_P) tests/preload/beside && \
+		$(CC) $(tests_preload_flags) $(CFLAGS) -shared -fPIC -o $@ $(top_srcdir)/tests/preload/leaf.c

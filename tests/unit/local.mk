@@ -2,10 +2,12 @@
 
 tests_unit = \
 	tests/unit/test_advice \
+	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
 	tests/unit/test_lock \
 	tests/unit/test_log \
+	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
 	tests/unit/test_options \
 	tests/unit/test_out \
