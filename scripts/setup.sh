@@ -6,7 +6,7 @@
 # done from, kept in .dev/ and in the build directories.
 
 # A package, or package=command where the command may have come another way.
-packages_build=(gcc=gcc g++=g++ libc6-dev make=make autoconf automake pkgconf=pkg-config xz-utils=xz
+packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automake pkgconf=pkg-config xz-utils=xz
 	libjemalloc-dev libjansson-dev check)
 packages_lint=(binutils clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)

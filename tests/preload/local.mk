@@ -9,11 +9,15 @@ tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/
 
 check_PROGRAMS += tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
 	tests/preload/signals tests/preload/stuck tests/preload/threads \
-	tests/preload/early tests/preload/late tests/preload/probe
+	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe
 
 tests_preload_own_handler_SOURCES = tests/preload/own_handler.c
 tests_preload_own_handler_CPPFLAGS = $(tests_preload_flags)
 tests_preload_own_handler_LDADD = -lpthread
+tests_preload_bounds_SOURCES = tests/preload/bounds.c $(tests_preload_work)
+tests_preload_bounds_CPPFLAGS = $(tests_preload_flags)
+tests_preload_bounds_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_bounds_LDADD = -lpthread
 tests_preload_confine_SOURCES = tests/preload/confine.c $(tests_preload_work)
 tests_preload_confine_CPPFLAGS = $(tests_preload_flags)
 tests_preload_confine_CFLAGS = $(AM_CFLAGS) -fno-builtin

@@ -46,7 +46,8 @@ void on_pool_free(void *p)
 		free(p);
 		return;
 	}
-	bool is_fast = range.fast_bytes != 0 && pool_free((uintptr_t)p - range.base);
+	size_t offset = (uintptr_t)p - range.base;
+	bool is_fast = offset < range.fast_bytes && pool_free(offset);
 
 	if (!is_fast && !pool_free_long(p))
 		fail("free of what is not a buffer in use");

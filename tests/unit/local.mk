@@ -5,19 +5,23 @@ tests_unit = \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
+	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
 	tests/unit/test_options \
 	tests/unit/test_out \
 	tests/unit/test_pressure \
+	tests/unit/test_rseq \
+	tests/unit/test_size_class \
+	tests/unit/test_sys \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
