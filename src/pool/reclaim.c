@@ -29,6 +29,8 @@ static struct {
 	struct lock lock;				      /* LOCK_maintain */
 	uint32_t last_window, last_collection, last_age_walk; /* under lock */
 	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
+	_Atomic bool
+	    is_postponed;     /* relaxed, likewise: the threshold was passed too soon after a collection */
 	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
 } reclaim;
 
@@ -66,7 +68,7 @@ void reclaim_init(const struct settings *settings)
 	    (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
 	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
 	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
-	STORE_RELAXED(&pool.due, reclaim.window_ticks);
+	STORE_RELAXED(&pool.due, MIN(reclaim.window_ticks, reclaim.gc_ticks));
 }
 
 void reclaim_wake(void)
@@ -94,13 +96,15 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 {
 	uint64_t purged = 0;
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	bool is_over, is_collection, is_age_due;
+	bool is_wanted, is_over, is_collection, is_age_due;
 	struct reclaim_plan plan;
 
 	if (range.bytes == 0 || !lock_try(&reclaim.lock))
 		return 0; /* a pass is under way, which does what we would */
-	is_over = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) &&
-		  now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+	is_wanted = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) ||
+		    atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed);
+	is_over = is_wanted && now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+	atomic_store_explicit(&reclaim.is_postponed, is_wanted && !is_over, memory_order_relaxed);
 	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
 	if (now - reclaim.last_window >= reclaim.window_ticks) {
 		reclaim.last_window = now;
@@ -136,7 +140,7 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&reclaim.is_busy,
-	    arenas_hot_pages() != 0 ||
+	    arenas_hot_pages() > SLACK_PAGES ||
 		atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
 	    memory_order_relaxed);
 	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
@@ -148,7 +152,11 @@ uint32_t reclaim_next(uint32_t now)
 {
 	bool is_busy = atomic_load_explicit(&reclaim.is_busy, memory_order_relaxed);
 
-	return now + (is_busy ? reclaim.window_ticks : MIN(reclaim.monitor_ticks, reclaim.gc_ticks));
+	uint32_t ahead = MIN(is_busy ? reclaim.window_ticks : reclaim.monitor_ticks, reclaim.gc_ticks);
+
+	if (atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed))
+		ahead = MIN(ahead, (uint32_t)THRESHOLD_PAUSE_TICKS);
+	return now + ahead;
 }
 
 bool reclaim_drain(uint32_t now)
