@@ -23,7 +23,7 @@
 #define TAIL_STEPS (1u << TAIL_STEP_BITS)
 #define TAIL_BUCKETS (64 * TAIL_STEPS)
 
-void measure_die(const char *what)
+_Noreturn void measure_die(const char *what)
 {
 	dprintf(STDERR_FILENO, "cells: %s: %s\n", what, strerror(errno));
 	_exit(1);
@@ -57,19 +57,17 @@ struct usage measure_usage(void)
 /* The number after `name` in /proc/self/status, which is in KiB. */
 static size_t status_bytes(const char *name)
 {
-	char text[4096];
+	char text[4096] = "";
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	const char *found;
 
-	if (length < 0)
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
 		measure_die("/proc/self/status");
 	close(fd);
-	text[length] = '\0';
 	found = strstr(text, name);
-	if (found == NULL)
-		measure_die(name);
-	return (size_t)strtoull(found + strlen(name), NULL, 10) * BENCH_KIB;
+	if (found != NULL)
+		return (size_t)strtoull(found + strlen(name), NULL, 10) * BENCH_KIB;
+	measure_die(name);
 }
 
 size_t measure_rss_bytes(void)

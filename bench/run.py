@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the cells of the allocator benchmark over several allocators, side by side, and compare.
+"""run.py -- runs the cells of the allocator benchmark over several allocators, side by side, and compare.
 
 An allocator is NAME=PATH[,VARIABLE=VALUE]...: the object to preload (empty: libc's own) and settings for its
 environment. Those given are added to Debian's peers; a NAME that starts with "weir" is compared with the best

@@ -2,10 +2,11 @@
  * bind.c -- finding jemalloc's own functions, and libc's behind ours.
  *
  * Our object is linked against libjemalloc.so.2, so it is loaded, and its static TLS is
- * in place. Its functions are found through its handle: RTLD_NEXT would find libc's, and
+ * in place. Its functions are looked up in it alone: RTLD_NEXT would find libc's, and
  * the mallocx family skips jemalloc's fast path. Until preload_bind() is over, next
- * points at functions which do that first; calls that the loader makes meanwhile are
- * served by bootstrap.c. The first call comes before any second thread can exist.
+ * points at functions which do that first. The first call comes before any second thread
+ * can exist, perhaps before any constructor; binding allocates nothing. As long as the
+ * loader is still at work, bootstrap.c serves.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 #include "base/log.h"
 #include "preload/bootstrap.h"
+#include "preload/elf_symbol.h"
 #include "preload/preload.h"
 
 static void *first_malloc(size_t size);
@@ -34,11 +36,11 @@ struct next next = {
     .malloc_usable_size = first_usable_size,
 };
 
-static bool is_binding;
-static void *jemalloc;
+static const struct link_map *jemalloc;
+
 static void (*jemalloc_free)(void *);
 
-/* Blocks of bootstrap.c may be freed at any time; only then does free have to ask. */
+/* Blocks of bootstrap.c may be freed at any time; only where there are any does free have to ask. */
 static void free_unless_bootstrap(void *p)
 {
 	if (LIKELY(!bootstrap_owns(p)))
@@ -47,7 +49,7 @@ static void free_unless_bootstrap(void *p)
 
 static void *find(const char *name)
 {
-	void *function = dlsym(jemalloc, name);
+	void *function = elf_find_symbol(jemalloc, name);
 
 	if (function == NULL) {
 		log_text(
@@ -61,25 +63,29 @@ void preload_bind(void)
 {
 	int saved = errno;
 
-	if (is_binding || jemalloc != NULL)
+	if (jemalloc != NULL)
 		return;
-	is_binding = true;
-	jemalloc = dlopen("libjemalloc.so.2", RTLD_LAZY | RTLD_NOLOAD);
+	jemalloc = elf_find_object("libjemalloc.so.2");
 	if (jemalloc == NULL) {
 		log_text(
 		    LOG_ERROR, "libjemalloc.so.2 is not loaded, though this object needs it; cannot go on");
 		abort();
 	}
+	next.errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
+	next.malloc = (void *(*)(size_t))find("malloc");
 	jemalloc_free = (void (*)(void *))find("free");
+	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
+	next.free_foreign = next.free;
 	next.calloc = (void *(*)(size_t, size_t))find("calloc");
 	next.realloc = (void *(*)(void *, size_t))find("realloc");
 	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
 	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
 	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
-	next.mallctl = (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(jemalloc, "mallctl");
-	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
-	next.malloc = (void *(*)(size_t))find("malloc");
-	is_binding = false;
+	next.mallctl =
+	    (int (*)(const char *, void *, size_t *, void *, size_t))elf_find_symbol(jemalloc, "mallctl");
+	/* The first call registers jemalloc's handlers for fork; ours come right after. */
+	next.free(next.malloc(1));
+	preload_watch_fork();
 	errno = saved;
 }
 
@@ -91,7 +97,7 @@ void *preload_real(const char *name)
 void *preload_jemalloc(const char *name)
 {
 	preload_bind();
-	return jemalloc != NULL ? dlsym(jemalloc, name) : NULL;
+	return elf_find_symbol(jemalloc, name);
 }
 
 /* --- the first calls --------------------------------------------------------- */
@@ -107,7 +113,7 @@ static void *bootstrap_or_fail(size_t alignment, size_t size)
 
 static void *first_malloc(size_t size)
 {
-	if (is_binding)
+	if (bootstrap_is_needed())
 		return bootstrap_or_fail(16, size);
 	preload_bind();
 	return next.malloc(size);
@@ -115,7 +121,7 @@ static void *first_malloc(size_t size)
 
 static void first_free(void *p)
 {
-	if (is_binding || p == NULL || bootstrap_owns(p))
+	if (p == NULL || bootstrap_owns(p))
 		return;
 	preload_bind();
 	next.free(p);
@@ -125,7 +131,7 @@ static void *first_calloc(size_t count, size_t size)
 {
 	size_t bytes;
 
-	if (!is_binding) {
+	if (!bootstrap_is_needed()) {
 		preload_bind();
 		return next.calloc(count, size);
 	}
@@ -140,7 +146,7 @@ static void *first_realloc(void *p, size_t size)
 {
 	void *to;
 
-	if (!is_binding) {
+	if (!bootstrap_is_needed()) {
 		preload_bind();
 		return next.realloc(p, size);
 	}
@@ -152,7 +158,7 @@ static void *first_realloc(void *p, size_t size)
 
 static int first_posix_memalign(void **to, size_t alignment, size_t size)
 {
-	if (!is_binding) {
+	if (!bootstrap_is_needed()) {
 		preload_bind();
 		return next.posix_memalign(to, alignment, size);
 	}
@@ -162,7 +168,7 @@ static int first_posix_memalign(void **to, size_t alignment, size_t size)
 
 static void *first_aligned_alloc(size_t alignment, size_t size)
 {
-	if (is_binding)
+	if (bootstrap_is_needed())
 		return bootstrap_or_fail(alignment, size);
 	preload_bind();
 	return next.aligned_alloc(alignment, size);

@@ -1,5 +1,5 @@
 /*
- * bootstrap.h -- memory for calls made while jemalloc is being bound.
+ * bootstrap.h -- memory for calls made before jemalloc can be called.
  */
 #ifndef WEIR_PRELOAD_BOOTSTRAP_H
 #define WEIR_PRELOAD_BOOTSTRAP_H
@@ -11,5 +11,7 @@ void *bootstrap_alloc(size_t alignment, size_t size);
 bool bootstrap_owns(const void *p);
 size_t bootstrap_size(const void *p);
 bool bootstrap_is_used(void);
+/* Whether the loader is still at work, so that jemalloc cannot be called. */
+bool bootstrap_is_needed(void);
 
 #endif

@@ -11,7 +11,9 @@ libweir_preload_so_SOURCES = \
 	preload/bind.c \
 	preload/bootstrap.c preload/bootstrap.h \
 	preload/cxx.c \
+	preload/dlopen.c \
 	preload/dump.c preload/dump.h \
+	preload/elf_symbol.c preload/elf_symbol.h \
 	preload/glibc.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \

@@ -28,11 +28,12 @@
 #define ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL */
 
 static struct {
-	struct meminfo_source source; /* found at the first pass */
-	_Atomic bool is_source_known; /* relaxed: only the pass reads and writes it */
-	uint32_t last_monitor;	      /* ticks; only the pass */
-	_Atomic bool is_in_pass;      /* acquire and release: one pass at a time */
-	_Atomic bool has_thread;      /* acquire and release: of this process */
+	struct meminfo_source source;	/* found at the first pass */
+	struct meminfo_scratch scratch; /* only the pass */
+	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
+	uint32_t last_monitor;		/* ticks; only the pass */
+	_Atomic bool is_in_pass;	/* acquire and release: one pass at a time */
+	_Atomic bool has_thread;	/* acquire and release: of this process */
 } maintain;
 
 /* --- the monitor ------------------------------------------------------------- */
@@ -82,11 +83,11 @@ static void monitor(void)
 	enum pressure_level before = preload.pressure.level;
 
 	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
-		meminfo_find(&maintain.source);
+		meminfo_find(&maintain.source, &maintain.scratch);
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
-	meminfo_read(&maintain.source, &info);
-	process_info_read(&process);
+	meminfo_read(&maintain.source, &info, &maintain.scratch);
+	process_info_read(&process, &maintain.scratch);
 	preload.pressure = pressure_judge(&info, preload.settings.memory_limit, process.rss_bytes, before);
 	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
 	say_level(&preload.pressure, before);
@@ -182,7 +183,7 @@ static void start_thread(void)
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error == 0) {
-		pool.maintain = NULL;
+		STORE_RELAXED(&pool.maintain, NULL);
 		return;
 	}
 	/* No thread to be had (RLIMIT_NPROC, say): inline, and tried again at the next one. */
@@ -199,7 +200,7 @@ void maintain_start(void)
 {
 	if (range.bytes == 0)
 		return;
-	pool.maintain = pass_inline;
+	STORE_RELAXED(&pool.maintain, pass_inline);
 	if (preload.settings.background == BACKGROUND_ALWAYS)
 		start_thread();
 }
@@ -222,7 +223,7 @@ void maintain_fork_parent(void)
 void maintain_fork_child(void)
 {
 	if (range.bytes != 0)
-		pool.maintain = pass_inline;
+		STORE_RELAXED(&pool.maintain, pass_inline);
 	atomic_store_explicit(&maintain.has_thread, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);

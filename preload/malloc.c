@@ -6,6 +6,7 @@
  * over the range has length zero, so everything goes through next, whose members then
  * start Weir first.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -19,15 +20,36 @@
 /* An aligned request past this goes to jemalloc: a run would be cut out of one far longer. */
 #define POOL_ALIGNMENT_MAX ((size_t)4 << 20)
 
-COLD void *alloc_temporary(size_t size)
+COLD void *alloc_malloc_slow(size_t size)
 {
+	void *p = pool_malloc_slow(size);
+
+	if (LIKELY(p != NULL))
+		return p;
 	atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 	return next.malloc(size);
 }
 
-COLD void alloc_free_long(void *p)
+__attribute__((noinline)) void alloc_free_elsewhere(void *p)
 {
-	if (!pool_free_long(p))
+	/* jemalloc purges in some frees, and a refused madvise() sets errno. */
+	int *error = (int *)(void *)((char *)__builtin_thread_pointer() + next.errno_offset);
+	int saved = *error;
+
+	next.free(p);
+	*error = saved;
+}
+
+COLD void alloc_free_misused(void *p)
+{
+	misuse_free(p);
+}
+
+void alloc_free_zeroing(void *p)
+{
+	if (!pool_contains(p))
+		next.free_foreign(p);
+	else if (!pool_free_long(p))
 		misuse_free(p);
 }
 
@@ -61,6 +83,9 @@ size_t alloc_usable_size(void *p)
 		return 0;
 	if (!pool_contains(p))
 		return bootstrap_owns(p) ? bootstrap_size(p) : next.malloc_usable_size(p);
+	/* Of a buffer that was freed nothing is usable, and its entry is the heap's. */
+	if (UNLIKELY(!pool_is_buffer(p)))
+		return 0;
 	/* Who asks may write that far, and realloc has to keep it. */
 	bytes = pool_usable_bytes(p);
 	pool_set_size(p, bytes);

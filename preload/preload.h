@@ -2,9 +2,8 @@
  * preload.h -- what the parts of the interposer share.
  *
  * Start: the first call of any of our symbols, or our constructor, runs
- * preload_start(): bind to jemalloc, read the settings, make the pool. Until
- * jemalloc is bound, bootstrap.c serves. The pool is a no-match until it is
- * made: its range has length zero.
+ * preload_bind(); our constructor reads the settings and makes the pool. Until it is
+ * made the pool matches no size and no pointer.
  */
 #ifndef WEIR_PRELOAD_H
 #define WEIR_PRELOAD_H
@@ -19,6 +18,10 @@
 struct next {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
+	void (*free_foreign)(void *); /* jemalloc's free, whatever stands before it in free */
+	/* Of errno from the thread pointer: the same in every thread, since libc's TLS is static. Saves
+	 * a call in every free. 0 until bound: then the word there is put back as it was. */
+	ptrdiff_t errno_offset;
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);
@@ -43,6 +46,9 @@ void preload_start(void);
 void preload_bind(void);
 void *preload_real(const char *name);	  /* the next definition of name after ours; NULL: none */
 void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
+
+/* thread.c: once, after jemalloc has registered its own handlers for fork. */
+void preload_watch_fork(void);
 
 /* maintain.c */
 void maintain_on_thread_create(void); /* before the program's own first pthread_create */

@@ -28,9 +28,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "preload/dump.h"
 #include "preload/owner.h"
@@ -154,28 +154,25 @@ static void publish_locked(const struct sigaction *action)
 	atomic_store_explicit(&record.generation, generation, memory_order_release);
 }
 
-static void change_lock(sigset_t *before)
+static void change_lock(uint64_t *before)
 {
-	static const struct timespec a_moment = {0, 50 * 1000};
-	sigset_t all;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, before);
+	sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, before);
 
 	pid_t self = getpid();
 	for (;;) {
 		pid_t holder = atomic_load_explicit(&change, memory_order_relaxed);
 		if (holder == self)
-			nanosleep(&a_moment, NULL);
+			sys_sleep(50 * 1000);
 		else if (atomic_compare_exchange_weak_explicit(
 			     &change, &holder, self, memory_order_acquire, memory_order_relaxed))
 			return;
 	}
 }
 
-static void change_unlock(const sigset_t *before)
+static void change_unlock(uint64_t before)
 {
 	atomic_store_explicit(&change, 0, memory_order_release);
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	sys_signal_mask(SIG_SETMASK, before, NULL);
 }
 
 /* The handler. */
@@ -191,59 +188,63 @@ static bool is_run(const struct sigaction *action)
 /* What is decided by us, not by the program, in what goes to the kernel. */
 #define OUR_FLAGS (SA_SIGINFO | SA_RESETHAND | SA_RESTART | SA_ONSTACK | SA_NODEFER)
 
+/* Under the lock, so that a handler on a small stack need not have room for them. */
+static struct {
+	struct sigaction ours, kernel, shown, after;
+} work;
+
 /* The program's action with our handler in its place. */
-static struct sigaction as_installed(const struct sigaction *action)
+static void put_ours_locked(const struct sigaction *action)
 {
-	struct sigaction ours = *action;
-	ours.sa_sigaction = on_signal;
-	ours.sa_flags |= SA_SIGINFO;
-	ours.sa_flags &= ~SA_RESETHAND;
+	struct sigaction *ours = &work.ours;
+	*ours = *action;
+	ours->sa_sigaction = on_signal;
+	ours->sa_flags |= SA_SIGINFO;
+	ours->sa_flags &= ~SA_RESETHAND;
 	if (!is_run(action)) {
-		ours.sa_flags |= SA_RESTART | SA_ONSTACK;
-		ours.sa_flags &= ~SA_NODEFER;
+		ours->sa_flags |= SA_RESTART | SA_ONSTACK;
+		ours->sa_flags &= ~SA_NODEFER;
 	}
-	return ours;
 }
 
 /* The program's action as the kernel would show it: less what the kernel drops, with what the library adds. */
-static struct sigaction as_shown(const struct sigaction *action, const struct sigaction *kernel)
+static void put_shown_locked(const struct sigaction *action)
 {
-	struct sigaction shown = *kernel;
-	shown.sa_sigaction = action->sa_sigaction;
-	shown.sa_flags &= ~OUR_FLAGS;
-	shown.sa_flags |= action->sa_flags & OUR_FLAGS;
-	return shown;
+	work.shown = work.kernel;
+	work.shown.sa_sigaction = action->sa_sigaction;
+	work.shown.sa_flags &= ~OUR_FLAGS;
+	work.shown.sa_flags |= action->sa_flags & OUR_FLAGS;
 }
 
 static bool install_locked(int number, const struct sigaction *action)
 {
-	struct sigaction ours = as_installed(action), kernel;
-	if (REAL(sigaction)(number, &ours, NULL) != 0 || REAL(sigaction)(number, NULL, &kernel) != 0)
+	put_ours_locked(action);
+	if (REAL(sigaction)(number, &work.ours, NULL) != 0 ||
+	    REAL(sigaction)(number, NULL, &work.kernel) != 0)
 		return false;
-	struct sigaction shown = as_shown(action, &kernel);
-	publish_locked(&shown);
+	put_shown_locked(action);
+	publish_locked(&work.shown);
 	return true;
 }
 
 /* SA_RESETHAND: of all who come here for one setting of the handler, the first runs it. */
 static COLD void reset_once(int number, struct sigaction *action)
 {
-	sigset_t before;
+	uint64_t before;
 	change_lock(&before);
 	recorded(action);
 	if (is_run(action) && (action->sa_flags & SA_RESETHAND) != 0) {
-		struct sigaction after = *action;
-		after.sa_handler = SIG_DFL;
-		install_locked(number, &after);
+		work.after = *action;
+		work.after.sa_handler = SIG_DFL;
+		install_locked(number, &work.after);
 	}
-	change_unlock(&before);
+	change_unlock(before);
 }
 
-static void on_signal(int number, siginfo_t *info, void *context)
+/* The program's own handler. */
+static OWN_FRAME void chain(int number, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
-	dump_take(TRIGGER_SIGNAL);
-
 	struct sigaction action;
 	recorded(&action);
 	if (is_run(&action) && (action.sa_flags & SA_RESETHAND) != 0 && owner_is_self())
@@ -257,6 +258,12 @@ static void on_signal(int number, siginfo_t *info, void *context)
 		action.sa_sigaction(number, info, context);
 	else
 		action.sa_handler(number);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	dump_take(TRIGGER_SIGNAL);
+	chain(number, info, context);
 }
 
 /* What the program asks and sets. */
@@ -289,12 +296,12 @@ static int change_action(int number, const struct sigaction *action, struct siga
 		return 0;
 	}
 
-	sigset_t mask;
+	uint64_t mask;
 	struct sigaction before;
 	change_lock(&mask);
 	recorded(&before);
 	bool is_installed = install_locked(number, action);
-	change_unlock(&mask);
+	change_unlock(mask);
 	if (!is_installed)
 		return -1;
 	if (old != NULL)
@@ -411,9 +418,9 @@ static bool take_locked(int number)
 	/* Whatever an earlier constructor or the parent left is the program's action. */
 	if (REAL(sigaction)(number, NULL, &before) != 0)
 		return false;
-	struct sigaction ours = as_installed(&before);
+	put_ours_locked(&before);
 	publish_locked(&before);
-	if (REAL(sigaction)(number, &ours, NULL) != 0)
+	if (REAL(sigaction)(number, &work.ours, NULL) != 0)
 		return false;
 	atomic_store_explicit(&taken, number, memory_order_release);
 	return true;
@@ -428,10 +435,10 @@ void signal_start(void)
 	FIND(signal);
 
 	if (preload.settings.signal != 0) {
-		sigset_t mask;
+		uint64_t mask;
 		change_lock(&mask);
 		bool is_done = take_locked(preload.settings.signal);
-		change_unlock(&mask);
+		change_unlock(mask);
 		if (!is_done) /* a sandbox, say */
 			log_text(LOG_WARN,
 			    "WEIR_SIGNAL: the kernel refused our handler; there will be no dumps by signal");

@@ -1,20 +1,66 @@
 /*
  * thread.c -- pthread_create and fork, as far as Weir has to see them pass.
  *
- * The first pthread_create of the program starts our maintenance thread. fork takes
- * stdio's list lock first: libc takes it after the handlers of pthread_atfork, when
- * jemalloc's locks are held already, while another thread that holds it (fflush(NULL),
- * fopen) may wait for just those locks; libc's own malloc is locked after it for that reason.
+ * The first pthread_create of the program starts our maintenance thread. Of fork, the handlers
+ * of pthread_atfork are enough; libc's daemon(), forkpty() and such run them too, which an
+ * interposed fork would miss. What runs none (vfork, posix_spawn, popen, system, _Fork) makes a
+ * child that only execs, or one that may call nothing but async-signal-safe functions.
+ *
+ * Order is all: prepare handlers run last registered first. Ours are registered when jemalloc is
+ * bound, right after jemalloc's and before any constructor of another library: so a program's
+ * handlers, which may allocate or lock what threads hold that allocate, are through before
+ * we lock anything. Then stdio's list of streams is locked, and only then the allocators. libc
+ * itself takes that list after all handlers, when jemalloc's locks are held already, while a
+ * thread that holds the list (fflush(NULL), fopen) may wait for just those; libc's own malloc is
+ * locked after it for that reason.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
+#include "pool/pool.h"
+#include "preload/maintain.h"
 #include "preload/preload.h"
 
+/* libc's own, recursive by thread. */
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
+
+static bool has_list_lock; /* from prepare to parent or child */
+
+static void fork_prepare(void)
+{
+	/* A process of one thread has nobody to wait for, as libc sees it, too. */
+	has_list_lock = !__libc_single_threaded && _IO_list_lock != NULL && _IO_list_unlock != NULL &&
+			_IO_list_resetlock != NULL;
+	if (has_list_lock)
+		_IO_list_lock();
+	maintain_fork_prepare();
+	pool_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+	pool_fork_parent();
+	maintain_fork_parent();
+	if (has_list_lock)
+		_IO_list_unlock();
+}
+
+static void fork_child(void)
+{
+	pool_fork_child();
+	maintain_fork_child();
+	if (has_list_lock)
+		_IO_list_resetlock();
+}
+
+void preload_watch_fork(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *argument)
 {
@@ -27,28 +73,4 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 		return ENOSYS;
 	maintain_on_thread_create();
 	return real(thread, attr, run, argument);
-}
-
-EXPORT pid_t fork(void)
-{
-	static pid_t (*real)(void);
-	bool has_list_lock = _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
-	pid_t pid;
-
-	if (real == NULL)
-		real = (pid_t(*)(void))preload_real("fork");
-	if (real == NULL) {
-		errno = ENOSYS;
-		return -1;
-	}
-	if (has_list_lock)
-		_IO_list_lock();
-	pid = real();
-	if (has_list_lock) {
-		if (pid == 0)
-			_IO_list_resetlock();
-		else
-			_IO_list_unlock();
-	}
-	return pid;
 }

@@ -6,14 +6,12 @@
 # done from, kept in .dev/ and in the build directories.
 
 # A package, or package=command where the command may have come another way.
-packages_build=(gcc=gcc g++=g++ libc6-dev make=make autoconf automake pkgconf=pkg-config xz-utils=xz
+packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automake pkgconf=pkg-config xz-utils=xz
 	libjemalloc-dev libjansson-dev check)
 packages_lint=(binutils clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)
-packages_programs=(git=git curl=curl python3=python3 procps=ps ffmpeg=ffmpeg nginx=nginx
-	redis-server=redis-server redis-tools=redis-cli nodejs=node icecast2=icecast2 haproxy=haproxy
-	gstreamer1.0-tools=gst-launch-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-	apache2-utils=ab wrk=wrk valgrind=valgrind)
+packages_tests=(python3=python3)
+mapfile -t packages_programs < <(grep -v '^#' tests/programs/packages)
 packages_aarch64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 
 say()

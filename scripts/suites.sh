@@ -152,14 +152,14 @@ sanitized()
 	fi
 }
 
-# jemalloc and Check for arm64 come from Debian into a directory of our own, so
+# jemalloc, Check and jansson for arm64 come from Debian into a directory of our own, so
 # that the machine's dpkg learns no second architecture.
 sysroot=$PWD/.dev/aarch64
-sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libstdc++6)
+sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 libstdc++6)
 get_sysroot()
 {
 	local apt=$PWD/.dev/apt-aarch64 deb
-	[ ! -e "$sysroot/.complete" ] || return 0
+	[ "$(cat "$sysroot/.complete" 2>/dev/null)" != "${sysroot_packages[*]}" ] || return 0
 	rm -rf "$apt" "$sysroot"
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$sysroot"
 	: >"$apt/status"
@@ -175,7 +175,7 @@ get_sysroot()
 		dpkg-deb -x "$deb" "$sysroot" || return 1
 	done
 	rm -rf "$apt"
-	touch "$sysroot/.complete"
+	echo "${sysroot_packages[*]}" >"$sysroot/.complete"
 }
 
 suite_aarch64()
@@ -221,7 +221,7 @@ suite_distcheck()
 	kill_leftovers
 	if [ ! -e .git ] || ! command -v git >/dev/null; then
 		result skip "the tarball holds every file of the repository" "not a git checkout"
-	elif git -c safe.directory="$PWD" ls-files | grep -vxE '\.gitignore' | LC_ALL=C sort >.dev/in-git &&
+	elif git -c safe.directory="$PWD" ls-files | grep -vxE '(.*/)?\.gitignore' | LC_ALL=C sort >.dev/in-git &&
 		tar -tf build/weir-*.tar.xz | sed 's|^[^/]*/||' | LC_ALL=C sort >.dev/in-tarball &&
 		[ -z "$(LC_ALL=C comm -23 .dev/in-git .dev/in-tarball)" ]; then
 		result ok "the tarball holds every file of the repository"
@@ -243,7 +243,7 @@ run_suites()
 	done
 	DEV_TEST_RUN=$$.$(date +%s)
 	export DEV_TEST_RUN
-	need_packages "${packages_build[@]}"
+	need_packages "${packages_build[@]}" "${packages_tests[@]}"
 	trap 'kill_leftovers; exit 130' INT TERM
 	if build_tree build; then
 		result ok "the tree builds without a warning"

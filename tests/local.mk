@@ -18,6 +18,11 @@ PY_LOG_COMPILER = $(LIMIT) python3
 
 # What a test may rely on. Paths are absolute; a test's own files go to a
 # directory of mktemp's. Check prints TAP and nothing else.
+if WITH_PRELOAD
+TEST_OBJECT_IF_BUILT = TEST_OBJECT='$(abs_top_builddir)/libweir-preload.so'; export TEST_OBJECT;
+else
+TEST_OBJECT_IF_BUILT = unset TEST_OBJECT;
+endif
 AM_TESTS_ENVIRONMENT = \
 	CK_TAP_LOG_FILE_NAME=-; export CK_TAP_LOG_FILE_NAME; \
 	CK_VERBOSITY=silent; export CK_VERBOSITY; \
@@ -26,8 +31,9 @@ AM_TESTS_ENVIRONMENT = \
 	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
 	TEST_SOURCE_DIR='$(abs_top_srcdir)'; export TEST_SOURCE_DIR; \
 	TEST_BUILD_DIR='$(abs_top_builddir)'; export TEST_BUILD_DIR; \
-	TEST_OBJECT='$(abs_top_builddir)/libweir-preload.so'; export TEST_OBJECT; \
+	$(TEST_OBJECT_IF_BUILT) \
 	TEST_WEIR='$(abs_top_builddir)/weir'; export TEST_WEIR; \
+	TEST_EMULATOR='$(EMULATOR)'; export TEST_EMULATOR; \
 	TEST_CC='$(CC)'; export TEST_CC; \
 	TEST_CXX='$(CXX)'; export TEST_CXX; \
 	TEST_SANITIZERS='$(SANITIZER_FLAGS)'; export TEST_SANITIZERS;

@@ -17,6 +17,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
+/* Its frame is not to stand on the stack below its caller's other calls. */
+#define OWN_FRAME __attribute__((noinline))
 #define UNUSED __attribute__((unused))
 
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
@@ -51,5 +53,9 @@
 #define WEIR_TSAN 1
 #endif
 #endif
+
+/* A function that reads words which others write, without their lock: each is whole, none is
+ * trusted, as its comment says. ThreadSanitizer is told not to look at what it reads. */
+#define UNLOCKED_READER __attribute__((no_sanitize("thread")))
 
 #endif

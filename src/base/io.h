@@ -40,17 +40,46 @@ INLINE int sys_close(int fd)
 	return (int)syscall(SYS_close, fd);
 }
 
+INLINE void sys_sleep(uint64_t ns)
+{
+	struct timespec time = {(time_t)(ns / SECOND), (long)(ns % SECOND)};
+	syscall(SYS_nanosleep, &time, NULL);
+}
+
 INLINE int sys_poll(struct pollfd *fds, unsigned count, unsigned timeout_ms)
 {
 	struct timespec timeout = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000 * 1000};
 	return (int)syscall(SYS_ppoll, fds, (unsigned long)count, &timeout, NULL, (size_t)SYS_SIGSET_BYTES);
 }
 
+/*
+ * Signal sets as the kernel has them, a bit a signal: 8 bytes on the stack instead of libc's
+ * 128, which counts in a handler on a small one.
+ */
+#define SIGNAL_BIT(number) ((uint64_t)1 << ((number)-1))
+/* All but libc's own for setuid() in threads, which makes the caller wait for this thread. Its
+ * signal for cancellation is among them: a thread that may be cancelled at any instant is not
+ * while they are blocked. */
+#define SIGNALS_ALL (~SIGNAL_BIT(33))
+
+/* how: SIG_BLOCK, SIG_SETMASK. before may be NULL. */
+INLINE bool sys_signal_mask(int how, uint64_t set, uint64_t *before)
+{
+	return syscall(SYS_rt_sigprocmask, how, &set, before, (size_t)SYS_SIGSET_BYTES) == 0;
+}
+
+INLINE uint64_t sys_signals_pending(void)
+{
+	uint64_t set = 0;
+	syscall(SYS_rt_sigpending, &set, (size_t)SYS_SIGSET_BYTES);
+	return set;
+}
+
 /* Take a pending one of set, without waiting: its number, or -1 and EAGAIN. */
-INLINE int sys_take_signal(const sigset_t *set)
+INLINE int sys_take_signal(uint64_t set)
 {
 	struct timespec at_once = {0, 0};
-	return (int)syscall(SYS_rt_sigtimedwait, set, NULL, &at_once, (size_t)SYS_SIGSET_BYTES);
+	return (int)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, (size_t)SYS_SIGSET_BYTES);
 }
 
 #endif

@@ -8,9 +8,9 @@
  * Where the files are not there, the directories above are tried up to the
  * mount point: with v2 a child need not have the controller of its parent.
  *
- * Everything is open, read, close on the caller's stack (2 KiB to read, 5 to find); no
- * malloc, no lock, errno kept; may be called in a signal handler. A file that
- * is absent, refused or odd counts as not there.
+ * Everything is open, read, close on the caller's scratch; no malloc, no lock,
+ * errno kept; may be called in a signal handler. A file that is absent, refused or
+ * odd counts as not there.
  */
 #include "base/meminfo.h"
 
@@ -23,26 +23,28 @@ const char *meminfo_root = "";
 
 /* --- small files, line by line --- */
 
-#define LINE_MAX_BYTES 1024
-
 struct reader {
 	int fd;
 	size_t used, next; /* bytes in buffer; where the next line starts */
 	bool is_skipping;  /* within a line that was too long */
-	char buffer[LINE_MAX_BYTES];
+	char *buffer;	   /* the scratch's lines */
+	struct meminfo_scratch *scratch;
 };
 
 /* directory is cut to length; name is put after it. */
-static bool reader_open(struct reader *reader, const char *directory, size_t length, const char *name)
+static bool reader_open(struct reader *reader, struct meminfo_scratch *scratch, const char *directory,
+    size_t length, const char *name)
 {
-	char path[MEMINFO_PATH_MAX + 256];
+	char *path = scratch->path;
 	size_t root_length = strlen(meminfo_root), name_length = strlen(name);
-	if (root_length + length + name_length >= sizeof(path))
+	if (root_length + length + name_length >= sizeof(scratch->path))
 		return false;
 	memcpy(path, meminfo_root, root_length);
 	memcpy(path + root_length, directory, length);
 	memcpy(path + root_length + length, name, name_length + 1);
 	reader->fd = sys_open(path, O_RDONLY, 0);
+	reader->buffer = scratch->lines;
+	reader->scratch = scratch;
 	reader->used = reader->next = 0;
 	reader->is_skipping = false;
 	return reader->fd >= 0;
@@ -60,8 +62,8 @@ static bool reader_fill(struct reader *reader)
 	reader->next = 0;
 	ssize_t n;
 	do
-		n = sys_read(
-		    reader->fd, reader->buffer + reader->used, sizeof(reader->buffer) - 1 - reader->used);
+		n = sys_read(reader->fd, reader->buffer + reader->used,
+		    sizeof(reader->scratch->lines) - 1 - reader->used);
 	while (n < 0 && errno == EINTR);
 	reader->used += n > 0 ? (size_t)n : 0;
 	return n > 0;
@@ -84,7 +86,7 @@ static char *reader_line(struct reader *reader)
 			reader->is_skipping = false;
 			continue;
 		}
-		if (reader->used - reader->next == sizeof(reader->buffer) - 1) {
+		if (reader->used - reader->next == sizeof(reader->scratch->lines) - 1) {
 			reader->is_skipping = true;
 			reader->next = reader->used;
 		}
@@ -124,11 +126,11 @@ static const char *after(const char *text, const char *prefix)
 }
 
 /* The number that stands after key at the start of a line. */
-static bool find_value(
-    const char *directory, size_t length, const char *name, const char *key, uint64_t *value)
+static bool find_value(struct meminfo_scratch *scratch, const char *directory, size_t length,
+    const char *name, const char *key, uint64_t *value)
 {
 	struct reader reader;
-	if (!reader_open(&reader, directory, length, name))
+	if (!reader_open(&reader, scratch, directory, length, name))
 		return false;
 	bool is_found = false;
 	for (char *line; !is_found && (line = reader_line(&reader)) != NULL;) {
@@ -167,10 +169,10 @@ static bool has_item(const char *list, size_t length, const char *word)
 }
 
 /* "4:memory:/path": the path where the controllers hold ours. */
-static bool find_cgroup_path(const struct layout *layout, char *path)
+static bool find_cgroup_path(struct meminfo_scratch *scratch, const struct layout *layout, char *path)
 {
 	struct reader reader;
-	if (!reader_open(&reader, "", 0, "/proc/self/cgroup"))
+	if (!reader_open(&reader, scratch, "", 0, "/proc/self/cgroup"))
 		return false;
 	bool is_found = false;
 	for (char *line; !is_found && (line = reader_line(&reader)) != NULL;) {
@@ -266,12 +268,13 @@ static size_t parent_length(const char *directory, size_t length)
 }
 
 /* From directory up to the mount point: where the marker is. Shortens directory. */
-static bool climb_to_marker(char *directory, size_t mount_length, const char *marker)
+static bool climb_to_marker(
+    struct meminfo_scratch *scratch, char *directory, size_t mount_length, const char *marker)
 {
 	struct reader reader;
 	for (size_t length = strlen(directory); length >= mount_length && length > 0;
 	     length = parent_length(directory, length)) {
-		if (!reader_open(&reader, directory, length, marker))
+		if (!reader_open(&reader, scratch, directory, length, marker))
 			continue;
 		reader_close(&reader);
 		directory[length] = '\0';
@@ -280,11 +283,13 @@ static bool climb_to_marker(char *directory, size_t mount_length, const char *ma
 	return false;
 }
 
-static bool find_directory(const struct layout *layout, char *directory, size_t *mount_length)
+static bool find_directory(
+    struct meminfo_scratch *scratch, const struct layout *layout, char *directory, size_t *mount_length)
 {
-	char path[MEMINFO_PATH_MAX];
+	char *path = scratch->cgroup_path;
 	struct reader reader;
-	if (!find_cgroup_path(layout, path) || !reader_open(&reader, "", 0, "/proc/self/mountinfo"))
+	if (!find_cgroup_path(scratch, layout, path) ||
+	    !reader_open(&reader, scratch, "", 0, "/proc/self/mountinfo"))
 		return false;
 	bool is_found = false;
 	for (char *line; !is_found && (line = reader_line(&reader)) != NULL;) {
@@ -298,24 +303,24 @@ static bool find_directory(const struct layout *layout, char *directory, size_t 
 		memcpy(directory, point, point_length);
 		memcpy(directory + point_length, rest, rest_length + 1);
 		*mount_length = point_length;
-		is_found = climb_to_marker(directory, point_length, layout->marker);
+		is_found = climb_to_marker(scratch, directory, point_length, layout->marker);
 	}
 	reader_close(&reader);
 	return is_found;
 }
 
-void meminfo_find(struct meminfo_source *source)
+void meminfo_find(struct meminfo_source *source, struct meminfo_scratch *scratch)
 {
 	int saved_errno = errno;
 	size_t ignored;
 	*source = (struct meminfo_source){.cgroup = CGROUP_NONE};
-	if (find_directory(&layout_v1, source->directory, &source->mount_length))
+	if (find_directory(scratch, &layout_v1, source->directory, &source->mount_length))
 		source->cgroup = CGROUP_V1;
-	else if (find_directory(&layout_v2, source->directory, &source->mount_length))
+	else if (find_directory(scratch, &layout_v2, source->directory, &source->mount_length))
 		source->cgroup = CGROUP_V2;
 	else
 		source->directory[0] = '\0';
-	if (!find_directory(&layout_psi, source->psi_directory, &ignored))
+	if (!find_directory(scratch, &layout_psi, source->psi_directory, &ignored))
 		source->psi_directory[0] = '\0';
 	errno = saved_errno;
 }
@@ -332,20 +337,23 @@ static const struct files {
 #define NO_LIMIT UINT64_MAX
 #define NO_LIMIT_V1 ((uint64_t)1 << 62)
 
-static uint64_t read_limit(const char *directory, size_t length, const char *name)
+static uint64_t read_limit(
+    struct meminfo_scratch *scratch, const char *directory, size_t length, const char *name)
 {
 	uint64_t limit;
-	if (!find_value(directory, length, name, "", &limit) || limit >= NO_LIMIT_V1) /* also "max" */
+	if (!find_value(scratch, directory, length, name, "", &limit) ||
+	    limit >= NO_LIMIT_V1) /* also "max" */
 		return NO_LIMIT;
 	return limit;
 }
 
-static uint64_t read_used(const struct files *files, const char *directory, size_t length)
+static uint64_t read_used(
+    struct meminfo_scratch *scratch, const struct files *files, const char *directory, size_t length)
 {
 	uint64_t used, inactive;
-	if (!find_value(directory, length, files->used, "", &used))
+	if (!find_value(scratch, directory, length, files->used, "", &used))
 		return 0;
-	if (!find_value(directory, length, "/memory.stat", files->inactive_key, &inactive))
+	if (!find_value(scratch, directory, length, "/memory.stat", files->inactive_key, &inactive))
 		inactive = 0;
 	return used - MIN(used, inactive);
 }
@@ -358,17 +366,18 @@ static bool is_fuller(uint64_t a, uint64_t limit_a, uint64_t b, uint64_t limit_b
 	return (double)a * (double)limit_b > (double)b * (double)limit_a;
 }
 
-static void read_cgroup(const struct meminfo_source *source, struct meminfo *info)
+static void read_cgroup(
+    struct meminfo_scratch *scratch, const struct meminfo_source *source, struct meminfo *info)
 {
 	const struct files *files = source->cgroup == CGROUP_V1 ? &files_v1 : &files_v2;
 	size_t own = strlen(source->directory);
 	for (size_t length = own; length >= source->mount_length && length > 0;
 	     length = parent_length(source->directory, length)) {
-		uint64_t limit = read_limit(source->directory, length, files->limit);
-		uint64_t high = read_limit(source->directory, length, files->high);
+		uint64_t limit = read_limit(scratch, source->directory, length, files->limit);
+		uint64_t high = read_limit(scratch, source->directory, length, files->high);
 		if (length != own && limit == NO_LIMIT && high == NO_LIMIT)
 			continue;
-		uint64_t used = read_used(files, source->directory, length);
+		uint64_t used = read_used(scratch, files, source->directory, length);
 		if (length == own || limit < info->cgroup_limit_bytes) {
 			info->cgroup_limit_bytes = limit;
 			info->cgroup_used_bytes = used;
@@ -386,7 +395,8 @@ static void read_cgroup(const struct meminfo_source *source, struct meminfo *inf
 	/* v1 also says what ancestors outside of our mount allow. */
 	uint64_t hierarchical;
 	if (source->cgroup == CGROUP_V1 &&
-	    find_value(source->directory, own, "/memory.stat", "hierarchical_memory_limit ", &hierarchical) &&
+	    find_value(scratch, source->directory, own, "/memory.stat", "hierarchical_memory_limit ",
+		&hierarchical) &&
 	    hierarchical < NO_LIMIT_V1)
 		info->cgroup_limit_bytes = MIN(info->cgroup_limit_bytes, hierarchical);
 	info->has_cgroup = true;
@@ -410,10 +420,11 @@ static bool parse_average(const char *line, double *share)
 	return true;
 }
 
-static bool read_psi(const char *directory, const char *name, struct meminfo *info)
+static bool read_psi(
+    struct meminfo_scratch *scratch, const char *directory, const char *name, struct meminfo *info)
 {
 	struct reader reader;
-	if (!reader_open(&reader, directory, strlen(directory), name))
+	if (!reader_open(&reader, scratch, directory, strlen(directory), name))
 		return false;
 	bool has_some = false;
 	for (char *line; (line = reader_line(&reader)) != NULL;) {
@@ -432,7 +443,7 @@ static bool read_psi(const char *directory, const char *name, struct meminfo *in
 	return has_some;
 }
 
-static void read_system(struct meminfo *info)
+static void read_system(struct meminfo_scratch *scratch, struct meminfo *info)
 {
 	static const struct {
 		const char *key;
@@ -443,7 +454,7 @@ static void read_system(struct meminfo *info)
 	    {"SwapFree:", offsetof(struct meminfo, swap_free_bytes)},
 	};
 	struct reader reader;
-	if (!reader_open(&reader, "", 0, "/proc/meminfo"))
+	if (!reader_open(&reader, scratch, "", 0, "/proc/meminfo"))
 		return;
 	for (char *line; (line = reader_line(&reader)) != NULL;) {
 		for (unsigned i = 0; i < ARRAY_LENGTH(wanted); i++) {
@@ -456,7 +467,7 @@ static void read_system(struct meminfo *info)
 	reader_close(&reader);
 }
 
-void meminfo_read(const struct meminfo_source *source, struct meminfo *info)
+void meminfo_read(const struct meminfo_source *source, struct meminfo *info, struct meminfo_scratch *scratch)
 {
 	int saved_errno = errno;
 	*info = (struct meminfo){
@@ -465,12 +476,12 @@ void meminfo_read(const struct meminfo_source *source, struct meminfo *info)
 	    .fullest_limit_bytes = NO_LIMIT,
 	    .fullest_high_bytes = NO_LIMIT,
 	};
-	read_system(info);
+	read_system(scratch, info);
 	if (source->cgroup != CGROUP_NONE)
-		read_cgroup(source, info);
-	info->has_psi =
-	    (source->psi_directory[0] != '\0' && read_psi(source->psi_directory, "/memory.pressure", info)) ||
-	    read_psi("", "/proc/pressure/memory", info);
+		read_cgroup(scratch, source, info);
+	info->has_psi = (source->psi_directory[0] != '\0' &&
+			    read_psi(scratch, source->psi_directory, "/memory.pressure", info)) ||
+			read_psi(scratch, "", "/proc/pressure/memory", info);
 	errno = saved_errno;
 }
 
@@ -486,13 +497,13 @@ static bool stat_field(const char *text, unsigned n, uint64_t *value)
 	return parse_u64(&text, value);
 }
 
-bool process_info_read(struct process_info *info)
+bool process_info_read(struct process_info *info, struct meminfo_scratch *scratch)
 {
 	int saved_errno = errno;
 	struct reader reader;
 	bool is_read = false;
 	*info = (struct process_info){0};
-	if (reader_open(&reader, "", 0, "/proc/self/stat")) {
+	if (reader_open(&reader, scratch, "", 0, "/proc/self/stat")) {
 		const char *line = reader_line(&reader);
 		/* The name may hold blanks and brackets: the last bracket ends it. */
 		const char *fields = line != NULL ? strrchr(line, ')') : NULL;

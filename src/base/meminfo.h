@@ -2,8 +2,9 @@
  * meminfo.h -- what the kernel says about memory: limits, use, stall times.
  *
  * Everything is read with open, read, close on small files into the caller's
- * stack: no malloc, no stdio; may be called under any lock and in a signal
- * handler. A source that is absent is simply not set.
+ * scratch, so a call needs a few hundred bytes of stack: malloc may run on that of a
+ * coroutine, and a dump on a small alternate one. No malloc, no stdio; may be called
+ * under any lock and in a signal handler. A source that is absent is simply not set.
  */
 #ifndef WEIR_BASE_MEMINFO_H
 #define WEIR_BASE_MEMINFO_H
@@ -11,6 +12,13 @@
 #include "base/compiler.h"
 
 #define MEMINFO_PATH_MAX 512
+
+/* Room to work in; means nothing between calls. One call at a time. */
+struct meminfo_scratch {
+	char lines[1024]; /* of the file that is read */
+	char path[MEMINFO_PATH_MAX + 256];
+	char cgroup_path[MEMINFO_PATH_MAX];
+};
 
 /* Where this process's cgroup files are; found once (mountinfo and
  * /proc/self/cgroup), looked up again after fork only if asked. */
@@ -42,15 +50,15 @@ struct meminfo {
 	uint64_t psi_some_total_us;
 };
 
-void meminfo_find(struct meminfo_source *source);
-void meminfo_read(const struct meminfo_source *source, struct meminfo *info);
+void meminfo_find(struct meminfo_source *source, struct meminfo_scratch *scratch);
+void meminfo_read(const struct meminfo_source *source, struct meminfo *info, struct meminfo_scratch *scratch);
 
 struct process_info {
 	uint64_t rss_bytes;
 	uint64_t minor_faults, major_faults;
 	uint64_t threads;
 };
-bool process_info_read(struct process_info *info); /* /proc/self/stat */
+bool process_info_read(struct process_info *info, struct meminfo_scratch *scratch); /* /proc/self/stat */
 
 /* Test hook: a directory put before every absolute path that is opened; "" in production. */
 extern const char *meminfo_root;

@@ -348,19 +348,16 @@ enum option_fault option_parse(const struct option_info *option, const char *tex
 
 /* --- writing --- */
 
-/* The shortest fixed-point form with at most 9 decimals. */
+/* The shortest fixed-point form with at most 9 decimals: the fewest that lose nothing. */
 static void write_trimmed(struct out *out, double value)
 {
-	char text[32];
-	struct out digits;
-	out_init(&digits, -1, text, sizeof(text));
-	out_decimal(&digits, value, DECIMALS_MAX);
-	size_t length = digits.used;
-	while (length > 0 && text[length - 1] == '0')
-		length--;
-	if (length > 0 && text[length - 1] == '.')
-		length--;
-	out_bytes(out, text, length);
+	uint64_t scaled = (uint64_t)(value * 1e9 + 0.5);
+	unsigned decimals = DECIMALS_MAX;
+	while (decimals > 0 && scaled % 10 == 0) {
+		scaled /= 10;
+		decimals--;
+	}
+	out_decimal(out, value, decimals);
 }
 
 /* In capitals for sizes; the largest unit that leaves a whole number. */

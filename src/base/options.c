@@ -102,6 +102,36 @@ void option_write_default(struct out *out, const struct option_info *option)
 	option_write_value(out, option, &defaults);
 }
 
+bool option_is_default(const struct option_info *option, const struct settings *settings)
+{
+	const char *value = (const char *)settings + option->offset;
+	const char *standard = (const char *)&defaults + option->offset;
+	switch (option->type) {
+	case OPTION_BOOL:
+		return *value == *standard;
+	case OPTION_SIZE:
+	case OPTION_COUNT:
+	case OPTION_DURATION:
+		return memcmp(value, standard, sizeof(uint64_t)) == 0;
+	case OPTION_SHARE:
+	case OPTION_FACTOR:
+		return memcmp(value, standard, sizeof(double)) == 0;
+	case OPTION_CHOICE:
+	case OPTION_CHOICES:
+		return memcmp(value, standard, sizeof(unsigned)) == 0;
+	case OPTION_SIGNAL:
+		return memcmp(value, standard, sizeof(int)) == 0;
+	case OPTION_TEXT:
+		return strcmp(value, standard) == 0;
+	}
+	return false;
+}
+
+const char *option_text(const struct option_info *option, const struct settings *settings)
+{
+	return option->type == OPTION_TEXT ? (const char *)settings + option->offset : NULL;
+}
+
 static char to_upper(char c)
 {
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;

@@ -71,6 +71,11 @@ const char *option_nearest(const char *variable);
 void option_write_default(struct out *out, const struct option_info *option);
 void option_write_value(struct out *out, const struct option_info *option, const struct settings *settings);
 
+bool option_is_default(const struct option_info *option, const struct settings *settings);
+/* The bytes of a TEXT as they were given, which may be any printable ones; NULL for other types,
+ * whose values need no quoting. */
+const char *option_text(const struct option_info *option, const struct settings *settings);
+
 /* "4K to 64M", "on, off", "auto, or 1 to 1000000000" */
 void option_write_allowed(struct out *out, const struct option_info *option);
 

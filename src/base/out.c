@@ -23,6 +23,7 @@
 #define WAIT_STEP_MS 100
 #define WAIT_STEPS_MAX 10
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to, through out->buffer */
 void out_init(struct out *out, int fd, char *buffer, size_t size)
 {
 	*out = (struct out){.fd = fd, .buffer = buffer, .size = size};
@@ -36,35 +37,30 @@ void out_init(struct out *out, int fd, char *buffer, size_t size)
 int out_write_once(int fd, const char *bytes, size_t *length)
 {
 	int saved_errno = errno;
-	sigset_t raised, before, pending;
-	sigemptyset(&raised);
-	sigaddset(&raised, SIGPIPE);
-	sigaddset(&raised, SIGXFSZ);
-	bool is_blocked = pthread_sigmask(SIG_BLOCK, &raised, &before) == 0;
+	const uint64_t raised = SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ);
+	uint64_t before = 0, pending = 0;
+	bool is_blocked = sys_signal_mask(SIG_BLOCK, raised, &before);
 
 	/* One can only have been pending already where the program itself blocks it. */
-	sigemptyset(&pending);
-	if (is_blocked && (sigismember(&before, SIGPIPE) == 1 || sigismember(&before, SIGXFSZ) == 1))
-		sigpending(&pending);
+	if (is_blocked && (before & raised) != 0)
+		pending = sys_signals_pending();
 
 	ssize_t n = sys_write(fd, bytes, *length);
 	int error = n < 0 ? errno : 0;
 	*length = n < 0 ? 0 : (size_t)n;
 
-	int number = error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
-	if (number != 0 && is_blocked && sigismember(&pending, number) == 0) {
-		sigemptyset(&raised);
-		sigaddset(&raised, number);
-		while (sys_take_signal(&raised) < 0 && errno == EINTR)
+	uint64_t ours = error == EPIPE ? SIGNAL_BIT(SIGPIPE) : error == EFBIG ? SIGNAL_BIT(SIGXFSZ) : 0;
+	if (ours != 0 && is_blocked && (pending & ours) == 0) {
+		while (sys_take_signal(ours) < 0 && errno == EINTR)
 			;
 	}
 	if (is_blocked)
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		sys_signal_mask(SIG_SETMASK, before, NULL);
 	errno = saved_errno;
 	return error;
 }
 
-static void wait_for_reader(int fd)
+static COLD void wait_for_reader(int fd)
 {
 	int saved_errno = errno;
 	struct pollfd p = {.fd = fd, .events = POLLOUT};

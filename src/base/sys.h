@@ -12,11 +12,16 @@
 #define PAGE_SHIFT 12
 #define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
 
+/* Remember what holds at the start of the process. Once. */
+void sys_start(void);
+
 /* Address space that nothing may touch yet; NULL where the kernel refuses. */
 void *sys_reserve(size_t bytes);
 void sys_release(void *start, size_t bytes);
 /* Make reserved pages readable and writable; they read as zero until written. */
 bool sys_commit(void *start, size_t bytes);
+/* Reserved pages read as zero from now on; they still count for nothing. */
+bool sys_make_readable(void *start, size_t bytes);
 /* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
 bool sys_purge(void *start, size_t bytes);
 /* Keep the kernel from backing sparse tables with huge pages. */
@@ -34,8 +39,13 @@ unsigned sys_cpu_current(void);
 uint64_t sys_ram_bytes(void);
 uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
-/* Restart every restartable sequence that is under way on any CPU in this
- * process. False where the kernel cannot (before 5.10). Registers itself. */
-bool sys_rseq_fence(void);
+/*
+ * After it, no restartable sequence of this process that began on that CPU before it goes
+ * on; a full barrier there, and other CPUs are not disturbed. A process of one thread
+ * needs no system call for that. False where it cannot be had: before Linux 5.10, or
+ * where the program has put itself under a seccomp filter since the start, which may kill
+ * whoever makes a call it does not know. (A container's filter was there before.)
+ */
+bool sys_rseq_fence(unsigned cpu);
 
 #endif

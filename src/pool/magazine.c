@@ -14,8 +14,8 @@
 #define ROOM_BYTES_MAX ((size_t)8 << 20)
 /* A drain for less than this is not worth a fence. */
 #define DRAIN_BYTES_MIN ((size_t)64 << 10)
-/* A miss takes room from at most so many other classes, after so many looks each. */
-#define STEALS_MAX 4
+/* One miss of so many takes room from another class, which it finds within so many looks or not. */
+#define STEAL_EVERY 8
 #define STEAL_LOOKS 32
 
 #if defined(__x86_64__)
@@ -35,6 +35,7 @@ void magazines_init(void *areas, unsigned cpu_bound)
 {
 	magazines.cpus.areas = areas;
 	magazines.cpu_bound = cpu_bound;
+	magazines.cpus_usable = sys_cpu_usable();
 	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
 	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
 }
@@ -100,26 +101,53 @@ static uint32_t room_max(unsigned class)
 	return (uint32_t)MIN(ROOM_BYTES_MAX / size_class_bytes(class), (size_t)MAGAZINE_ITEMS_MAX);
 }
 
+/*
+ * Room is changed by anybody who missed on that CPU, also by a thread that has moved on
+ * since: so by compare and swap, bounded by what is there. It never passes room_max(), or a
+ * push would write into the next magazine. room_bytes is taken before room and returned
+ * after it, so it is never less than the sum of the rooms.
+ */
+static void take_bytes(struct magazine_cpu *head, uint64_t bytes)
+{
+	if (bytes != 0 && atomic_fetch_add_explicit(&head->room_bytes, bytes, memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+}
+
+static void return_bytes(struct magazine_cpu *head, uint64_t bytes)
+{
+	if (bytes != 0 && atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
+		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): the compare writes what it met */
+static bool swap_room(struct rseq_stack *stack, uint32_t *seen, uint32_t room)
+{
+	return __atomic_compare_exchange_n(
+	    &stack->room, seen, room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 static void add_room(unsigned cpu, unsigned class, uint32_t more)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
+	uint32_t room = LOAD_RELAXED(&stack->room), max = room_max(class), added;
 
-	if (atomic_fetch_add_explicit(
-		&head->room_bytes, more * size_class_bytes(class), memory_order_relaxed) == 0)
-		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
-	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) + more);
+	take_bytes(head, more * size_class_bytes(class));
+	do
+		added = MIN(more, max - MIN(room, max));
+	while (!swap_room(stack, &room, room + added));
+	return_bytes(head, (more - added) * size_class_bytes(class));
 }
 
 static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 {
-	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
-	uint64_t bytes = less * size_class_bytes(class);
+	uint32_t room = LOAD_RELAXED(&stack->room), dropped;
 
-	STORE_RELAXED(&stack->room, LOAD_RELAXED(&stack->room) - less);
-	if (atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
-		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+	do
+		dropped = MIN(less, room);
+	while (!swap_room(stack, &room, room - dropped));
+	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
 static bool fits(unsigned cpu, uint64_t bytes)
@@ -132,10 +160,10 @@ static bool fits(unsigned cpu, uint64_t bytes)
 static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	unsigned hand = LOAD_RELAXED(&head->hand);
 
 	for (unsigned looks = 0; looks < STEAL_LOOKS; looks++) {
-		unsigned other =
-		    atomic_fetch_add_explicit(&head->hand, 1, memory_order_relaxed) % SIZE_CLASSES;
+		unsigned other = hand++ % SIZE_CLASSES;
 		struct rseq_stack *stack = stack_at(cpu, other);
 		uint32_t room = LOAD_RELAXED(&stack->room), page;
 
@@ -145,24 +173,33 @@ static void steal(unsigned cpu, unsigned class, struct magazine_evicted *evicted
 		while (LOAD_RELAXED(&stack->count) > room / 2 && evicted->count < MAGAZINE_ITEMS_MAX &&
 		       (page = magazine_pop_any(other)) != 0)
 			evicted->pages[evicted->count++] = page;
-		return;
+		break;
 	}
+	STORE_RELAXED(&head->hand, hand);
 }
 
+/*
+ * While the budget lasts, room doubles. After that it is taken from other classes, at every
+ * so many misses only: a working set that no budget holds should not pay for trying.
+ */
 uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *evicted)
 {
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	uint32_t room = LOAD_RELAXED(&stack_at(cpu, class)->room), max = room_max(class);
-	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max));
+	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max)), misses;
 	size_t bytes = size_class_bytes(class);
 
 	evicted->count = 0;
 	while (more > 1 && !fits(cpu, more * bytes))
 		more /= 2;
-	for (int tries = 0; more != 0 && !fits(cpu, more * bytes); tries++) {
-		if (tries == STEALS_MAX || evicted->count == MAGAZINE_ITEMS_MAX)
-			more = 0;
-		else
-			steal(cpu, class, evicted);
+	if (more != 0 && !fits(cpu, bytes)) {
+		misses = LOAD_RELAXED(&head->misses);
+		STORE_RELAXED(&head->misses, misses + 1);
+		if (misses % STEAL_EVERY != 0)
+			return room;
+		steal(cpu, class, evicted);
+		if (!fits(cpu, bytes))
+			return room;
 	}
 	if (more != 0)
 		add_room(cpu, class, more);
@@ -182,8 +219,9 @@ uint64_t magazines_count(void)
 	return count;
 }
 
-/* The bottom of a stack is what was idle longest: how many items from there on are too old. */
-static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
+/* The bottom of a stack is what was idle longest: how many items from there on are too old. A guess
+ * while the CPU is not stopped. */
+UNLOCKED_READER static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
 {
 	uint32_t count = MIN(LOAD_RELAXED(&stack->count), (uint32_t)MAGAZINE_ITEMS_MAX), stale = 0;
 
@@ -231,7 +269,7 @@ static void drain_cpu(
 				stack->items[i - stale] = stack->items[i];
 		}
 		STORE_RELAXED(&stack->count, count - stale);
-		drop_room(cpu, class, MIN(stale, LOAD_RELAXED(&stack->room)));
+		drop_room(cpu, class, stale);
 		give(pages, stale);
 	}
 }
@@ -246,8 +284,8 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			continue;
 		if (magazines.is_rseq) {
 			atomic_store_explicit(&head->stopped, 1, memory_order_relaxed);
-			/* The fence is a full barrier on every CPU that runs us: pairs with nothing else. */
-			if (!sys_rseq_fence()) {
+			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
+			if (!sys_rseq_fence(cpu)) {
 				atomic_store_explicit(&head->stopped, 0, memory_order_relaxed);
 				return false;
 			}
@@ -255,7 +293,7 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			/* Where loads pass loads, a sequence could meet an open flag with a stack read
 			 * before it; after a second fence it cannot. x86 keeps loads in order. */
 			if (!IS_LOAD_ORDERED)
-				sys_rseq_fence();
+				sys_rseq_fence(cpu);
 			atomic_store_explicit(&head->stopped, 0, memory_order_release);
 		} else {
 			lock_acquire(&head->lock);

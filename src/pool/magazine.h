@@ -26,7 +26,9 @@ struct magazine_cpu {
 	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
 	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
 	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
-	_Atomic uint32_t hand;	      /* which class gives up room next; relaxed, a hint */
+	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
+	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
+	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
@@ -37,7 +39,8 @@ _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits bef
 struct magazines {
 	/* Frozen. */
 	struct rseq_cpus cpus;
-	unsigned cpu_bound; /* areas that there are */
+	unsigned cpu_bound;   /* areas that there are */
+	unsigned cpus_usable; /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
 	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */

@@ -52,10 +52,12 @@ bool pool_init(const struct settings *settings)
 	magazines_init((char *)extra + arenas_bytes, cpu_bound);
 	pool.limit_buffers = settings->max_buffers;
 	pool.growth_factor = settings->growth_factor;
-	range.is_free_slow = settings->zero_on_free;
+	if (settings->zero_on_free)
+		range.fast_bytes = 0;
 	pool.is_zeroing = settings->zero_on_free;
 	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
+	atomic_store_explicit(&magazines.budget_bytes, MAGAZINE_BUDGET_MIN, memory_order_relaxed);
 	reclaim_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
 	pool.min_bytes = settings->min_buffer_size;
@@ -76,45 +78,71 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 
 /* --- time ------------------------------------------------------------------- */
 
-/* Look at the clock, and do what is due. */
-static uint32_t tick(void)
+/* The share of the pool that one CPU's magazines may hold. */
+static void set_budget(void)
 {
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
+	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
+	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+
+	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+}
+
+/*
+ * Look at the clock. How often that is done follows the load: seldom while the clock
+ * stands still between two looks, always while it leaps. So ages are right to a few
+ * ticks at any rate of requests, for less than 0.1 ns each at a high one.
+ */
+static uint32_t look_at_clock(void)
+{
+	uint32_t before = LOAD_RELAXED(&pool.now), mask = LOAD_RELAXED(&pool.poll_mask);
 	uint32_t now = clock_now_ticks();
 
-	if (now != LOAD_RELAXED(&pool.now))
-		STORE_RELAXED(&pool.now, now);
+	if (now == before) {
+		if (mask < POLL_MASK_MAX)
+			STORE_RELAXED(&pool.poll_mask, mask * 2 + 1);
+		return now;
+	}
+	STORE_RELAXED(&pool.now, now);
+	if (now - before > 2 && mask != 0)
+		STORE_RELAXED(&pool.poll_mask, mask / 2);
+	set_budget();
 	return now;
+}
+
+/* The time on a slow path: looked up at every sixteenth, if the load is high. */
+static uint32_t slow_now(unsigned cpu)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	uint32_t count = LOAD_RELAXED(&head->slow_paths);
+
+	STORE_RELAXED(&head->slow_paths, count + 1);
+	return (count & LOAD_RELAXED(&pool.poll_mask) & 15) == 0 ? look_at_clock() : LOAD_RELAXED(&pool.now);
 }
 
 static void maintain_if_due(uint32_t now)
 {
-	if (pool.maintain == NULL)
+	void (*maintain)(void) = LOAD_RELAXED(&pool.maintain);
+
+	if (maintain == NULL)
 		return;
 	if ((int32_t)(now - LOAD_RELAXED(&pool.due)) >= 0 ||
 	    atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed))
-		pool.maintain();
+		maintain();
 }
 
-/*
- * A buffer's use count came round. How often that happens follows the load: seldom
- * while the clock stands still between two looks, always while it leaps. So ages are
- * right to a few ticks at any rate of requests, for less than 0.1 ns each at a high one.
- */
-COLD void pool_poll(struct run *run)
+COLD void *pool_poll(struct run *run, void *p)
 {
-	uint32_t before = LOAD_RELAXED(&pool.now), mask = LOAD_RELAXED(&pool.poll_mask);
-	uint32_t now = tick();
+	uint32_t now = look_at_clock();
 
 	if (UNLIKELY(run->buffer.use_count == 0)) {
 		/* The count wrapped: the buffer is no longer at its first use. */
 		atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
 		run->buffer.serial &= ~BUFFER_WAS_COLD;
 	}
-	if (now == before && mask < POLL_MASK_MAX)
-		STORE_RELAXED(&pool.poll_mask, mask * 2 + 1);
-	else if (now - before > 2 && mask != 0)
-		STORE_RELAXED(&pool.poll_mask, mask / 2);
 	maintain_if_due(now);
+	return p;
 }
 
 /* --- limits ----------------------------------------------------------------- */
@@ -132,27 +160,31 @@ static uint64_t pages_for(unsigned class, unsigned want)
 
 static void limits_return(uint64_t pages, uint64_t buffers)
 {
-	atomic_fetch_sub_explicit(&pool.out_pages, pages, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
+	if (pages != 0)
+		atomic_fetch_sub_explicit(&pool.out_pages, pages, memory_order_relaxed);
+	if (pool.limit_buffers != 0 && buffers != 0)
+		atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
 }
 
 static bool limits_take(uint64_t pages, uint64_t buffers)
 {
-	uint64_t all_pages = atomic_fetch_add_explicit(&pool.out_pages, pages, memory_order_relaxed) + pages;
-	uint64_t all_buffers =
-	    atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers;
+	uint64_t threshold = atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed);
+	uint64_t after = atomic_fetch_add_explicit(&pool.out_pages, pages, memory_order_relaxed) + pages;
+	bool fits = after <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
-	if (all_pages <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) &&
-	    (pool.limit_buffers == 0 || all_buffers <= pool.limit_buffers)) {
-		if (all_pages - pages < atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed) &&
-		    all_pages >= atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed)) {
-			atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
-			reclaim_wake();
-		}
-		return true;
+	if (pool.limit_buffers != 0)
+		fits &=
+		    atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers <=
+		    pool.limit_buffers;
+	if (UNLIKELY(!fits)) {
+		limits_return(pages, buffers);
+		return false;
 	}
-	limits_return(pages, buffers);
-	return false;
+	if (UNLIKELY(after >= threshold && after - pages < threshold)) {
+		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
+		reclaim_wake();
+	}
+	return true;
 }
 
 bool pool_count_pages(int64_t pages)
@@ -175,26 +207,13 @@ static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
 
 /* --- malloc ----------------------------------------------------------------- */
 
-/* The share of the pool that one CPU's magazines may hold. */
-static void set_budget(void)
-{
-	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
-	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
-	uint64_t budget = MIN(MAX(out / MAGAZINE_SHARE / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
-
-	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
-}
-
 static void give_back(const uint32_t *pages, unsigned count, uint32_t now);
 
 /* The class's magazine on this CPU missed or overflowed. */
 static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 {
 	struct magazine_evicted evicted;
-	uint32_t room;
-
-	set_budget();
-	room = magazine_grow(cpu, class, &evicted);
+	uint32_t room = magazine_grow(cpu, class, &evicted);
 	if (evicted.count != 0)
 		give_back(evicted.pages, evicted.count, now);
 	return room;
@@ -230,12 +249,12 @@ void pool_keep_limit(bool is_cold, uint32_t now)
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (held > limit)
-		arenas_purge_some(held - limit, now);
+		reclaim_purge(held - limit, now);
 }
 
-static uint32_t refill(unsigned class, uint32_t now)
+static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 {
-	unsigned cpu = magazine_cpu_current(), want, count;
+	unsigned want, count;
 	uint32_t pages[BATCH_MAX];
 	uint64_t counted;
 	struct arena_change change;
@@ -265,15 +284,19 @@ static uint32_t refill(unsigned class, uint32_t now)
 
 COLD void *pool_malloc_slow(size_t size)
 {
-	unsigned class = size_class_of(size);
-	uint32_t now = tick(), page = magazines.is_rseq ? 0 : magazine_pop_any(class);
+	unsigned class = size_class_of(size), cpu;
+	uint32_t now, page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	void *p;
 
+	if (range.bytes == 0)
+		return NULL;
+	cpu = magazine_cpu_current();
+	now = slow_now(cpu);
 	if (page == 0)
-		page = refill(class, now);
+		page = refill(cpu, class, now);
 	if (page == 0)
 		return NULL;
-	p = buffer_begin(page, size);
+	p = buffer_begin(run_at(page), page, size);
 	maintain_if_due(now);
 	return p;
 }
@@ -281,7 +304,7 @@ COLD void *pool_malloc_slow(size_t size)
 void *pool_aligned(size_t alignment, size_t size)
 {
 	uint32_t now, pages, page;
-	unsigned class = size_class_of(size);
+	unsigned class = size_class_of(size), cpu = magazine_cpu_current();
 
 	if (size_class_is_slab(class) && alignment > size_class_alignment(class)) {
 		size = ROUND_UP(size, PAGE_BYTES);
@@ -289,17 +312,17 @@ void *pool_aligned(size_t alignment, size_t size)
 	}
 	if (alignment <= size_class_alignment(class))
 		return pool_malloc(size);
-	now = tick();
+	now = slow_now(cpu);
 	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
 	if (!limits_take_hard(pages, 1, now))
 		return NULL;
-	page = arenas_take_exact(magazine_cpu_current(), pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
+	page = arenas_take_exact(cpu, pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
 	if (page == 0) {
 		limits_return(pages, 1);
 		return NULL;
 	}
 	pool_keep_limit(true, now);
-	return buffer_begin(page, size);
+	return buffer_begin(run_at(page), page, size);
 }
 
 /* --- free ------------------------------------------------------------------- */
@@ -317,7 +340,7 @@ bool pool_free_long(void *p)
 	size_t offset = (uintptr_t)p - range.base;
 	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
-	if ((offset >> PAGE_SHIFT) >= range_committed() || !pool_is_in_use(run, offset))
+	if (!pool_is_in_use(run, offset))
 		return false;
 	if (pool.is_zeroing)
 		memset(p, 0, run->buffer.size);
@@ -327,15 +350,16 @@ bool pool_free_long(void *p)
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
 COLD void pool_free_slow(uint32_t page)
 {
-	unsigned class = run_at(page)->size_class, count = 1;
+	unsigned class = run_at(page)->size_class, count = 1, cpu;
 	uint32_t pages[BATCH_MAX + 1], room;
 	uint32_t now;
 
 	if (!magazines.is_rseq && magazine_push_any(class, page))
 		return;
-	now = tick();
+	cpu = magazine_cpu_current();
+	now = slow_now(cpu);
 	pages[0] = page;
-	room = grow_magazine(magazine_cpu_current(), class, now);
+	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))
 		return;
 	while (count < batch_size(class, room)) {

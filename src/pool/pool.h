@@ -52,7 +52,8 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 
 void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
-COLD void pool_poll(struct run *run);
+/* The use count of p, whose entry is run, came round: look at the clock. Returns p. */
+COLD void *pool_poll(struct run *run, void *p);
 /* What free does with a pointer into the range that the fast path does not take.
  * False: not a buffer in use, nothing was done. */
 bool pool_free_long(void *p);
@@ -98,28 +99,38 @@ INLINE bool pool_wants(size_t size)
 	return size - pool.min_bytes < pool.span_bytes;
 }
 
-INLINE void *buffer_begin(uint32_t page, size_t size)
+/* What malloc writes into a buffer's line. Returns the address. */
+INLINE void *buffer_begin(struct run *run, uint32_t page, size_t size)
 {
-	struct run *run = &range.runs[page];
-	uint32_t uses = run->buffer.use_count + 1;
-
 	STORE_RELAXED(&run->state, RUN_IN_USE);
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
-	STORE_RELAXED(&run->buffer.use_count, uses);
-	if (UNLIKELY((uses & LOAD_RELAXED(&pool.poll_mask)) == 0))
-		pool_poll(run);
+	STORE_RELAXED(&run->buffer.use_count, run->buffer.use_count + 1);
 	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT) + run->offset);
 }
 
-/* size is wanted by pool_wants(). */
+/* The page of an idle buffer for size, which pool_wants(), from this CPU's magazine; 0: it has none. */
+INLINE uint32_t pool_pop(size_t size)
+{
+	return magazine_pop(size_class_of(size));
+}
+
+/* Hand it out. Leaf code: the one call is a tail call, so that nothing is spilled. */
+INLINE void *pool_hand_out(uint32_t page, size_t size)
+{
+	struct run *run = &range.runs[page];
+	void *p = buffer_begin(run, page, size);
+
+	if (UNLIKELY((run->buffer.use_count & LOAD_RELAXED(&pool.poll_mask)) == 0))
+		return pool_poll(run, p);
+	return p;
+}
+
 INLINE void *pool_malloc(size_t size)
 {
-	uint32_t page = magazine_pop(size_class_of(size));
+	uint32_t page = pool_pop(size);
 
-	if (LIKELY(page != 0))
-		return buffer_begin(page, size);
-	return pool_malloc_slow(size);
+	return LIKELY(page != 0) ? pool_hand_out(page, size) : pool_malloc_slow(size);
 }
 
 /* Whether p is a buffer in use, exactly; one plain load of the line that free writes. */

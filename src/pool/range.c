@@ -27,14 +27,14 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	size_t owners_size = ROUND_UP(bytes >> CHUNK_SHIFT, PAGE_BYTES);
 	size_t hot_size = ROUND_UP((bytes >> PAGE_SHIFT) / 8, PAGE_BYTES);
 	size_t runs_size = table_bytes(bytes, sizeof(struct run));
-	size_t small = extra_size + owners_size + hot_size;
+	size_t small = extra_size + owners_size + 2 * hot_size;
 	size_t total = small + runs_size + bytes + ((size_t)1 << CHUNK_SHIFT);
 	char *start = sys_reserve(total);
 	char *base;
 
 	if (start == NULL)
 		return false;
-	if (!sys_commit(start, small)) {
+	if (!sys_commit(start, small) || !sys_make_readable(start + small, runs_size)) {
 		sys_release(start, total);
 		return false;
 	}
@@ -43,9 +43,11 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	*extra = start;
 	range.owners = (uint8_t *)start + extra_size;
 	range.hot = (uint64_t *)(void *)(start + extra_size + owners_size);
+	range.edges = (uint64_t *)(void *)(start + extra_size + owners_size + hot_size);
 	range.runs = (struct run *)(void *)(start + small);
 	range.base = (uintptr_t)base;
 	range.bytes = bytes;
+	range.fast_bytes = bytes;
 	return true;
 }
 
@@ -80,9 +82,7 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 
 		if (first + (uint64_t)length <= range.bytes >> PAGE_SHIFT && commit(first, length)) {
 			memset(range.owners + first / CHUNK_PAGES, (int)arena, chunks);
-			atomic_store_explicit(&range.committed_pages, first + length, memory_order_relaxed);
-			if (!range.is_free_slow)
-				STORE_RELAXED(&range.fast_bytes, (size_t)(first + length) << PAGE_SHIFT);
+			atomic_store_explicit(&range.committed_pages, first + length, memory_order_release);
 			lock_release(&range.lock);
 			*got = first == 0 ? length - 1 : length;
 			return first == 0 ? 1 : first;

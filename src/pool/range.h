@@ -16,22 +16,22 @@
 #define CHUNK_PAGES ((uint32_t)1 << (CHUNK_SHIFT - PAGE_SHIFT))
 
 struct range {
-	/* What free reads stands together. Frozen once range_reserve() is over, but for fast_bytes. */
+	/* What free reads stands together. Frozen once range_reserve() is over. */
 	uintptr_t base;
-	/* Pointers below it may take the fast path of free: committed, so their entries can be
-	 * read; 0 where every free has more to do. Grows under lock; relaxed: who was given a
-	 * pointer was given what made it. */
+	/* Pointers into so much take the fast path of free: bytes, or 0 where every free has more to
+	 * do. All of the table can be read, so a wild pointer meets RUN_NONE, not a fault. */
 	size_t fast_bytes;
 	struct run *runs;
-	size_t bytes; /* 0: no range, nothing is ours */
-	bool is_free_slow;
+	size_t bytes;  /* 0: no range, nothing is ours */
 	uint64_t *hot; /* a bit a page: may be resident. Meaningful for free pages only; their arena's lock */
+	uint64_t *edges; /* a bit for the first and the last page of each free run; likewise */
 	uint8_t *owners; /* of each chunk: arena index; written before the chunk is used, never changed */
 
 	/* Shared. */
 	struct lock lock;
-	_Atomic uint32_t
-	    committed_pages; /* the frontier; written under lock, relaxed: readers only need a bound */
+	/* The frontier; written under lock. Release in range_extend(), acquire in range_committed():
+	 * whoever finds a page below it finds its chunk's owner, too. */
+	_Atomic uint32_t committed_pages;
 };
 
 extern struct range range;
@@ -61,7 +61,7 @@ INLINE unsigned page_owner(uint32_t page)
 
 INLINE uint32_t range_committed(void)
 {
-	return atomic_load_explicit(&range.committed_pages, memory_order_relaxed);
+	return atomic_load_explicit(&range.committed_pages, memory_order_acquire);
 }
 
 #endif

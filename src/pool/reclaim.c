@@ -26,10 +26,12 @@ static struct {
 	/* Frozen after reclaim_init(). */
 	uint32_t max_idle_ticks, monitor_ticks, window_ticks, gc_ticks;
 	/* Shared. */
-	struct lock lock;		       /* LOCK_maintain */
-	uint32_t last_window, last_collection; /* under lock */
-	uint64_t out_seen;		       /* under lock: out_pages at the last pass */
-	_Atomic bool is_busy;		       /* relaxed: whether another pass soon is worth while */
+	struct lock lock;				      /* LOCK_maintain */
+	uint32_t last_window, last_collection, last_age_walk; /* under lock */
+	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
+	_Atomic bool
+	    is_postponed;     /* relaxed, likewise: the threshold was passed too soon after a collection */
+	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
 } reclaim;
 
 _Atomic uint32_t reclaim_bell;
@@ -66,7 +68,7 @@ void reclaim_init(const struct settings *settings)
 	    (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
 	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
 	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
-	STORE_RELAXED(&pool.due, reclaim.window_ticks);
+	STORE_RELAXED(&pool.due, MIN(reclaim.window_ticks, reclaim.gc_ticks));
 }
 
 void reclaim_wake(void)
@@ -75,7 +77,7 @@ void reclaim_wake(void)
 	sys_futex_wake(&reclaim_bell, 1);
 }
 
-static struct reclaim_facts facts_of(
+UNLOCKED_READER static struct reclaim_facts facts_of(
     const struct arena *arena, enum pressure_level pressure, bool is_everything, bool is_over_threshold)
 {
 	return (struct reclaim_facts){
@@ -92,24 +94,33 @@ static struct reclaim_facts facts_of(
 
 uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything)
 {
-	uint64_t purged = 0, hot = 0;
+	uint64_t purged = 0;
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	bool is_over, is_collection;
+	bool is_wanted, is_over, is_collection, is_age_due;
 	struct reclaim_plan plan;
 
 	if (range.bytes == 0 || !lock_try(&reclaim.lock))
 		return 0; /* a pass is under way, which does what we would */
-	is_over = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) &&
-		  now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+	is_wanted = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) ||
+		    atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed);
+	is_over = is_wanted && now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
+	atomic_store_explicit(&reclaim.is_postponed, is_wanted && !is_over, memory_order_relaxed);
 	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
 	if (now - reclaim.last_window >= reclaim.window_ticks) {
 		reclaim.last_window = now;
 		for (unsigned i = 0; i < used; i++)
 			arena_rotate_peak(&arenas.at[i]);
-		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++)
-			if (LOAD_RELAXED(&magazine_cpu_at(cpu)->contentions) != 0)
-				STORE_RELAXED(&magazine_cpu_at(cpu)->contentions, 0);
+		/* Read first: a line that others use is written to only where something changes. */
+		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
+			_Atomic uint32_t *contentions = &magazine_cpu_at(cpu)->contentions;
+
+			if (atomic_load_explicit(contentions, memory_order_relaxed) != 0)
+				atomic_store_explicit(contentions, 0, memory_order_relaxed);
+		}
 	}
+	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
+	if (is_age_due)
+		reclaim.last_age_walk = now;
 	/* The magazines' part of the plan is the same for every arena. */
 	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
 	    .is_over_threshold = is_over,
@@ -121,15 +132,16 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);
 
 		plan = reclaim_plan(&facts);
-		purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
-		hot += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+		if (plan.surplus_pages != 0 || plan.idle_ticks == 0 || is_age_due)
+			purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
 	}
 	if (is_collection) {
 		reclaim.last_collection = now;
 		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&reclaim.is_busy,
-	    hot != 0 || atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
+	    arenas_hot_pages() > SLACK_PAGES ||
+		atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
 	    memory_order_relaxed);
 	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
 	lock_release(&reclaim.lock);
@@ -140,7 +152,11 @@ uint32_t reclaim_next(uint32_t now)
 {
 	bool is_busy = atomic_load_explicit(&reclaim.is_busy, memory_order_relaxed);
 
-	return now + (is_busy ? reclaim.window_ticks : MIN(reclaim.monitor_ticks, reclaim.gc_ticks));
+	uint32_t ahead = MIN(is_busy ? reclaim.window_ticks : reclaim.monitor_ticks, reclaim.gc_ticks);
+
+	if (atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed))
+		ahead = MIN(ahead, (uint32_t)THRESHOLD_PAUSE_TICKS);
+	return now + ahead;
 }
 
 bool reclaim_drain(uint32_t now)
@@ -152,6 +168,14 @@ bool reclaim_drain(uint32_t now)
 	is_done = magazines_drain(now, 0, pool_drained);
 	lock_release(&reclaim.lock);
 	return is_done;
+}
+
+void reclaim_purge(uint64_t pages, uint32_t now)
+{
+	if (!lock_try(&reclaim.lock))
+		return;
+	arenas_purge_some(pages, now);
+	lock_release(&reclaim.lock);
 }
 
 void reclaim_fork_prepare(void)

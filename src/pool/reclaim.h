@@ -49,6 +49,11 @@ uint32_t reclaim_next(uint32_t now);
 /* Only the magazines, all of them, into the heap. False: it cannot be done. */
 bool reclaim_drain(uint32_t now);
 
+/* So many idle pages go back, unless a pass or another thread is at it. Under the maintain lock,
+ * so that threads at a limit do not each give back the same excess, and that no fork comes
+ * between: its child would never see the runs again that are being purged. */
+void reclaim_purge(uint64_t pages, uint32_t now);
+
 /* Whoever sleeps until the next pass is woken: a collection is wanted. */
 void reclaim_wake(void);
 extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */

@@ -13,7 +13,7 @@ static struct run *run_of(const void *p)
 	return run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
 }
 
-static size_t capacity_of(const struct run *run)
+UNLOCKED_READER static size_t capacity_of(const struct run *run)
 {
 	if (size_class_is_slab(run->size_class))
 		return size_class_bytes(run->size_class);
@@ -32,9 +32,7 @@ size_t pool_size(const void *p)
 
 bool pool_is_buffer(const void *p)
 {
-	size_t offset = (uintptr_t)p - range.base;
-
-	return offset >> PAGE_SHIFT < range_committed() && pool_is_in_use(run_of(p), offset);
+	return pool_is_in_use(run_of(p), (uintptr_t)p - range.base);
 }
 
 void pool_set_size(void *p, size_t size)
@@ -101,7 +99,7 @@ bool pool_resize_in_place(void *p, size_t size)
 
 /* --- what a pointer is ------------------------------------------------------- */
 
-static void fill(struct pool_buffer_info *info, uint32_t page)
+UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 {
 	const struct run *run = run_at(page);
 
@@ -116,7 +114,7 @@ static void fill(struct pool_buffer_info *info, uint32_t page)
 	info->is_in_use = run->state == RUN_IN_USE;
 }
 
-static bool covers(uint32_t page, uintptr_t address)
+UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
 {
 	const struct run *run = run_at(page);
 	uintptr_t start = (uintptr_t)page_address(page) + run->offset;
@@ -130,7 +128,7 @@ void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page)
 	fill(info, page);
 }
 
-enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info)
+UNLOCKED_READER enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info)
 {
 	uintptr_t address = (uintptr_t)p;
 	uint32_t page = (uint32_t)((address - range.base) >> PAGE_SHIFT), back = 0;

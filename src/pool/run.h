@@ -43,11 +43,10 @@ struct run {
 			uint32_t serial;    /* of the creation; with the page it makes the id */
 			uint32_t site;	    /* reserved for the call site */
 		} buffer;
-		struct {		       /* RUN_FREE */
-			uint32_t next, prev;   /* in its bin; 0 ends */
-			uint32_t older, newer; /* by age among those with resident pages */
-			uint32_t hot_pages;    /* that may be resident */
-			uint32_t freed;	       /* ticks; mean of its parts, by resident pages */
+		struct {		     /* RUN_FREE */
+			uint32_t next, prev; /* in its bin; 0 ends */
+			uint32_t hot_pages;  /* that may be resident */
+			uint32_t freed;	     /* ticks; mean of its parts, by resident pages */
 		} free;
 		struct {		     /* RUN_SLAB */
 			uint32_t next, prev; /* among the arena's slabs of that class with room */

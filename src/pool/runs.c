@@ -2,9 +2,13 @@
  * runs.c -- best fit over page runs, with boundary tags beside the range.
  *
  * Called by arena.c with the arena's lock held. Invariants: no two neighbouring
- * runs of one arena are both free; a free run stands in exactly one bin, and on
- * the age list exactly if it has resident pages; every entry that is not a head, a
+ * runs of one arena are both free; a free run stands in exactly one bin; range.edges has
+ * a bit for its first and its last page, and no other; every entry that is not a head, a
  * tail or part of a slab is RUN_NONE.
+ *
+ * What costs here is cache lines: the table of runs is as sparse as the buffers are
+ * large. So neighbours are asked for in range.edges, which is dense, and age has no list
+ * of its own: who purges walks the table.
  */
 #include "pool/runs.h"
 
@@ -18,7 +22,8 @@ static unsigned bin_of(uint32_t pages)
 	if (pages <= RUNS_EXACT_BINS)
 		return pages - 1;
 	log = 31 - (unsigned)__builtin_clz(pages);
-	return RUNS_EXACT_BINS + (log - 8) * 8 + ((pages >> (log - 3)) & 7);
+	/* What is longer than the bins go (256 GiB) stands in the last one. */
+	return MIN(RUNS_EXACT_BINS + (log - 8) * 8 + ((pages >> (log - 3)) & 7), RUNS_BINS - 1);
 }
 
 /* The first occupied bin from bin on; RUNS_BINS: none. */
@@ -109,41 +114,25 @@ static void bin_remove(struct runs *runs, uint32_t page)
 	runs->counts[temperature_of(run)]--;
 }
 
-/* Put page on the age list right after (newer than) place; 0: as the oldest. */
-static void age_insert_after(struct runs *runs, uint32_t page, uint32_t place)
-{
-	struct run *run = run_at(page);
-
-	run->free.older = place;
-	run->free.newer = place != 0 ? run_at(place)->free.newer : runs->oldest;
-	if (run->free.newer != 0)
-		run_at(run->free.newer)->free.older = page;
-	else
-		runs->newest = page;
-	if (place != 0)
-		run_at(place)->free.newer = page;
-	else
-		runs->oldest = page;
-}
-
-static void age_remove(struct runs *runs, uint32_t page)
-{
-	struct run *run = run_at(page);
-
-	if (run->free.older != 0)
-		run_at(run->free.older)->free.newer = run->free.newer;
-	else
-		runs->oldest = run->free.newer;
-	if (run->free.newer != 0)
-		run_at(run->free.newer)->free.older = run->free.older;
-	else
-		runs->newest = run->free.older;
-}
-
 /* --- runs come and go ------------------------------------------------------- */
 
-static void link_run(
-    struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t freed, uint32_t age_place)
+static void set_edge(uint32_t page, bool is_edge)
+{
+	uint64_t bit = (uint64_t)1 << page % 64;
+
+	if (is_edge)
+		range.edges[page / 64] |= bit;
+	else
+		range.edges[page / 64] &= ~bit;
+}
+
+/* page may be another arena's, whose bits change at any time: then the answer means nothing. */
+UNLOCKED_READER static bool is_edge(uint32_t page)
+{
+	return LOAD_RELAXED(&range.edges[page / 64]) >> page % 64 & 1;
+}
+
+static void link_run(struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t freed)
 {
 	struct run *run = run_at(page);
 
@@ -152,14 +141,14 @@ static void link_run(
 
 		tail->pages = pages;
 		STORE_RELAXED(&tail->state, RUN_TAIL);
+		set_edge(page + pages - 1, true);
 	}
+	set_edge(page, true);
 	run->pages = pages;
 	run->free.hot_pages = hot;
 	run->free.freed = freed;
 	STORE_RELAXED(&run->state, RUN_FREE);
 	bin_insert(runs, page);
-	if (hot != 0)
-		age_insert_after(runs, page, age_place);
 	runs->free_pages += pages;
 	runs->hot_pages += hot;
 }
@@ -168,19 +157,21 @@ static void link_run(
 static void unlink_run(struct runs *runs, uint32_t page)
 {
 	struct run *run = run_at(page);
+	uint32_t last = page + run->pages - 1;
 
 	bin_remove(runs, page);
-	if (run->free.hot_pages != 0)
-		age_remove(runs, page);
 	runs->free_pages -= run->pages;
 	runs->hot_pages -= run->free.hot_pages;
-	STORE_RELAXED(&run_at(page + run->pages - 1)->state, RUN_NONE);
+	set_edge(page, false);
+	set_edge(last, false);
+	STORE_RELAXED(&run_at(last)->state, RUN_NONE);
 	STORE_RELAXED(&run->state, RUN_NONE);
 }
 
 uint32_t runs_free_length(const struct runs *runs, uint32_t page)
 {
-	if (page >= range_committed() || page_owner(page) != runs->arena || run_at(page)->state != RUN_FREE)
+	if (page >= range_committed() || !is_edge(page) || page_owner(page) != runs->arena ||
+	    LOAD_RELAXED(&run_at(page)->state) != RUN_FREE)
 		return 0;
 	return run_at(page)->pages;
 }
@@ -188,27 +179,15 @@ uint32_t runs_free_length(const struct runs *runs, uint32_t page)
 /* The free run that ends right before page; 0: none. */
 static uint32_t free_run_before(const struct runs *runs, uint32_t page)
 {
-	const struct run *last;
-
-	if (page <= 1 || page_owner(page - 1) != runs->arena)
+	if (page <= 1 || !is_edge(page - 1) || page_owner(page - 1) != runs->arena)
 		return 0;
-	last = run_at(page - 1);
-	if (last->state != RUN_TAIL && !(last->state == RUN_FREE && last->pages == 1))
-		return 0;
-	return page - last->pages;
+	return page - run_at(page - 1)->pages;
 }
 
-/*
- * The age of a joined run is the mean of its parts', weighted by resident pages, and
- * it takes the place of the part that weighs most: a large old run that is joined by
- * a small fresh one stays old.
- */
-static void insert(
-    struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t now, bool is_oldest)
+/* The age of a joined run is the mean of its parts', weighted by resident pages. */
+static void insert(struct runs *runs, uint32_t page, uint32_t pages, uint32_t hot, uint32_t now)
 {
-	/* Lighter part first, so that the heavier one's place on the list is still there to read. */
 	uint32_t parts[2] = {free_run_before(runs, page), page + pages};
-	uint32_t place = is_oldest ? 0 : runs->newest, own = hot;
 	int64_t age_sum = 0; /* ticks before now, times resident pages */
 
 	if (runs_free_length(runs, parts[1]) == 0)
@@ -217,43 +196,29 @@ static void insert(
 		pages += page - parts[0];
 		page = parts[0];
 	}
-	if (parts[1] != 0)
-		pages += run_at(parts[1])->pages;
-	if (parts[0] != 0 && parts[1] != 0 &&
-	    run_at(parts[0])->free.hot_pages > run_at(parts[1])->free.hot_pages) {
-		uint32_t heavier = parts[0];
-
-		parts[0] = parts[1];
-		parts[1] = heavier;
-	}
 	for (int i = 0; i < 2; i++) {
 		const struct run *part = run_at(parts[i]);
-		uint32_t part_hot;
 
 		if (parts[i] == 0)
 			continue;
-		part_hot = part->free.hot_pages;
-		age_sum += (int64_t)(int32_t)(now - part->free.freed) * part_hot;
-		hot += part_hot;
+		if (i == 1)
+			pages += part->pages;
+		age_sum += (int64_t)(int32_t)(now - part->free.freed) * part->free.hot_pages;
+		hot += part->free.hot_pages;
 		unlink_run(runs, parts[i]);
-		/* Of two parts, the second weighs no less. */
-		if (part_hot > own)
-			place = part->free.older;
-		else
-			place = is_oldest ? 0 : runs->newest;
 	}
-	link_run(runs, page, pages, hot, hot != 0 ? now - (uint32_t)(age_sum / hot) : now, place);
+	link_run(runs, page, pages, hot, hot != 0 ? now - (uint32_t)(age_sum / hot) : now);
 }
 
 void runs_free_hot(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now)
 {
 	hot_mark(page, pages, true);
-	insert(runs, page, pages, pages, now, false);
+	insert(runs, page, pages, pages, now);
 }
 
 void runs_free_as_marked(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now)
 {
-	insert(runs, page, pages, hot_count(page, pages), now, false);
+	insert(runs, page, pages, hot_count(page, pages), now);
 }
 
 void runs_restore(struct runs *runs, uint32_t page, uint32_t freed)
@@ -261,7 +226,7 @@ void runs_restore(struct runs *runs, uint32_t page, uint32_t freed)
 	uint32_t pages = run_at(page)->pages;
 
 	STORE_RELAXED(&run_at(page)->state, RUN_NONE);
-	insert(runs, page, pages, hot_count(page, pages), freed, true);
+	insert(runs, page, pages, hot_count(page, pages), freed);
 }
 
 void runs_withdraw(struct runs *runs, uint32_t page)
@@ -275,7 +240,6 @@ static void cut(struct runs *runs, uint32_t start, uint32_t page, uint32_t pages
 {
 	const struct run *run = run_at(start);
 	uint32_t length = run->pages, hot = run->free.hot_pages, freed = run->free.freed;
-	uint32_t place = hot != 0 ? run->free.older : 0;
 	uint32_t before = page - start, after = length - before - pages;
 	bool is_all_hot = hot == length, is_all_cold = hot == 0;
 
@@ -283,13 +247,13 @@ static void cut(struct runs *runs, uint32_t start, uint32_t page, uint32_t pages
 	if (before != 0) {
 		uint32_t part = is_all_hot ? before : is_all_cold ? 0 : hot_count(start, before);
 
-		link_run(runs, start, before, part, freed, place);
+		link_run(runs, start, before, part, freed);
 		hot -= part;
 	}
 	if (after != 0) {
 		uint32_t kept = is_all_hot ? pages : is_all_cold ? 0 : hot_count(page, pages);
 
-		link_run(runs, page + pages, after, hot - kept, freed, place);
+		link_run(runs, page + pages, after, hot - kept, freed);
 		hot = kept;
 	}
 	*was_cold = hot == 0;

@@ -1,5 +1,5 @@
 /*
- * runs.h -- the free runs of one arena: bins by length, coalescing, age.
+ * runs.h -- the free runs of one arena: bins by length, coalescing.
  *
  * The caller holds the arena's lock. No system calls: which pages are resident is
  * known from range.hot, set when a run is freed and cleared when it was purged.
@@ -24,9 +24,8 @@ struct bins {
 
 struct runs {
 	struct bins bins[TEMPERATURES];
-	uint32_t oldest, newest; /* of those with resident pages */
-	uint64_t free_pages;	 /* in all */
-	uint64_t hot_pages;	 /* of these, maybe resident */
+	uint64_t free_pages; /* in all */
+	uint64_t hot_pages;  /* of these, maybe resident */
 	uint32_t counts[TEMPERATURES];
 	unsigned arena; /* its owner's index: runs of different arenas do not coalesce */
 };
@@ -49,7 +48,7 @@ void runs_free_hot(struct runs *runs, uint32_t page, uint32_t pages, uint32_t no
 /* A run whose bits in range.hot say what is resident. Coalesces. */
 void runs_free_as_marked(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now);
 
-/* Remove a whole free run from bins and age list; its entry becomes RUN_BUSY. */
+/* Remove a whole free run from its bin; its entry becomes RUN_BUSY. */
 void runs_withdraw(struct runs *runs, uint32_t page);
 /* The withdrawn run comes back, as old as it was, as range.hot now says. */
 void runs_restore(struct runs *runs, uint32_t page, uint32_t freed);

@@ -14,7 +14,8 @@
 #include "pool/pool.h"
 
 /* Keep the longest in use: an insertion into a short sorted list. */
-static unsigned keep_oldest(struct pool_buffer_info *list, unsigned count, unsigned max, uint32_t page)
+UNLOCKED_READER static unsigned keep_oldest(
+    struct pool_buffer_info *list, unsigned count, unsigned max, uint32_t page)
 {
 	struct pool_buffer_info info;
 	unsigned i;
@@ -22,6 +23,9 @@ static unsigned keep_oldest(struct pool_buffer_info *list, unsigned count, unsig
 	if (max == 0 || (count == max && run_at(page)->buffer.last_used >= list[count - 1].last_used_ticks))
 		return count;
 	pool_buffer_fill(&info, page);
+	/* Freed since the walk looked at it, or not yet handed out again. */
+	if (!info.is_in_use || info.size_bytes == 0)
+		return count;
 	i = count == max ? count - 1 : count++;
 	while (i > 0 && list[i - 1].last_used_ticks > info.last_used_ticks) {
 		list[i] = list[i - 1];
@@ -31,7 +35,8 @@ static unsigned keep_oldest(struct pool_buffer_info *list, unsigned count, unsig
 	return count;
 }
 
-static void count_buffer(struct pool_stats *stats, const struct run *run, unsigned state, uint64_t capacity)
+UNLOCKED_READER static void count_buffer(
+    struct pool_stats *stats, const struct run *run, unsigned state, uint64_t capacity)
 {
 	unsigned class = MIN(LOAD_RELAXED(&run->size_class), SIZE_CLASSES - 1);
 	uint64_t uses = LOAD_RELAXED(&run->buffer.use_count);
@@ -50,7 +55,7 @@ static void count_buffer(struct pool_stats *stats, const struct run *run, unsign
 	}
 }
 
-static unsigned walk(struct pool_stats *stats, struct pool_buffer_info *oldest, unsigned max)
+UNLOCKED_READER static unsigned walk(struct pool_stats *stats, struct pool_buffer_info *oldest, unsigned max)
 {
 	uint32_t end = range_committed();
 	unsigned listed = 0;
@@ -79,7 +84,7 @@ static unsigned walk(struct pool_stats *stats, struct pool_buffer_info *oldest, 
 	return listed;
 }
 
-static void add_arena(struct pool_stats *stats, const struct arena *arena)
+UNLOCKED_READER static void add_arena(struct pool_stats *stats, const struct arena *arena)
 {
 	uint64_t free_pages = LOAD_RELAXED(&arena->runs.free_pages);
 	uint64_t hot = MIN(LOAD_RELAXED(&arena->runs.hot_pages), free_pages);
@@ -117,7 +122,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->range_bytes = range.bytes;
 	stats->committed_bytes = (uint64_t)range_committed() << PAGE_SHIFT;
 	stats->metadata_bytes = (uint64_t)range_committed() * sizeof(struct run) + range_committed() / 8 +
-				used * sizeof(struct arena) + sys_cpu_usable() * RSEQ_AREA_BYTES;
+				used * sizeof(struct arena) + magazines.cpus_usable * RSEQ_AREA_BYTES;
 	listed = walk(stats, oldest, max);
 	for (unsigned i = 0; i < used; i++)
 		add_arena(stats, &arenas.at[i]);
@@ -128,7 +133,7 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->gc_count = atomic_load_explicit(&pool.gc_count, memory_order_relaxed);
 	stats->errors = atomic_load_explicit(&pool.errors, memory_order_relaxed) + stats->purges_refused;
 	stats->arenas_in_use = used;
-	stats->cpus = sys_cpu_usable();
+	stats->cpus = magazines.cpus_usable;
 	stats->is_rseq = magazines.is_rseq;
 	return listed;
 }

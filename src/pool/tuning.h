@@ -6,8 +6,10 @@
 
 #include "base/compiler.h"
 
-/* One CPU's magazines may hold this share of what is out of the heap, within bounds. */
+/* All magazines together may hold this share of what is out of the heap, or so much; each
+ * CPU in use its part of that, within bounds. */
 #define MAGAZINE_SHARE 16
+#define MAGAZINES_BYTES_MIN (4 * MIB)
 #define MAGAZINE_BUDGET_MIN (1 * MIB)
 #define MAGAZINE_BUDGET_MAX (8 * MIB)
 

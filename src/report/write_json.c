@@ -113,22 +113,25 @@ static void put_time(struct json *json, const char *name, uint64_t unix_ns)
 	out_char(json->out, '"');
 }
 
-static void put_config(struct json *json, const struct settings *settings)
+static OWN_FRAME void put_config(struct json *json, const struct settings *settings)
 {
 	open_with(json, "config", '{');
 	for (unsigned i = 0; i < option_count(); i++) {
 		const struct option_info *option = option_at(i);
-		char text[OPTION_TEXT_MAX + 1];
-		struct out value;
-		out_init(&value, -1, text, sizeof(text) - 1);
-		option_write_value(&value, option, settings);
-		text[value.used] = '\0';
-		put_string(json, option->name, text);
+		const char *text = option_text(option, settings);
+		if (text != NULL) {
+			put_string(json, option->name, text);
+			continue;
+		}
+		begin(json, option->name);
+		out_char(json->out, '"');
+		option_write_value(json->out, option, settings);
+		out_char(json->out, '"');
 	}
 	close_with(json, '}');
 }
 
-static void put_metrics(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_metrics(struct json *json, const struct snapshot *s, const struct metrics *m)
 {
 	open_with(json, "metrics", '{');
 	put_u64(json, "total_allocated_bytes", m->total_allocated_bytes);
@@ -148,7 +151,7 @@ static void put_metrics(struct json *json, const struct snapshot *s, const struc
 	close_with(json, '}');
 }
 
-static void put_buffers(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_buffers(struct json *json, const struct snapshot *s, const struct metrics *m)
 {
 	open_with(json, "buffers", '[');
 	for (unsigned i = 0; i < s->buffer_count; i++) {
@@ -169,7 +172,7 @@ static void put_buffers(struct json *json, const struct snapshot *s, const struc
 }
 
 /* Those that were ever asked for. */
-static void put_classes(struct json *json, const struct pool_stats *pool)
+static OWN_FRAME void put_classes(struct json *json, const struct pool_stats *pool)
 {
 	open_with(json, "classes", '[');
 	for (unsigned i = 0; i < pool->class_count; i++) {
@@ -186,7 +189,7 @@ static void put_classes(struct json *json, const struct pool_stats *pool)
 	close_with(json, ']');
 }
 
-static void put_heap(struct json *json, const struct pool_stats *pool, const struct metrics *m)
+static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool, const struct metrics *m)
 {
 	open_with(json, "heap", '{');
 	put_bool(json, "is_active", pool->is_active);
@@ -212,7 +215,7 @@ static void put_heap(struct json *json, const struct pool_stats *pool, const str
 	close_with(json, '}');
 }
 
-static void put_pressure(struct json *json, const struct pressure *p)
+static OWN_FRAME void put_pressure(struct json *json, const struct pressure *p)
 {
 	open_with(json, "pressure", '{');
 	put_string(json, "level", pressure_level_name(p->level));
@@ -227,7 +230,7 @@ static void put_pressure(struct json *json, const struct pressure *p)
 	close_with(json, '}');
 }
 
-static void put_fallback(struct json *json, const struct fallback_stats *f)
+static OWN_FRAME void put_fallback(struct json *json, const struct fallback_stats *f)
 {
 	if (!f->is_known)
 		return;
@@ -240,7 +243,7 @@ static void put_fallback(struct json *json, const struct fallback_stats *f)
 	close_with(json, '}');
 }
 
-static void put_process(struct json *json, const struct snapshot *s)
+static OWN_FRAME void put_process(struct json *json, const struct snapshot *s)
 {
 	open_with(json, "process", '{');
 	put_u64(json, "rss_bytes", s->process.rss_bytes);
@@ -252,7 +255,7 @@ static void put_process(struct json *json, const struct snapshot *s)
 	close_with(json, '}');
 }
 
-static void put_recommendations(struct json *json, const struct snapshot *s)
+static OWN_FRAME void put_recommendations(struct json *json, const struct snapshot *s)
 {
 	open_with(json, "recommendations", '[');
 	for (unsigned i = 0; i < s->advice_count; i++) {
@@ -265,7 +268,7 @@ static void put_recommendations(struct json *json, const struct snapshot *s)
 	close_with(json, ']');
 }
 
-static void put_health(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_health(struct json *json, const struct snapshot *s, const struct metrics *m)
 {
 	open_with(json, "health", '{');
 	put_u64(json, "buffer_count", m->buffer_count);

@@ -138,7 +138,7 @@ static void put_wrapped(struct out *out, const char *text, unsigned indent)
 
 /* --- the headline --- */
 
-static void put_title(struct out *out, const struct snapshot *s)
+static OWN_FRAME void put_title(struct out *out, const struct snapshot *s)
 {
 	const char *slash = strrchr(s->exe, '/');
 	out_str(out, "Weir " WEIR_VERSION ": ");
@@ -162,7 +162,7 @@ static void put_title(struct out *out, const struct snapshot *s)
 	out_char(out, '\n');
 }
 
-static void put_pool(struct out *out, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const struct metrics *m)
 {
 	const struct pool_stats *pool = &s->pool;
 	label(out, "pool");
@@ -209,7 +209,7 @@ static void put_pool(struct out *out, const struct snapshot *s, const struct met
 	out_str(out, " past a limit\n");
 }
 
-static void put_pressure(struct out *out, const struct pressure *p)
+static OWN_FRAME void put_pressure(struct out *out, const struct pressure *p)
 {
 	label(out, "pressure");
 	out_str(out, pressure_level_name(p->level));
@@ -234,7 +234,7 @@ static void put_pressure(struct out *out, const struct pressure *p)
 	out_char(out, '\n');
 }
 
-static void put_process(struct out *out, const struct snapshot *s)
+static OWN_FRAME void put_process(struct out *out, const struct snapshot *s)
 {
 	label(out, "process");
 	out_size_human(out, s->process.rss_bytes);
@@ -275,7 +275,7 @@ static void put_process(struct out *out, const struct snapshot *s)
 	}
 }
 
-static void put_advice(struct out *out, const struct snapshot *s)
+static OWN_FRAME void put_advice(struct out *out, const struct snapshot *s)
 {
 	heading(out, "What to do");
 	if (s->advice_count == 0)
@@ -293,7 +293,7 @@ static void put_advice(struct out *out, const struct snapshot *s)
 
 /* --- tables --- */
 
-static void put_classes(struct out *out, const struct pool_stats *pool)
+static OWN_FRAME void put_classes(struct out *out, const struct pool_stats *pool)
 {
 	static const unsigned ends[] = {12, 24, 36, 52};
 	heading(out, "Size classes (buffers)");
@@ -314,7 +314,7 @@ static void put_classes(struct out *out, const struct pool_stats *pool)
 	}
 }
 
-static void put_buffers(struct out *out, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_buffers(struct out *out, const struct snapshot *s, const struct metrics *m)
 {
 	static const unsigned ends[] = {12, 26, 38, 50, 60, 80};
 	heading(out, "Longest in use");
@@ -357,7 +357,7 @@ static void put_runs(struct out *out, const char *name, uint64_t bytes, uint64_t
 	out_char(out, '\n');
 }
 
-static void put_heap(struct out *out, const struct pool_stats *pool, const struct metrics *m)
+static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, const struct metrics *m)
 {
 	heading(out, "Heap");
 	put_runs(out, "free hot", pool->free_hot_bytes, pool->free_runs_hot);
@@ -399,25 +399,22 @@ static void put_heap(struct out *out, const struct pool_stats *pool, const struc
 }
 
 /* What was set stands out by the default beside it. */
-static void put_settings(struct out *out, const struct settings *settings)
+static OWN_FRAME void put_settings(struct out *out, const struct settings *settings)
 {
 	heading(out, "Settings");
 	for (unsigned i = 0; i < option_count(); i++) {
 		const struct option_info *option = option_at(i);
-		char value_text[OPTION_TEXT_MAX + 1], default_text[64];
-		struct out value, standard;
-		out_init(&value, -1, value_text, sizeof(value_text) - 1);
-		option_write_value(&value, option, settings);
-		value_text[value.used] = '\0';
-		out_init(&standard, -1, default_text, sizeof(default_text));
-		option_write_default(&standard, option);
+		const char *text = option_text(option, settings);
 		out_str(out, "  ");
 		out_str(out, option->variable);
 		out_pad(out, 26);
-		put_plain(out, value_text);
-		if (value.used != standard.used || memcmp(value_text, default_text, value.used) != 0) {
+		if (text != NULL)
+			put_plain(out, text);
+		else
+			option_write_value(out, option, settings);
+		if (!option_is_default(option, settings)) {
 			out_str(out, "  (default ");
-			out_bytes(out, default_text, standard.used);
+			option_write_default(out, option);
 			out_char(out, ')');
 		}
 		out_char(out, '\n');

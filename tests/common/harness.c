@@ -1,7 +1,7 @@
 /*
  * harness.c -- runs the tables of harness.h.
  *
- * Every test has SECONDS_A_TEST; one that dies or stalls in this process ends
+ * Every test has SECONDS_A_TEST, or as many as $TEST_SECONDS says; one that dies or stalls in this process ends
  * the program with "Bail out!", which leaves the plan unfulfilled. A test with
  * TEST_CHILD or TEST_GLIBC runs in a child, whose end is judged instead.
  *
@@ -106,10 +106,17 @@ static void watch_signals(void (*handler)(int))
 		signal(signals[i], handler);
 }
 
+static unsigned seconds_a_test(void)
+{
+	const char *wanted = getenv("TEST_SECONDS");
+
+	return wanted != NULL ? (unsigned)atoi(wanted) : SECONDS_A_TEST;
+}
+
 static bool run_here(const struct test *test)
 {
 	atomic_store(&failures, 0);
-	alarm(SECONDS_A_TEST);
+	alarm(seconds_a_test());
 	test->run();
 	alarm(0);
 	return atomic_load(&failures) == 0;
@@ -127,7 +134,7 @@ static bool run_in_child(const struct test *test)
 	if (child == 0) {
 		watch_signals(SIG_DFL);
 		atomic_store(&failures, 0);
-		alarm(SECONDS_A_TEST);
+		alarm(seconds_a_test());
 		test->run();
 		bool holds = atomic_load(&failures) == 0;
 

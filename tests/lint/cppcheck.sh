@@ -10,7 +10,9 @@ run_cppcheck()
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --error-exitcode=1 -j "$(nproc)" \
 		--suppressions-list="$lint_dir/cppcheck.suppressions" \
-		-Isrc -I. -D_GNU_SOURCE= -D__SANITIZE_THREAD__ -D__x86_64__ -D__linux__ -D__GNUC__=12 -DWEIR_VERSION='"0"' \
+		-Isrc -I. -D_GNU_SOURCE= -D__SANITIZE_THREAD__ -D__x86_64__ -D__linux__ -D__GNUC__=12 \
+		'-DElfW(type)=Elf64_##type' \
+		-DWEIR_VERSION='"0"' \
 		-DWEIR_LIBDIR='"/lib"' "$@"
 }
 

@@ -41,6 +41,15 @@ no_newline_at_end()
 	done
 }
 
+# A merge that was committed half done.
+conflict_markers()
+{
+	sources '*' | while read -r file; do
+		grep -nHE '^(<<<<<<<|>>>>>>>)( |$)' "$file"
+	done
+}
+
+quiet "no file holds the marks of a conflict" conflict_markers
 quiet "no file is longer than 600 lines" too_long
 quiet "every C file opens with its name and what it is for" no_opening
 quiet "every script opens with its name and what it is for" no_script_opening

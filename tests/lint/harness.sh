@@ -54,4 +54,14 @@ unlisted()
 	done
 }
 quiet "every test is in its folder's local.mk" unlisted
+
+# On a fresh machine the suite installs what this list says, and nothing else.
+not_installed()
+{
+	sed -nE 's/^needs ([^ ]+) .*/\1/p' tests/programs/*.sh | sort -u | while read -r package; do
+		grep -qE "^${package//+/\\+}(=|\$)" tests/programs/packages ||
+			[ "$package" = bash ] || echo "$package is not in tests/programs/packages"
+	done
+}
+quiet "every package that a program's test needs is in the list" not_installed
 plan

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Where a dump goes, what it is called, and what is said when it cannot be written.
+# dumps.sh -- where a dump goes, what it is called, and what is said when it cannot be written.
 set -u
 object=${TEST_OBJECT:?the object to preload}
 tmp=$(mktemp -d) || exit 1

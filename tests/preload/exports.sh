@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the object shows is what preload/exports.expected says, written by hand:
+# exports.sh -- what the object shows is what preload/exports.expected says, written by hand:
 # a name left out runs glibc's code beside ours, one too many breaks programs.
 # And every name that glibc has of the malloc family is on that list.
 set -u

@@ -9,11 +9,15 @@ tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/
 
 check_PROGRAMS += tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
 	tests/preload/signals tests/preload/stuck tests/preload/threads \
-	tests/preload/early tests/preload/late tests/preload/probe
+	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe
 
 tests_preload_own_handler_SOURCES = tests/preload/own_handler.c
 tests_preload_own_handler_CPPFLAGS = $(tests_preload_flags)
 tests_preload_own_handler_LDADD = -lpthread
+tests_preload_bounds_SOURCES = tests/preload/bounds.c $(tests_preload_work)
+tests_preload_bounds_CPPFLAGS = $(tests_preload_flags)
+tests_preload_bounds_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_bounds_LDADD = -lpthread
 tests_preload_confine_SOURCES = tests/preload/confine.c $(tests_preload_work)
 tests_preload_confine_CPPFLAGS = $(tests_preload_flags)
 tests_preload_confine_CFLAGS = $(AM_CFLAGS) -fno-builtin
@@ -51,13 +55,21 @@ tests_preload_probe_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_preload_probe_LDADD = -lpthread
 
 # Loaded into those programs; looked for beside them.
-tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so
+tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so \
+	tests/preload/loader.so tests/preload/beside/leaf.so
 check_DATA += $(tests_preload_objects)
 CLEANFILES += $(tests_preload_objects)
-EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc
+EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc \
+	tests/preload/loader.c tests/preload/leaf.c
 tests/preload/edge.so: tests/preload/edge.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/edge.c
 tests/preload/plugin_deep.so: tests/preload/plugin_deep.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_deep.c
 tests/preload/plugin_cxx.so: tests/preload/plugin_cxx.cc tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CXX) $(CXXFLAGS) -std=c++17 -shared -fPIC -o $@ $(top_srcdir)/tests/preload/plugin_cxx.cc -lpthread
+tests/preload/loader.so: tests/preload/loader.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -shared -fPIC -Wl,--enable-new-dtags,-rpath,'$$ORIGIN/beside' \
+		-o $@ $(top_srcdir)/tests/preload/loader.c
+tests/preload/beside/leaf.so: tests/preload/leaf.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(MKDIR_P) tests/preload/beside && \
+		$(CC) $(tests_preload_flags) $(CFLAGS) -shared -fPIC -o $@ $(top_srcdir)/tests/preload/leaf.c

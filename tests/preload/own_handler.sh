@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The dump signal stays the program's own: what own_handler.c finds on libc it finds
+# own_handler.sh -- the dump signal stays the program's own: what own_handler.c finds on libc it finds
 # under Weir, and what the settings say about the signal is so.
 set -u
 object=${TEST_OBJECT:?the object to preload}

@@ -94,7 +94,54 @@ static void a_cxx_plugin_of_a_C_program_uses_the_operators_of_mallocs_object(voi
 	dlclose(plugin);
 }
 
+static void a_bare_name_is_found_through_the_RUNPATH_of_the_library_that_calls_dlopen(void)
+{
+	void *loader = load("loader.so", RTLD_NOW | RTLD_LOCAL);
+
+	REQUIRE(loader != NULL, "%s", dlerror());
+	void *(*open)(const char *, int) = (void *(*)(const char *, int))dlsym(loader, "loader_open");
+
+	REQUIRE(open != NULL, "%s", dlerror());
+	EXPECT(dlopen("leaf.so", RTLD_NOW) == NULL, "this program's own search has to miss it");
+	dlerror();
+	static const int flags[] = {RTLD_NOW, RTLD_LAZY | RTLD_GLOBAL, RTLD_NOW | RTLD_DEEPBIND};
+
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		void *leaf = open("leaf.so", flags[i]);
+
+		REQUIRE(leaf != NULL, "flags %#x: %s", (unsigned)flags[i], dlerror());
+		int (*number)(void) = (int (*)(void))dlsym(leaf, "leaf_number");
+
+		EXPECT(number != NULL && number() == 4711, "flags %#x", (unsigned)flags[i]);
+		EXPECT(dlclose(leaf) == 0, "flags %#x: %s", (unsigned)flags[i], dlerror());
+	}
+	dlclose(loader);
+}
+
+static void dlopen_of_nothing_is_the_program_and_NOLOAD_loads_nothing(void)
+{
+	void *self = dlopen(NULL, RTLD_NOW), *deep = dlopen(NULL, RTLD_NOW | RTLD_DEEPBIND);
+
+	EXPECT(self != NULL && self == deep, "%p and %p", self, deep);
+	EXPECT(dlsym(self, "malloc") == dlsym(RTLD_DEFAULT, "malloc"), "its malloc is everybody's");
+	EXPECT(load("plugin_deep.so", RTLD_NOW | RTLD_NOLOAD) == NULL, "it was not loaded yet");
+	EXPECT(load("plugin_deep.so", RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND) == NULL,
+	    "nor with the other flag");
+	dlerror();
+	void *plugin = load("plugin_deep.so", RTLD_NOW);
+
+	REQUIRE(plugin != NULL, "%s", dlerror());
+	EXPECT(load("plugin_deep.so", RTLD_NOW | RTLD_NOLOAD) == plugin, "and now it is");
+	EXPECT(dlopen("/nowhere/at.all", RTLD_NOW) == NULL && dlerror() != NULL, "an error is told");
+	dlclose(plugin);
+	dlclose(plugin);
+}
+
 static const struct test tests[] = {
+    {"a_bare_name_is_found_through_the_RUNPATH_of_the_library_that_calls_dlopen",
+	a_bare_name_is_found_through_the_RUNPATH_of_the_library_that_calls_dlopen, 0},
+    {"dlopen_of_nothing_is_the_program_and_NOLOAD_loads_nothing",
+	dlopen_of_nothing_is_the_program_and_NOLOAD_loads_nothing, 0},
     {"memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin",
 	memory_crosses_the_border_of_an_RTLD_DEEPBIND_plugin, TEST_GLIBC},
     {"a_cxx_plugin_of_a_C_program_comes_and_goes_200_times",

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,27 @@ static void wild_free(void)
 	free(p);
 }
 
+/* Its place in the pool is then a free run's, whose neighbours the answer must not disturb. */
+static void usable_size_of_freed(void)
+{
+	enum { COUNT = 64 };
+	char *volatile kept[COUNT];
+
+	for (int i = 0; i < COUNT; i++)
+		kept[i] = malloc(900000);
+	for (int i = 0; i < COUNT; i++)
+		free(kept[i]);
+	for (int i = 0; i < COUNT; i++)
+		if (malloc_usable_size(kept[i]) != 0)
+			exit(3);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < COUNT; i++)
+			kept[i] = calloc(1, 5000 + (size_t)i * 13000);
+		for (int i = 0; i < COUNT; i++)
+			free(kept[i]);
+	}
+}
+
 static void realloc_of_freed(void)
 {
 	take(SIZE);
@@ -173,6 +195,7 @@ static const struct {
     {"inner-free-unaligned", inner_free_unaligned},
     {"wild-free", wild_free},
     {"realloc-of-freed", realloc_of_freed},
+    {"usable-size-of-freed", usable_size_of_freed},
     {"secret", secret},
     {"handle-usr1", handle_usr1},
     {"raise-usr1", raise_usr1},

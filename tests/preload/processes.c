@@ -267,6 +267,66 @@ static void handlers_of_pthread_atfork_may_allocate(void)
 	EXPECT(status == 0, "status 0x%x", (unsigned)status);
 }
 
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+void atfork_lock(void);
+void atfork_unlock(void);
+
+void atfork_lock(void)
+{
+	pthread_mutex_lock(&of_the_program);
+}
+
+void atfork_unlock(void)
+{
+	pthread_mutex_unlock(&of_the_program);
+}
+
+/* As a log is reopened. */
+static void *open_and_close_under_the_mutex(void *argument)
+{
+	while (!is_over) {
+		pthread_mutex_lock(&of_the_program);
+		FILE *stream = fopen("/dev/null", "we");
+
+		if (stream == NULL)
+			abort();
+		fprintf(stream, "%d", 1);
+		fclose(stream);
+		pthread_mutex_unlock(&of_the_program);
+		sleep_ms((uintptr_t)argument % 2);
+	}
+	return NULL;
+}
+
+static void a_handler_of_pthread_atfork_may_lock_what_is_held_over_fopen(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		static void *(*const bodies[2])(void *) = {
+		    open_and_close_under_the_mutex, open_and_close_under_the_mutex};
+		pthread_t threads[2];
+
+		alarm(CHILD_SECONDS);
+		pthread_atfork(atfork_lock, atfork_unlock, atfork_unlock);
+		if (!start_threads(threads, bodies, 2))
+			_exit(7);
+		for (unsigned i = 0; i < 500; i++) {
+			int inner = -1;
+			pid_t grandchild = fork();
+
+			if (grandchild == 0)
+				_exit(0);
+			if (waitpid(grandchild, &inner, 0) != grandchild || inner != 0)
+				_exit(6);
+		}
+		_exit(0);
+	}
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
+	EXPECT(status == 0, "status 0x%x", (unsigned)status);
+}
+
 static void *kept_by_handler;
 void atfork_prepare(void);
 void atfork_parent(void);
@@ -400,6 +460,8 @@ static const struct test tests[] = {
     {"a_child_of_8_busy_threads_can_allocate_500_times", a_child_of_8_busy_threads_can_allocate_500_times,
 	TEST_GLIBC},
     {"fork_does_not_hang_on_stdio_that_allocates", fork_does_not_hang_on_stdio_that_allocates, TEST_GLIBC},
+    {"a_handler_of_pthread_atfork_may_lock_what_is_held_over_fopen",
+	a_handler_of_pthread_atfork_may_lock_what_is_held_over_fopen, TEST_GLIBC},
     {"handlers_of_pthread_atfork_may_allocate", handlers_of_pthread_atfork_may_allocate, TEST_GLIBC},
     {"vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0},
     {"posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0},

@@ -3,7 +3,7 @@
 # wrong settings.
 #
 # run.sh [WORD]...   only the parts whose name holds one of the words: early late
-#                    plugins processes threads confine signals stuck misuse settings
+#                    plugins processes threads confine bounds signals stuck misuse settings
 # The programs run on libc first (what fails there is a test's own fault), then
 # under Weir with rseq and without. TEST_ALLOCATORS="libc jemalloc weir" chooses.
 # TEST_FORKS shortens the fork storms. Environment besides: see common/tap.sh.
@@ -110,6 +110,7 @@ neighbours_of()
 	is_wanted processes && harness "$allocator" processes "${fast[@]}" "${tunables[@]+"${tunables[@]}"}"
 	is_wanted threads && harness "$allocator" threads "${fast[@]}" "${tunables[@]+"${tunables[@]}"}"
 	is_wanted confine && harness "$allocator" confine "${fast[@]}" "${tunables[@]+"${tunables[@]}"}"
+	is_wanted bounds && harness "$allocator" bounds "${tunables[@]+"${tunables[@]}"}"
 	is_wanted signals && harness "$allocator" signals "${tunables[@]+"${tunables[@]}"}"
 	if is_wanted stuck && [[ $allocator == weir* ]]; then
 		harness "$allocator" stuck "${fast[@]}" "${tunables[@]+"${tunables[@]}"}"
@@ -194,6 +195,9 @@ misuse()
 		wild-free (wild|never|no buffer|not a buffer|unknown)
 		realloc-of-freed (freed|realloc)
 	DEEDS
+
+	probe usable-size-of-freed
+	judge 'malloc_usable_size of a freed buffer is 0 and disturbs nothing' went_on
 
 	probe secret
 	judge 'without WEIR_ZERO_ON_FREE a freed buffer keeps its content (or the next test proves nothing)' \

@@ -298,6 +298,45 @@ static void a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs(void)
 	sigaltstack(&none, NULL);
 }
 
+static void nothing(int number)
+{
+	(void)number;
+}
+
+/* How many bytes of a painted stack a signal's delivery and its handler write to. */
+static size_t stack_used_by(int number, void (*handler)(int))
+{
+	enum { SIZE = 256 * 1024 };
+	static unsigned char memory[SIZE] __attribute__((aligned(64)));
+	stack_t stack = {.ss_sp = memory, .ss_size = SIZE}, none = {.ss_flags = SS_DISABLE};
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+	size_t untouched = 0;
+
+	memset(memory, 0xA5, SIZE);
+	if (sigaltstack(&stack, NULL) != 0 || sigaction(number, &action, NULL) != 0)
+		return SIZE;
+	raise(number);
+	while (untouched < SIZE && memory[untouched] == 0xA5)
+		untouched++;
+	sigaltstack(&none, NULL);
+	signal(number, SIG_DFL);
+	return SIZE - untouched;
+}
+
+/* Many programs give a handler MINSIGSTKSZ and what their own one needs. */
+static void a_dump_needs_less_than_900_bytes_of_stack(void)
+{
+	size_t without, with;
+
+	begin();
+	without = stack_used_by(SIGUSR2, nothing);
+	with = stack_used_by(SIGUSR1, nothing);
+	if (harness_is_under("weir"))
+		EXPECT(with > without, "%zu bytes with a dump, %zu without", with, without);
+	EXPECT(with - without < 900, "%zu bytes with a dump, %zu without", with, without);
+	expect_dumps(1);
+}
+
 static void *raise_in_thread(void *argument)
 {
 	pthread_kill(pthread_self(), SIGUSR1);
@@ -370,6 +409,7 @@ static const struct test tests[] = {
     {"SA_RESTART_is_kept_on_and_off", SA_RESTART_is_kept_on_and_off, TEST_CHILD},
     {"a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs", a_handler_on_a_stack_of_MINSIGSTKSZ_and_1_KiB_runs,
 	TEST_CHILD},
+    {"a_dump_needs_less_than_900_bytes_of_stack", a_dump_needs_less_than_900_bytes_of_stack, TEST_CHILD},
     {"a_signal_in_a_thread_with_a_small_stack_is_taken", a_signal_in_a_thread_with_a_small_stack_is_taken,
 	TEST_CHILD},
     {"a_signal_keeps_errno", a_signal_keeps_errno, TEST_CHILD},

@@ -95,11 +95,51 @@ static void a_new_thread_has_its_creators_signal_mask(void)
 	pthread_sigmask(SIG_SETMASK, &wanted, NULL);
 }
 
+static volatile sig_atomic_t hangups;
+
+static void count_hangup(int number)
+{
+	(void)number;
+	hangups++;
+}
+
+static void *do_nothing(void *argument)
+{
+	return argument;
+}
+
+/* Sent to the process while all of its own threads block it: a thread beside them must not take it. */
+static void signals_of_the_process_never_come_to_a_thread_that_is_not_its_own(void)
+{
+	struct sigaction action = {.sa_handler = count_hangup}, before;
+	struct timespec second = {1, 0};
+	sigset_t hangup, mask;
+	pthread_t thread;
+
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	REQUIRE(sigaction(SIGHUP, &action, &before) == 0, "errno %d", errno);
+	REQUIRE(pthread_create(&thread, NULL, do_nothing, NULL) == 0, "pthread_create");
+	pthread_join(thread, NULL);
+	REQUIRE(!harness_is_under("weir") || status_number("Threads:") == 2,
+	    "the maintenance thread is not there: %ld threads", status_number("Threads:"));
+	pthread_sigmask(SIG_BLOCK, &hangup, &mask);
+	kill(getpid(), SIGHUP);
+	/* Whoever may take it gets the time to do so before we ask for it. */
+	sleep_ms(100);
+	EXPECT(sigtimedwait(&hangup, NULL, &second) == SIGHUP && hangups == 0, "the handler ran %d times",
+	    (int)hangups);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	sigaction(SIGHUP, &before, NULL);
+}
+
 static const struct test tests[] = {
     {"a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
 	a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0},
     {"a_child_of_a_program_of_one_thread_has_one", a_child_of_a_program_of_one_thread_has_one, 0},
     {"a_new_thread_has_its_creators_signal_mask", a_new_thread_has_its_creators_signal_mask, 0},
+    {"signals_of_the_process_never_come_to_a_thread_that_is_not_its_own",
+	signals_of_the_process_never_come_to_a_thread_that_is_not_its_own, 0},
     {"a_thousand_short_threads_leave_nothing_behind", a_thousand_short_threads_leave_nothing_behind, 0},
 };
 

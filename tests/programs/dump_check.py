@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Say whether a process has left whole dumps behind.
+"""dump_check.py -- says whether a process has left whole dumps behind.
 
     dump_check.py FOLDER TRIGGER NAME PID COUNT ALLOCATIONS
 

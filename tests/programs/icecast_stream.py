@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A source and its listeners at an icecast.
+"""icecast_stream.py -- a source and its listeners at an icecast.
 
     icecast_stream.py PORT MIB LISTENERS [slow]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Work whose result depends on nothing but itself.
+"""python_work.py -- work whose result depends on nothing but itself.
 
     python_work.py pipeline     threads pass bytes objects of 4 KiB to 1 MiB through queues
     python_work.py fork         a threaded parent forks a pool of processes, twice

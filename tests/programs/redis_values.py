@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Values in redis whose every byte is known.
+"""redis_values.py -- values in redis whose every byte is known.
 
     redis_values.py PORT fill      write them, from six connections at once
     redis_values.py PORT verify    read them all and compare

@@ -18,29 +18,56 @@ fi
 # shellcheck disable=SC2034 # a mode, see lib.sh
 peer_env=(env "LD_PRELOAD=$peer")
 
+# Sets total, and own: of these, what was not executed in the loader.
 instructions() { # OBJECT COMMAND...
 	local object=$1
 	shift
+	rm -f "$TMP/callgrind.out"
+	total=0 own=0
 	# valgrind's own malloc replacement is off in callgrind: the object is what runs.
-	timeout 60 valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$TMP/callgrind.log" \
-		--trace-children=yes env "LD_PRELOAD=$object" "$@" >/dev/null 2>"$TMP/callgrind.err" || return
 	# One process: env becomes the command, and counts for both sides alike.
-	sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$TMP/callgrind.log" | tail -n 1
+	timeout 60 valgrind --tool=callgrind --callgrind-out-file="$TMP/callgrind.out" --trace-children=yes \
+		env "LD_PRELOAD=$object" "$@" >/dev/null 2>"$TMP/callgrind.err" || return
+	# Cost lines belong to the last ob=, but for the one after calls=, which is the callee's.
+	# A name stands after its number where it is used for the first time.
+	read -r total own < <(awk '
+		/^c?ob=/ {
+			number = $1; sub(/^c?ob=/, "", number)
+			if (NF > 1) is_loader[number] = /\/ld-linux[^\/]*$/
+			if (/^ob=/) object = number
+		}
+		/^calls=/ { getline; next }
+		/^[-+*0-9]/ && NF > 1 { total += $2; if (!is_loader[object]) own += $2 }
+		END { printf "%d %d\n", total, own }' "$TMP/callgrind.out")
 }
 
-# A little noise of the loader's is allowed for; what Weir does at its start has to fit in.
-most_percent=110
+# Two bounds. What runs outside the loader is ours to keep small: 12,900 instructions more
+# than with jemalloc, which executes 72,000, when this was written. Of these 5,000 look up
+# jemalloc's functions in its hash table, which saves the loader more.
+most_own=18000
+# The loader itself takes some 220,000 more, whatever we do: Debian's libjemalloc needs
+# libstdc++, whose relocations are 3,500 lookups by name; each now also looks into one more object
+# at 43 instructions (and finds by one load of its Bloom filter that it has not got the name:
+# a larger table would not make that shorter), which is 150,000; the rest is one more object
+# to map and our own 75 symbols to bind. That is 11% of what true takes, and less of any
+# program that does something.
+most_percent=115
 head -c 3000 /dev/zero | tr '\0' 'x' >"$TMP/small"
 compare() { # NAME COMMAND...
-	local name=$1 theirs ours
+	local name=$1 total own theirs their_own
 	shift
-	theirs=$(instructions "$peer" "$@")
-	ours=$(instructions "$TEST_OBJECT" "$@")
-	note "$name: $theirs instructions with jemalloc, $ours with the object"
-	check "$name: both were counted" test "${theirs:-0}" -gt 10000 -a "${ours:-0}" -gt 10000 || return
-	note "$name: the ratio is $(awk "BEGIN { printf \"%.3f\", $ours / $theirs }")"
+	instructions "$peer" "$@"
+	theirs=$total their_own=$own
+	instructions "$TEST_OBJECT" "$@"
+	note "$name: $theirs instructions with jemalloc, $total with the object"
+	note "$name: outside the loader $their_own with jemalloc, $own with the object"
+	check "$name: both were counted" \
+		test "$their_own" -gt 10000 -a "$own" -gt 10000 -a "$theirs" -gt "$their_own" -a "$total" -gt "$own" || return
+	note "$name: the ratio is $(awk "BEGIN { printf \"%.3f\", $total / $theirs }")"
 	check "$name: at most $most_percent% of jemalloc's instructions" \
-		test $((ours * 100)) -le $((theirs * most_percent))
+		test $((total * 100)) -le $((theirs * most_percent))
+	check "$name: outside the loader at most $most_own instructions more than with jemalloc" \
+		test $((own - their_own)) -le "$most_own"
 }
 compare true /bin/true
 compare cat /bin/cat "$TMP/small"

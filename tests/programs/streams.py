@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Bodies over HTTP whose every byte is known: the far ends of a proxy under test.
+"""streams.py -- bodies over HTTP whose every byte is known: the far ends of a proxy under test.
 
     streams.py serve PORT                   the upstream
     streams.py load URL [options]           the clients; see --help

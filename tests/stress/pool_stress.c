@@ -3,7 +3,7 @@
  *
  * pool_stress [SECONDS]: random replacement with a shared table, producers and
  * consumers, threads that come and go, and realloc chains, all at once. Works
- * on any malloc. Ends with 1 at the first buffer that is not as it was left.
+ * on any malloc; built with TEST_ON_POOL, on the pool itself. Ends with 1 at the first buffer that is not as it was left.
  *
  * A slot of the shared table is taken by exchanging its pointer; whoever holds
  * the pointer owns the buffer. Each buffer begins with a header that says how
@@ -19,6 +19,9 @@
 #include <unistd.h>
 
 #include "tests/common/pattern.h"
+#ifdef TEST_ON_POOL
+#include "tests/stress/on_pool.h"
+#endif
 
 #define SLOTS 1024
 #define QUEUE 256

@@ -1,6 +1,7 @@
 #!/bin/bash
 # run.sh -- 1,000 signals into eight busy threads, and a heap under load from
-# all sides, under Weir with rseq on and off and in tight pools.
+# all sides, under Weir with rseq on and off and in tight pools; and the same load on
+# the pool linked into the program, which is what ASan and TSan builds have.
 #
 # run.sh [WORD]...   only what holds one of the words: signals pool
 # TEST_SIGNALS and TEST_STRESS_SECONDS shorten it. Environment besides: see
@@ -66,18 +67,25 @@ under_load()
 	shift 2
 	expect "$name: no buffer is disturbed under load from all sides" \
 		timeout -k 5 $((seconds * 10 + 60)) env LD_PRELOAD="$preload" WEIR_DUMP="$scratch/%e.%p.%n" "$@" \
-		"$program_dir/pool_stress" "$seconds"
+		"$program_dir/${load:-pool_stress}" "$seconds"
 }
 
-is_wanted signals && under_signals libc ''
-is_wanted pool && under_load libc ''
+# Without the interposer, and so in reach of every sanitizer.
+linked()
+{
+	load=pool_stress_linked under_load "the pool linked in${1:+, $1}" '' "${@:2}"
+}
+
+fast=(WEIR_MONITOR_INTERVAL=100ms WEIR_GC_INTERVAL=100ms WEIR_MAX_IDLE=200ms)
+is_wanted pool && linked '' "${fast[@]}"
 if [ -n "$object" ]; then
-	fast=(WEIR_MONITOR_INTERVAL=100ms WEIR_GC_INTERVAL=100ms WEIR_MAX_IDLE=200ms)
 	if is_wanted signals; then
+		under_signals libc ''
 		under_signals weir "$object"
 		under_signals 'weir, rseq off' "$object" GLIBC_TUNABLES=glibc.pthread.rseq=0
 	fi
 	if is_wanted pool; then
+		under_load libc ''
 		under_load weir "$object" "${fast[@]}"
 		under_load 'weir, rseq off' "$object" "${fast[@]}" GLIBC_TUNABLES=glibc.pthread.rseq=0
 		under_load 'weir, POOL_LIMIT=8M' "$object" "${fast[@]}" WEIR_POOL_LIMIT=8M
@@ -87,7 +95,10 @@ if [ -n "$object" ]; then
 	fi
 elif [ -n "${TEST_OBJECT:-}" ]; then
 	not_ok "the interposer is at $TEST_OBJECT"
-else
-	skip 'weir' 'no interposer; set WEIR_PRELOAD'
+elif is_wanted pool; then
+	linked 'rseq off' "${fast[@]}" GLIBC_TUNABLES=glibc.pthread.rseq=0
+	linked 'POOL_LIMIT=8M' "${fast[@]}" WEIR_POOL_LIMIT=8M
+	linked 'MAX_BUFFERS=50' "${fast[@]}" WEIR_MAX_BUFFERS=50
+	linked 'ZERO_ON_FREE=on' "${fast[@]}" WEIR_ZERO_ON_FREE=on
 fi
 plan

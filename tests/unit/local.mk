@@ -7,6 +7,7 @@ tests_unit = \
 	tests/unit/test_dump_name \
 	tests/unit/test_lock \
 	tests/unit/test_log \
+	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
 	tests/unit/test_options \
 	tests/unit/test_out \

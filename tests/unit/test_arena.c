@@ -198,7 +198,6 @@ START_TEST(what_is_purged_is_zero_and_what_is_held_is_not_touched)
 	ck_assert_uint_eq(purged, 30 * PAGES_64K);
 	ck_assert_uint_eq(arenas.at[0].purged_pages, purged);
 	ck_assert_uint_eq(arenas.at[0].runs.hot_pages, 0);
-	ck_assert_uint_eq(arenas.at[0].runs.oldest, 0);
 	ck_engine_is_whole(0);
 	for (unsigned i = 0; i < 40; i++) {
 		unsigned char resident[PAGES_64K];
@@ -243,7 +242,6 @@ START_TEST(the_longest_idle_goes_first_and_only_the_surplus)
 	ck_assert_uint_eq(arena_purge(&arenas.at[0], 6, UINT32_MAX / 4, 60), 6);
 	ck_assert_uint_eq(hot_count(pages[2], 10), 10);
 	ck_assert_uint_eq(hot_count(pages[2] + 10, 6), 0);
-	ck_assert_uint_eq(arenas.at[0].runs.oldest, pages[2]);
 	ck_assert_uint_eq(run_at(pages[2])->free.freed, 30);
 	ck_engine_is_whole(0);
 	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, UINT32_MAX / 4, 60), 0);
@@ -265,6 +263,34 @@ START_TEST(of_a_run_that_is_partly_cold_no_more_goes_than_the_surplus)
 	/* Requests take the front, so that is what stays. */
 	ck_assert_uint_eq(hot_count(1, 369), 369);
 	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(a_surplus_that_comes_in_parts_goes_from_the_end_of_what_is_resident)
+{
+	uint32_t page, left = 512;
+	start(1);
+	page = take(size_class_of(left * PAGE_BYTES), 0);
+	give(page, 0);
+	for (; left > 12; left -= 100) {
+		ck_assert_uint_eq(arena_purge(&arenas.at[0], 100, UINT32_MAX / 4, 0), 100);
+		ck_assert_uint_eq(arenas_hot_pages(), left - 100);
+		ck_assert_uint_eq(hot_count(page, left - 100), left - 100);
+	}
+	ck_assert_uint_eq(arena_purge(&arenas.at[0], 100, UINT32_MAX / 4, 0), 12);
+	ck_assert_uint_eq(arenas_hot_pages(), 0);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(without_a_surplus_only_what_is_old_goes)
+{
+	start(1);
+	give(take(size_class_of(512 * PAGE_BYTES), 0), 0);
+	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 49), 0);
+	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 50), 512);
+	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 51), 0);
 	engine_stop();
 }
 END_TEST
@@ -448,6 +474,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_purged_is_zero_and_what_is_held_is_not_touched);
 	tcase_add_test(tests, the_longest_idle_goes_first_and_only_the_surplus);
 	tcase_add_test(tests, of_a_run_that_is_partly_cold_no_more_goes_than_the_surplus);
+	tcase_add_test(tests, a_surplus_that_comes_in_parts_goes_from_the_end_of_what_is_resident);
+	tcase_add_test(tests, without_a_surplus_only_what_is_old_goes);
 	tcase_add_test(tests, what_was_idle_for_long_goes_wanted_or_not);
 	tcase_add_test(tests, ages_hold_when_the_clock_comes_round);
 	tcase_add_test(tests, a_purge_that_is_refused_is_not_tried_again_and_nothing_is_zero);

@@ -26,7 +26,6 @@ START_TEST(a_range_is_as_long_as_wanted_and_aligned_to_chunks)
 	ck_assert_uint_eq(range.bytes, 128 * MIB);
 	ck_assert_uint_eq(range.base % ((uintptr_t)1 << CHUNK_SHIFT), 0);
 	ck_assert_uint_eq(range_committed(), 0);
-	ck_assert_uint_eq(range.fast_bytes, 0);
 	/* What is only reserved is no buffer, and can be asked about. */
 	ck_assert(pool_contains((void *)range.base));
 	ck_assert(pool_contains((char *)range.base + range.bytes - 1));
@@ -48,7 +47,6 @@ START_TEST(chunks_come_from_the_low_end_and_belong_to_who_asked)
 		ck_assert_uint_eq(got, i == 0 ? CHUNK_PAGES - 1 : CHUNK_PAGES);
 		expected = first + got;
 		ck_assert_uint_eq(range_committed(), expected);
-		ck_assert_uint_eq(range.fast_bytes, (size_t)expected * PAGE_BYTES);
 		for (uint32_t page = first; page < first + got; page++) {
 			ck_assert_uint_eq(page_owner(page), owners[i]);
 			ck_assert_int_eq(run_at(page)->state, RUN_NONE);
@@ -112,12 +110,26 @@ START_TEST(a_piece_that_is_too_long_leaves_what_is_left_to_others)
 }
 END_TEST
 
-START_TEST(where_free_has_more_to_do_no_pointer_takes_the_fast_path)
+START_TEST(a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault)
 {
 	uint32_t got;
-	start(32 * MIB);
-	range.is_free_slow = true;
+	start(64 * MIB);
 	ck_assert_uint_ne(range_extend(0, 1, &got), 0);
+	ck_assert_uint_eq(range.fast_bytes, range.bytes);
+	for (uint32_t page = 0; page < range.bytes >> PAGE_SHIFT; page++)
+		ck_need(run_at(page)->state == RUN_NONE);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(where_free_has_more_to_do_no_pointer_takes_the_fast_path)
+{
+	struct settings settings;
+	settings_default(&settings);
+	settings.zero_on_free = true;
+	ck_assert(engine_pool(&settings));
+	ck_assert_uint_eq(range.fast_bytes, 0);
+	ck_assert_ptr_nonnull(pool_malloc(100000));
 	ck_assert_uint_eq(range.fast_bytes, 0);
 	engine_stop();
 }
@@ -204,6 +216,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, at_least_what_is_asked_for_is_committed_in_one_piece);
 	tcase_add_test(tests, extensions_grow_with_the_range_and_it_is_used_to_its_end);
 	tcase_add_test(tests, a_piece_that_is_too_long_leaves_what_is_left_to_others);
+	tcase_add_test(tests, a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault);
 	tcase_add_test(tests, where_free_has_more_to_do_no_pointer_takes_the_fast_path);
 	if (!HAS_ROOM_FOR_LIMITS)
 		return;

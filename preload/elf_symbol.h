@@ -1,0 +1,15 @@
+/*
+ * elf_symbol.h -- a name looked up in one loaded object, without the loader's help.
+ */
+#ifndef WEIR_PRELOAD_ELF_SYMBOL_H
+#define WEIR_PRELOAD_ELF_SYMBOL_H
+
+#include <link.h>
+
+/* The loaded object whose file name begins with name, such as "libjemalloc.so.2"; NULL: none. */
+const struct link_map *elf_find_object(const char *name);
+
+/* The address of the function or object that map defines under name; NULL: it does not. */
+void *elf_find_symbol(const struct link_map *map, const char *name);
+
+#endif

@@ -1,0 +1,213 @@
+#!/bin/bash
+# run.sh -- each patch in this folder breaks one mechanism, and a test must see it.
+#
+# run.sh [WORD]...   only the patches whose name holds one of the words
+#
+# A patch's head says in a line or more what it breaks, and then
+#
+#	Must-fail: [NAME=VALUE]... PROGRAM [ARGUMENT]...: CASE
+#
+# PROGRAM is a test program or script as the tree names it, CASE the test in it,
+# whole, as its TAP says. There may be more than one such line. Where the program
+# may be gone before it can say "not ok", the head has the line
+#
+#	Ends: abnormally
+#
+# and then a case that is not reported, or a run that is ended, counts as a failure.
+# A patch that does not apply, a tree that does not build with it, and a case that
+# does not pass without it are failures, too. The tree is the one of the tarball
+# (make distdir), configured and built once; each patch gets a copy of both.
+test_dir=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/common/tap.sh
+. "$test_dir/../common/tap.sh"
+
+jobs=${JOBS:-$(nproc)}
+limit=${TEST_SABOTAGE_SECONDS:-90}
+words=("$@")
+# Flags and the job server of the make that runs us are not for ours.
+unset MAKEFLAGS MAKELEVEL MFLAGS
+
+is_wanted()
+{
+	local word
+	[ "${#words[@]}" -eq 0 ] && return 0
+	for word in "${words[@]}"; do
+		[[ $1 == *"$word"* ]] && return 0
+	done
+	return 1
+}
+
+# field NAME PATCH: what the head says after "NAME: ", a line each
+field()
+{
+	sed -n "/^--- /q; s/^$1: //p" "$2"
+}
+
+# The folder that holds src/ and build/, of the tree as it is.
+prepare()
+{
+	local base=$scratch/base
+	mkdir -p "$base/build" || return 1
+	make -s -C "$build_dir" distdir distdir="$base/src" top_distdir="$base/src" || return 1
+	# Optimized as users have it; without debug information, since it is copied often.
+	(cd "$base/build" && ../src/configure -q --disable-maintainer-mode CC="${TEST_CC:-gcc}" CXX="${TEST_CXX:-g++}" \
+		CFLAGS=-O2 CXXFLAGS=-O2) || return 1
+	make -s -C "$base/build" -j"$jobs" check TESTS= || return 1
+}
+
+# Settings, program and arguments of a command: into settings, program, arguments.
+parse()
+{
+	local command
+	read -r -a command <<<"$1"
+	settings=()
+	while [[ ${command[0]:-} == *=* ]]; do
+		settings+=("${command[0]}")
+		command=("${command[@]:1}")
+	done
+	program=${command[0]:-}
+	arguments=("${command[@]:1}")
+}
+
+# build DIR: what the command needs of a tree that was built before a patch
+build()
+{
+	local target=libweir-preload.so
+	case $program in
+	tests/unit/*) target=$program ;;
+	tests/contract/*.sh | tests/preload/*.sh) ;;
+	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
+	esac
+	make -s -C "$1/build" -j"$jobs" "$target"
+}
+
+# run DIR: TAP to $scratch/tap
+run()
+{
+	local source=$1/src build=$1/build dumps=$1/dumps
+	local preload=$build/libweir-preload.so
+	local environment=(TEST_DUMPS="$dumps" CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent)
+	local command=("$build/$program")
+	rm -rf "$dumps"
+	mkdir "$dumps"
+	case $program in
+	*.sh)
+		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir)
+		command=(bash "$source/$program")
+		;;
+	tests/contract/* | tests/preload/*)
+		environment+=(LD_PRELOAD="$preload" WEIR_DUMP="$dumps/%e.%p.%n")
+		command+=(--under weir --expect "${preload##*/}")
+		;;
+	esac
+	timeout -k 5 "$limit" env "${environment[@]}" "${settings[@]+"${settings[@]}"}" \
+		"${command[@]}" "${arguments[@]+"${arguments[@]}"}" >"$scratch/tap" 2>"$scratch/err" </dev/null
+	run_status=$?
+}
+
+# What the TAP says of a case: pass, fail or nothing. Check names a looped case many times.
+verdict()
+{
+	awk -v wanted="$1" '
+	/^(not )?ok [0-9]+ - / {
+		is_bad = /^not /
+		if (/ # SKIP/)
+			next
+		sub(/^(not )?ok [0-9]+ - /, "")
+		at = length($0) - length(wanted) + 1
+		if ($0 == wanted || index($0, ":" wanted ":") > 0 ||
+		    (at > 2 && substr($0, at) == wanted && substr($0, at - 2, 2) == ": ")) {
+			bad += is_bad
+			all++
+		}
+	}
+	END { print (all == 0 ? "nothing" : bad == 0 ? "pass" : "fail") }' "$scratch/tap"
+}
+
+why()
+{
+	{
+		echo "$1 (exit status $run_status)"
+		tail -n 20 "$scratch/tap"
+		head -n 10 "$scratch/err"
+	} >"$scratch/why"
+}
+
+declare -A sound
+# must_pass COMMAND CASE: in the tree as it is; asked once for all patches that name it
+must_pass()
+{
+	local key="$1: $2"
+	if [ -z "${sound[$key]:-}" ]; then
+		sound[$key]=no
+		if build "$scratch/base" >"$scratch/log" 2>&1; then
+			run "$scratch/base"
+			[ "$(verdict "$2")" != pass ] || sound[$key]=yes
+			why "as it is, the case should pass"
+		else
+			cp "$scratch/log" "$scratch/why"
+		fi
+	fi
+	[ "${sound[$key]}" = yes ]
+}
+
+# must_fail PATCH DIR COMMAND CASE
+must_fail()
+{
+	local found
+	parse "$3"
+	if ! must_pass "$3" "$4"; then
+		not_ok "$1: without it, $program passes: $4" "$scratch/why"
+		return
+	fi
+	if ! build "$2" >"$scratch/log" 2>&1; then
+		not_ok "$1: the tree builds with it" "$scratch/log"
+		return
+	fi
+	run "$2"
+	found=$(verdict "$4")
+	if [ "$found" = nothing ] && [ -n "$ends" ]; then
+		[ "$run_status" -eq 0 ] || found=fail
+	fi
+	if [ "$found" = fail ]; then
+		ok "$1: $program sees it: $4"
+	else
+		why "with the patch the case says: $found"
+		not_ok "$1: $program sees it: $4" "$scratch/why"
+	fi
+}
+
+sabotage()
+{
+	local patch=$1 name dir=$scratch/patched line
+	name=$(basename "$patch" .patch)
+	mapfile -t lines < <(field Must-fail "$patch")
+	ends=$(field Ends "$patch")
+	if [ "${#lines[@]}" -eq 0 ] || [[ $(head -n 1 "$patch") != *[a-z]*. ]]; then
+		not_ok "$name: the head says what it breaks and what must fail"
+		return
+	fi
+	rm -rf "$dir"
+	cp -a "$scratch/base" "$dir" || exit 99
+	chmod -R u+w "$dir/src"
+	if ! patch -d "$dir/src" -p1 -N --no-backup-if-mismatch <"$patch" >"$scratch/log" 2>&1; then
+		not_ok "$name: it applies" "$scratch/log"
+		return
+	fi
+	for line in "${lines[@]}"; do
+		must_fail "$name" "$dir" "${line%%: *}" "${line#*: }"
+	done
+}
+
+command -v patch >/dev/null || skip_all 'patch is not installed'
+if ! prepare >"$scratch/log" 2>&1; then
+	tail -n 30 "$scratch/log" >"$scratch/why"
+	not_ok 'the tree as it is builds' "$scratch/why"
+	plan
+	exit 1
+fi
+for patch in "$test_dir"/*.patch; do
+	is_wanted "$(basename "$patch" .patch)" || continue
+	sabotage "$patch"
+done
+plan
