@@ -285,11 +285,12 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 COLD void *pool_malloc_slow(size_t size)
 {
 	unsigned class = size_class_of(size), cpu;
-	uint32_t now, page = magazines.is_rseq ? 0 : magazine_pop_any(class);
+	uint32_t now, page;
 	void *p;
 
 	if (range.bytes == 0)
 		return NULL;
+	page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
 	if (page == 0)
