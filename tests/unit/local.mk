@@ -14,6 +14,7 @@ tests_unit = \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
 	tests/unit/test_range \
+	tests/unit/test_reclaim \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
 	tests/unit/test_size_class \

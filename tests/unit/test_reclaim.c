@@ -1,0 +1,377 @@
+/*
+ * test_reclaim.c -- what is given back, and when: the plan by tables of facts, and the
+ * pass over a real heap, with the time passed in. Nothing sleeps.
+ *
+ * The pool's own clock stands at 0, so whatever is freed is freed at tick 0.
+ */
+#include <sched.h>
+
+#include "base/clock.h"
+#include "pool/reclaim.h"
+#include "run_suite.h"
+#include "tests/common/engine.h"
+
+#define SLACK 128 /* pages above the demand that are not worth a call */
+#define MONITOR ((uint32_t)(10 * TICKS_PER_SECOND))
+#define WINDOW (MONITOR / 5)
+#define IDLE 20000
+
+static const struct {
+	uint64_t out, hot, peak;
+	enum pressure_level pressure;
+	bool is_over, is_everything;
+	uint64_t surplus;
+	uint32_t idle, magazine_idle;
+} plans[] = {
+    /* Up to what the last windows needed stays, and a little more. */
+    {100, 500, 600, PRESSURE_NONE, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500, 1000, PRESSURE_NONE, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500 + SLACK, 600, PRESSURE_NONE, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 501 + SLACK, 600, PRESSURE_NONE, false, false, 1 + SLACK, IDLE, MONITOR * 6 / 10},
+    {100, 5000, 600, PRESSURE_NONE, false, false, 4500, IDLE, MONITOR * 6 / 10},
+    /* Nothing is in demand: all but the slack goes. */
+    {100, 5000, 100, PRESSURE_NONE, false, false, 5000, IDLE, MONITOR * 6 / 10},
+    {100, SLACK, 100, PRESSURE_NONE, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {0, 0, 0, PRESSURE_NONE, false, false, 0, IDLE, MONITOR * 6 / 10},
+    /* A peak below what is out (a window just began) is no demand below zero. */
+    {700, 5000, 600, PRESSURE_NONE, false, false, 5000, IDLE, MONITOR * 6 / 10},
+    /* Low pressure changes nothing; medium drops the floor. */
+    {100, 500, 600, PRESSURE_LOW, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500, 600, PRESSURE_MEDIUM, false, false, 500, IDLE, MONITOR / 10},
+    {100, 3, 600, PRESSURE_MEDIUM, false, false, 3, IDLE, MONITOR / 10},
+    /* So does a pool past its threshold. */
+    {100, 500, 600, PRESSURE_NONE, true, false, 500, IDLE, MONITOR / 10},
+    {100, 500, 600, PRESSURE_LOW, true, false, 500, IDLE, MONITOR / 10},
+    /* Critical, or asked for everything: whatever idles, wherever. */
+    {100, 500, 600, PRESSURE_CRITICAL, false, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_CRITICAL, true, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_NONE, false, true, 500, 0, 0},
+    {100, 500, 600, PRESSURE_MEDIUM, true, true, 500, 0, 0},
+};
+
+START_TEST(the_plan_follows_from_the_facts)
+{
+	struct reclaim_facts facts = {
+	    .out_pages = plans[_i].out,
+	    .hot_pages = plans[_i].hot,
+	    .peak_pages = plans[_i].peak,
+	    .pressure = plans[_i].pressure,
+	    .is_over_threshold = plans[_i].is_over,
+	    .is_everything = plans[_i].is_everything,
+	    .max_idle_ticks = IDLE,
+	    .monitor_ticks = MONITOR,
+	};
+	struct reclaim_plan plan = reclaim_plan(&facts);
+	ck_assert_uint_eq(plan.surplus_pages, plans[_i].surplus);
+	ck_assert_uint_eq(plan.idle_ticks, plans[_i].idle);
+	ck_assert_uint_eq(plan.magazine_idle_ticks, plans[_i].magazine_idle);
+}
+END_TEST
+
+START_TEST(more_pressure_never_keeps_more)
+{
+	for (uint64_t hot = 0; hot <= 4096; hot = hot * 2 + 1)
+		for (uint64_t peak = 0; peak <= 8192; peak = peak * 2 + 7) {
+			struct reclaim_plan last = {0};
+			for (int level = PRESSURE_NONE; level <= PRESSURE_CRITICAL; level++) {
+				struct reclaim_plan plan =
+				    reclaim_plan(&(struct reclaim_facts){.out_pages = 50,
+					.hot_pages = hot,
+					.peak_pages = peak,
+					.pressure = (enum pressure_level)level,
+					.max_idle_ticks = IDLE,
+					.monitor_ticks = MONITOR});
+				ck_need(
+				    plan.surplus_pages >= last.surplus_pages && plan.surplus_pages <= hot);
+				ck_need(level == PRESSURE_NONE ||
+					(plan.idle_ticks <= last.idle_ticks &&
+					    plan.magazine_idle_ticks <= last.magazine_idle_ticks));
+				last = plan;
+			}
+		}
+}
+END_TEST
+
+/* --- the pass ------------------------------------------------------------------- */
+
+#define BURST 200
+#define BURST_BYTES ((size_t)64 * KIB)
+#define BURST_PAGES (BURST * (BURST_BYTES / PAGE_BYTES))
+
+static struct settings settings;
+
+static void start(void)
+{
+	cpu_set_t one;
+
+	settings.pool_limit = settings.pool_limit != 0 ? settings.pool_limit : GIB;
+	ck_assert(engine_pool(&settings));
+	/* One CPU: whatever is in a magazine is in one that we know. */
+	CPU_ZERO(&one);
+	CPU_SET(magazine_cpu_current(), &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	/* Windows and collections are counted from here on. */
+	reclaim_run(0, PRESSURE_NONE, false);
+}
+
+static void stop(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+	engine_stop();
+	settings_default(&settings);
+}
+
+static void defaults(void)
+{
+	settings_default(&settings);
+}
+
+/* So many buffers of 64 KiB at once, each written to, and all freed. */
+static void burst(unsigned count)
+{
+	void *all[1000];
+
+	for (unsigned i = 0; i < count; i++) {
+		all[i] = pool_malloc(BURST_BYTES);
+		ck_need(all[i] != NULL);
+		memset(all[i], 1, BURST_BYTES);
+	}
+	for (unsigned i = 0; i < count; i++)
+		ck_need(pool_free((uintptr_t)all[i] - range.base));
+}
+
+/* Free and resident, in the heap and in magazines. */
+static uint64_t idle_pages(void)
+{
+	return arenas_hot_pages() + engine_out_pages();
+}
+
+START_TEST(what_a_burst_needed_stays_for_four_windows_and_then_goes)
+{
+	defaults();
+	start();
+	burst(BURST);
+	ck_assert_uint_ge(idle_pages(), BURST_PAGES);
+	for (uint32_t window = 1; window < PEAK_WINDOWS; window++) {
+		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
+		ck_assert_uint_ge(idle_pages(), BURST_PAGES);
+		ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	}
+	ck_assert_uint_gt(reclaim_run(PEAK_WINDOWS * WINDOW, PRESSURE_NONE, false), 0);
+	/* What then still idles in magazines was out of the heap, and demand, for as long. */
+	ck_assert_uint_le(idle_pages(), SLACK + MAGAZINES_BYTES_MIN / PAGE_BYTES);
+	for (uint32_t window = PEAK_WINDOWS + 1; window < 2 * PEAK_WINDOWS; window++)
+		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
+	ck_assert_uint_le(idle_pages(), SLACK);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+START_TEST(a_burst_that_comes_again_in_time_finds_its_pages)
+{
+	static struct pool_stats stats;
+	defaults();
+	start();
+	for (uint32_t now = 0; now < 100 * WINDOW; now += WINDOW / 4) {
+		if (now % (2 * WINDOW) == 0)
+			burst(BURST);
+		reclaim_run(now, PRESSURE_NONE, false);
+		/* What is freed is freed at tick 0: too old for magazines, but never for the heap. */
+		ck_need(now > settings.max_idle / TICK_NS || idle_pages() >= BURST_PAGES);
+		if (now > settings.max_idle / TICK_NS / 2)
+			break;
+	}
+	pool_stats_collect(&stats, NULL, 0);
+	ck_assert_uint_eq(stats.purged_bytes, 0);
+	stop();
+}
+END_TEST
+
+START_TEST(demand_that_falls_is_followed_down)
+{
+	void *kept[50];
+	defaults();
+	start();
+	burst(BURST);
+	for (unsigned i = 0; i < 50; i++)
+		kept[i] = pool_malloc(BURST_BYTES);
+	for (uint32_t window = 1; window <= PEAK_WINDOWS + 1; window++) {
+		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
+		burst(20);
+	}
+	/* 50 are held and 20 come and go: what idles is about 20. */
+	reclaim_run((PEAK_WINDOWS + 2) * WINDOW, PRESSURE_NONE, false);
+	ck_assert_uint_le(idle_pages(), 50 * 16 + 20 * 16 + SLACK + MAGAZINE_BUDGET_MIN / PAGE_BYTES);
+	for (unsigned i = 0; i < 50; i++)
+		ck_need(pool_is_buffer(kept[i]));
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+START_TEST(what_idles_for_too_long_goes_though_it_is_little)
+{
+	uint32_t max_idle;
+	uint64_t idle;
+	defaults();
+	start();
+	max_idle = (uint32_t)ns_to_ticks(settings.max_idle);
+	burst(4);
+	idle = idle_pages();
+	ck_assert_uint_lt(idle, SLACK);
+	/* Less than the slack: neither demand nor surplus takes it. Out of the magazines it does come. */
+	for (uint32_t now = WINDOW; now < max_idle - max_idle / 8; now += WINDOW)
+		reclaim_run(now, PRESSURE_NONE, false);
+	ck_assert_uint_eq(idle_pages(), idle);
+	ck_assert_uint_eq(magazines_count(), 0);
+	for (uint32_t now = max_idle; now <= max_idle + max_idle / 8; now += WINDOW)
+		reclaim_run(now, PRESSURE_NONE, false);
+	ck_assert_uint_eq(idle_pages(), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(under_medium_pressure_the_floor_is_dropped)
+{
+	defaults();
+	start();
+	burst(BURST);
+	reclaim_run(1, PRESSURE_LOW, false);
+	ck_assert_uint_ge(idle_pages(), BURST_PAGES);
+	/* What is fresh in magazines stays; the heap keeps nothing. */
+	ck_assert_uint_gt(reclaim_run(2, PRESSURE_MEDIUM, false), 0);
+	ck_assert_uint_eq(arenas_hot_pages(), 0);
+	ck_assert_uint_gt(magazines_count(), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(under_critical_pressure_and_on_request_nothing_idles)
+{
+	defaults();
+	start();
+	burst(BURST);
+	void *kept = pool_malloc(BURST_BYTES);
+	memset(kept, 7, BURST_BYTES);
+	reclaim_run(1, _i == 0 ? PRESSURE_CRITICAL : PRESSURE_NONE, _i == 1);
+	ck_assert_uint_eq(magazines_count(), 0);
+	ck_assert_uint_eq(arenas_hot_pages(), 0);
+	ck_assert_uint_eq(engine_out_pages(), BURST_BYTES / PAGE_BYTES);
+	for (size_t i = 0; i < BURST_BYTES; i++)
+		ck_need(((char *)kept)[i] == 7);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+START_TEST(the_threshold_rings_when_it_is_passed_and_drops_the_floor)
+{
+	void *all[500];
+	uint32_t bell;
+	uint64_t collections;
+	defaults();
+	settings.pool_limit = 32 * MIB;
+	settings.gc_threshold = 0.5;
+	start();
+	bell = atomic_load(&reclaim_bell);
+	collections = pool.gc_count;
+	for (unsigned i = 0; i < 200; i++)
+		all[i] = pool_malloc(BURST_BYTES);
+	ck_assert(!pool.is_collection_wanted);
+	for (unsigned i = 200; i < 300; i++)
+		all[i] = pool_malloc(BURST_BYTES);
+	ck_assert(pool.is_collection_wanted);
+	ck_assert_uint_gt(reclaim_bell, bell);
+	for (unsigned i = 100; i < 300; i++)
+		pool_free((uintptr_t)all[i] - range.base);
+	ck_assert_uint_gt(arenas_hot_pages(), 0);
+	reclaim_run(2 * TICKS_PER_SECOND, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas_hot_pages(), 0);
+	ck_assert_uint_eq(pool.gc_count, collections + 1);
+	ck_assert(!pool.is_collection_wanted);
+	/* Again at once: a pass that is wanted too soon after the last is no collection. */
+	atomic_store(&pool.is_collection_wanted, true);
+	reclaim_run(2 * TICKS_PER_SECOND + 1, PRESSURE_NONE, false);
+	ck_assert_uint_eq(pool.gc_count, collections + 1);
+	stop();
+}
+END_TEST
+
+START_TEST(a_collection_is_counted_at_each_interval_and_no_pass_between)
+{
+	uint64_t collections;
+	uint32_t interval;
+	defaults();
+	start();
+	interval = (uint32_t)ns_to_ticks(settings.gc_interval);
+	reclaim_run(interval, PRESSURE_NONE, false);
+	collections = pool.gc_count;
+	for (uint32_t now = interval + 1; now < 2 * interval; now += 10)
+		reclaim_run(now, PRESSURE_NONE, false);
+	ck_assert_uint_eq(pool.gc_count, collections);
+	reclaim_run(2 * interval, PRESSURE_NONE, false);
+	ck_assert_uint_eq(pool.gc_count, collections + 1);
+	reclaim_run(2 * interval + 1, PRESSURE_NONE, true);
+	ck_assert_uint_eq(pool.gc_count, collections + 2);
+	stop();
+}
+END_TEST
+
+START_TEST(passes_come_often_only_while_there_is_something_to_do)
+{
+	defaults();
+	start();
+	burst(BURST);
+	reclaim_run(1, PRESSURE_NONE, false);
+	ck_assert_uint_eq(reclaim_next(1), 1 + WINDOW);
+	reclaim_run(2, PRESSURE_NONE, true);
+	reclaim_run(3, PRESSURE_NONE, false);
+	ck_assert_uint_eq(reclaim_next(3), 3 + MONITOR);
+	stop();
+}
+END_TEST
+
+START_TEST(a_drain_empties_the_magazines_and_purges_nothing)
+{
+	uint64_t count;
+	defaults();
+	start();
+	burst(4);
+	count = magazines_count();
+	ck_assert_uint_ge(count, 4);
+	ck_assert(reclaim_drain(0));
+	ck_assert_uint_eq(magazines_count(), 0);
+	ck_assert_uint_eq(engine_out_pages(), 0);
+	ck_assert_uint_eq(arenas_hot_pages(), count * 16);
+	ck_assert_uint_eq(pool.out_pages, 0);
+	reclaim_purge(10, 0);
+	ck_assert_uint_eq(arenas_hot_pages(), count * 16 - 10);
+	stop();
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, the_plan_follows_from_the_facts, 0, ARRAY_LENGTH(plans));
+	tcase_add_test(tests, more_pressure_never_keeps_more);
+	tcase_add_test(tests, what_a_burst_needed_stays_for_four_windows_and_then_goes);
+	tcase_add_test(tests, a_burst_that_comes_again_in_time_finds_its_pages);
+	tcase_add_test(tests, demand_that_falls_is_followed_down);
+	tcase_add_test(tests, what_idles_for_too_long_goes_though_it_is_little);
+	tcase_add_test(tests, under_medium_pressure_the_floor_is_dropped);
+	tcase_add_loop_test(tests, under_critical_pressure_and_on_request_nothing_idles, 0, 2);
+	tcase_add_test(tests, the_threshold_rings_when_it_is_passed_and_drops_the_floor);
+	tcase_add_test(tests, a_collection_is_counted_at_each_interval_and_no_pass_between);
+	tcase_add_test(tests, passes_come_often_only_while_there_is_something_to_do);
+	tcase_add_test(tests, a_drain_empties_the_magazines_and_purges_nothing);
+}
+
+int main(void)
+{
+	return run_suite("reclaim", add_tests);
+}
