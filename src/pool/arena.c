@@ -462,8 +462,12 @@ UNLOCKED_READER uint64_t arenas_hot_pages(void)
 
 void arenas_purge_some(uint64_t pages, uint32_t now)
 {
-	for (unsigned i = 0; pages != 0 && i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages -= MIN(pages, arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now));
+	for (unsigned i = 0; pages != 0 && i < atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	     i++) {
+		uint64_t purged = arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now);
+
+		pages -= MIN(pages, purged);
+	}
 }
 
 UNLOCKED_READER uint64_t arena_peak(const struct arena *arena)

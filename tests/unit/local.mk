@@ -12,8 +12,11 @@ tests_unit = \
 	tests/unit/test_options \
 	tests/unit/test_out \
 	tests/unit/test_pressure \
+	tests/unit/test_range \
 	tests/unit/test_rseq \
+	tests/unit/test_runs \
 	tests/unit/test_size_class \
+	tests/unit/test_slab \
 	tests/unit/test_sys \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text

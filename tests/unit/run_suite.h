@@ -8,6 +8,13 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* For what is asked a million times: Check writes to a pipe at each of its own. */
+#define ck_need(condition)                                                                                   \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			ck_abort_msg("'%s' does not hold", #condition);                                      \
+	} while (0)
+
 static inline int run_suite(const char *name, void (*add_tests)(TCase *))
 {
 	Suite *suite = suite_create(name);

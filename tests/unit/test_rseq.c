@@ -343,7 +343,7 @@ START_TEST(behind_flag_and_fence_a_stack_belongs_to_who_stopped_it)
 	for (int i = 0; i < 2000; i++) {
 		uint32_t count;
 		atomic_store_explicit(stopped, 1, memory_order_relaxed);
-		ck_assert(sys_rseq_fence());
+		ck_assert(sys_rseq_fence((unsigned)cpu));
 		count = LOAD_RELAXED(&stack->count);
 		ck_assert_uint_le(count, 8);
 		/* Turn it over; had anybody a sequence under way, items would be lost or doubled. */

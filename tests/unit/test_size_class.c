@@ -10,15 +10,15 @@ START_TEST(a_class_covers_what_it_serves_and_the_one_before_does_not)
 	for (size_t size = 1; size <= SIZE_CLASS_MAX_BYTES; size += size < 256 * KIB ? 1 : 4095) {
 		for (size_t near = size; near <= size + 2 && near <= SIZE_CLASS_MAX_BYTES; near++) {
 			unsigned class = size_class_of(near);
-			ck_assert_uint_lt(class, SIZE_CLASSES);
-			ck_assert_uint_ge(size_class_bytes(class), near);
+			ck_need(class < SIZE_CLASSES);
+			ck_need(size_class_bytes(class) >= near);
 			if (class == 0)
 				continue;
 			/* Between 16 and 32 KiB every other class is no whole number of pages, and unused. */
 			size_t before = size_class_bytes(class - 1);
 			if (before >= near) {
-				ck_assert_uint_gt(near, 16 * KIB);
-				ck_assert_uint_ne(before % PAGE_BYTES, 0);
+				ck_need(near > 16 * KIB);
+				ck_need(before % PAGE_BYTES != 0);
 			}
 		}
 		if (size >= 256 * KIB && size % PAGE_BYTES != 0)
@@ -32,19 +32,19 @@ START_TEST(every_boundary_of_a_class_is_exact)
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		size_t bytes = size_class_bytes(class);
 		if (class > 0)
-			ck_assert_uint_gt(bytes, size_class_bytes(class - 1));
+			ck_need(bytes > size_class_bytes(class - 1));
 		if (class > 16 && bytes % PAGE_BYTES != 0) {
 			/* Never asked for: whole pages are rounded up past it. */
-			ck_assert_uint_gt(size_class_of(bytes), class);
+			ck_need(size_class_of(bytes) > class);
 			continue;
 		}
-		ck_assert_uint_eq(size_class_of(bytes), class);
-		ck_assert_uint_eq(size_class_of(bytes - 1), class);
+		ck_need(size_class_of(bytes) == class);
+		ck_need(size_class_of(bytes - 1) == class);
 		if (bytes < SIZE_CLASS_MAX_BYTES)
-			ck_assert_uint_gt(size_class_of(bytes + 1), class);
+			ck_need(size_class_of(bytes + 1) > class);
 	}
-	ck_assert_uint_eq(size_class_bytes(SIZE_CLASSES - 1), SIZE_CLASS_MAX_BYTES);
-	ck_assert_uint_eq(size_class_of(1), 0);
+	ck_need(size_class_bytes(SIZE_CLASSES - 1) == SIZE_CLASS_MAX_BYTES);
+	ck_need(size_class_of(1) == 0);
 }
 END_TEST
 
@@ -53,7 +53,7 @@ START_TEST(classes_grow_with_size)
 	unsigned last = 0;
 	for (size_t size = 1; size <= SIZE_CLASS_MAX_BYTES; size += size < MIB ? 1 : 511) {
 		unsigned class = size_class_of(size);
-		ck_assert_uint_ge(class, last);
+		ck_need(class >= last);
 		last = class;
 	}
 }
@@ -63,7 +63,7 @@ START_TEST(rounding_costs_at_most_an_eighth_from_eight_pages_on)
 {
 	for (size_t size = 32 * KIB + 1; size <= SIZE_CLASS_MAX_BYTES; size += 509) {
 		size_t pages = ROUND_UP(size, PAGE_BYTES);
-		ck_assert_uint_le(size_class_bytes(size_class_of(size)), pages + pages / 8);
+		ck_need(size_class_bytes(size_class_of(size)) <= pages + pages / 8);
 	}
 }
 END_TEST
@@ -72,11 +72,10 @@ START_TEST(what_is_whole_pages_is_never_a_slab)
 {
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		size_t bytes = size_class_bytes(class);
-		ck_assert_int_eq(size_class_is_slab(class), bytes < 16 * KIB && bytes % PAGE_BYTES != 0);
-		ck_assert_uint_eq(
-		    bytes % size_class_alignment(class), bytes > 16 * KIB ? bytes % PAGE_BYTES : 0);
+		ck_need(size_class_is_slab(class) == (bytes < 16 * KIB && bytes % PAGE_BYTES != 0));
+		ck_need(bytes % size_class_alignment(class) == (bytes > 16 * KIB ? bytes % PAGE_BYTES : 0));
 		if (!size_class_is_slab(class))
-			ck_assert_uint_eq(size_class_pages(class), bytes / PAGE_BYTES);
+			ck_need(size_class_pages(class) == bytes / PAGE_BYTES);
 	}
 }
 END_TEST
@@ -89,14 +88,14 @@ START_TEST(slabs_waste_nothing_and_a_page_holds_one_start_at_most)
 			continue;
 		size_t bytes = size_class_bytes(class), slots = size_class_slab_slots(class);
 		slabs++;
-		ck_assert_uint_eq(slots * bytes, size_class_slab_pages(class) * PAGE_BYTES);
+		ck_need(slots * bytes == size_class_slab_pages(class) * PAGE_BYTES);
 		for (size_t slot = 1; slot < slots; slot++)
-			ck_assert_uint_gt(slot * bytes / PAGE_BYTES, (slot - 1) * bytes / PAGE_BYTES);
-		ck_assert_uint_lt((slots - 1) * bytes / PAGE_BYTES, size_class_slab_pages(class) - 1);
+			ck_need(slot * bytes / PAGE_BYTES > (slot - 1) * bytes / PAGE_BYTES);
+		ck_need((slots - 1) * bytes / PAGE_BYTES < size_class_slab_pages(class) - 1);
 		for (size_t slot = 0; slot < slots; slot++)
-			ck_assert_uint_eq(slot * bytes % size_class_alignment(class), 0);
+			ck_need(slot * bytes % size_class_alignment(class) == 0);
 	}
-	ck_assert_uint_eq(slabs, 7 + 6);
+	ck_need(slabs == 7 + 6);
 }
 END_TEST
 
@@ -104,12 +103,12 @@ START_TEST(the_class_within_is_the_largest_that_fits)
 {
 	for (uint32_t pages = 1; pages <= SIZE_CLASS_MAX_BYTES >> PAGE_SHIFT; pages++) {
 		unsigned class = size_class_within(pages);
-		ck_assert_uint_lt(class, SIZE_CLASSES);
-		ck_assert_uint_le(size_class_bytes(class), pages * PAGE_BYTES);
+		ck_need(class < SIZE_CLASSES);
+		ck_need(size_class_bytes(class) <= pages * PAGE_BYTES);
 		if (class + 1 < SIZE_CLASSES)
-			ck_assert_uint_gt(size_class_bytes(class + 1), pages * PAGE_BYTES);
+			ck_need(size_class_bytes(class + 1) > pages * PAGE_BYTES);
 		/* A run never passes for a slot of a slab. */
-		ck_assert(!size_class_is_slab(class));
+		ck_need(!size_class_is_slab(class));
 	}
 }
 END_TEST

@@ -78,7 +78,7 @@ START_TEST(what_is_refused_is_said_and_errno_stays)
 			_exit(3);
 		if (setrlimit(RLIMIT_AS, &limit) != 0 || sys_address_space_limit() != 256 * MIB)
 			_exit(4);
-		if (sys_rseq_fence() && errno != EXFULL)
+		if (sys_rseq_fence(0) && errno != EXFULL)
 			_exit(5);
 		sys_no_huge_pages((void *)PAGE_BYTES, PAGE_BYTES);
 		sys_futex_wait(&(_Atomic uint32_t){1}, 0, 0);

@@ -1,0 +1,392 @@
+/*
+ * test_runs.c -- the free runs of an arena against a model that knows only pages.
+ *
+ * The model has a state and a temperature a page and finds runs by looking. After
+ * each operation it and the table agree, and engine_fault() finds table and
+ * bins consistent.
+ */
+#include "run_suite.h"
+#include "tests/common/engine.h"
+#include "tests/common/pattern.h"
+
+#define STEPS 6000
+
+enum model_state { MODEL_FREE, MODEL_TAKEN, MODEL_AWAY };
+
+static struct {
+	uint32_t end; /* pages 1 to end - 1 are there */
+	unsigned char state[4 * CHUNK_PAGES], is_hot[4 * CHUNK_PAGES];
+	uint32_t taken[4 * CHUNK_PAGES]; /* at the first page: the length, as of a withdrawn run; else 0 */
+	uint64_t random;
+	uint32_t now;
+} model;
+
+static struct runs *runs;
+
+static uint32_t random_below(uint32_t bound)
+{
+	return (uint32_t)(random_next(&model.random) % bound);
+}
+
+/* One arena with so many chunks, all of them one cold free run. */
+static void start(uint32_t chunks)
+{
+	uint32_t got, first;
+
+	ck_assert(engine_start(1, 32 * MIB));
+	/* Only this part of the engine is under test: no magazines, and out_pages is kept here. */
+	magazines.cpus.areas = NULL;
+	runs = &arenas.at[0].runs;
+	memset(&model, 0, sizeof(model));
+	first = range_extend(0, chunks * CHUNK_PAGES - 1, &got);
+	ck_assert_uint_eq(first, 1);
+	model.end = first + got;
+	runs_free_as_marked(runs, first, got, 0);
+}
+
+static uint32_t model_length(uint32_t page)
+{
+	uint32_t end = page;
+
+	while (end < model.end && model.state[end] == MODEL_FREE)
+		end++;
+	return end - page;
+}
+
+static uint32_t model_hot(uint32_t page, uint32_t pages)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < pages; i++)
+		count += model.is_hot[page + i];
+	return count;
+}
+
+static enum temperature model_temperature(uint32_t page, uint32_t pages)
+{
+	return model_hot(page, pages) * 2 >= pages ? RUNS_HOT : RUNS_COLD;
+}
+
+/* As the caller of runs_take() does. */
+static void write_taken(uint32_t page, uint32_t pages)
+{
+	struct run *run = run_at(page);
+
+	run->state = RUN_IN_USE;
+	run->size_class = (uint8_t)size_class_within(pages);
+	run->offset = 0;
+	run->pages = pages;
+	arenas.at[0].out_pages += pages;
+	arenas.at[0].peak_pages[0] = MAX(arenas.at[0].peak_pages[0], (uint32_t)arenas.at[0].out_pages);
+	memset(model.state + page, MODEL_TAKEN, pages);
+	model.taken[page] = pages;
+}
+
+static void agree(void)
+{
+	for (uint32_t page = 1; page < model.end; page++) {
+		ck_need(hot_count(page, 1) == model.is_hot[page]);
+		if (model.state[page] != MODEL_FREE)
+			continue;
+		uint32_t length = model_length(page);
+		ck_need(runs_free_length(runs, page) == length);
+		for (uint32_t i = 1; i < length; i++)
+			ck_need(hot_count(page + i, 1) == model.is_hot[page + i]);
+		page += length - 1;
+	}
+	ck_engine_is_whole(ENGINE_MAY_BE_BUSY);
+}
+
+/* The shortest free run of that temperature with room; 0: none. */
+static uint32_t model_best(enum temperature temperature, uint32_t pages)
+{
+	uint32_t best = 0;
+
+	for (uint32_t page = 1; page < model.end; page++) {
+		uint32_t length = model_length(page);
+		if (length == 0)
+			continue;
+		if (length >= pages && model_temperature(page, length) == temperature &&
+		    (best == 0 || length < best))
+			best = length;
+		page += length - 1;
+	}
+	return best;
+}
+
+static void step_take(void)
+{
+	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
+	uint32_t pages = 1 + random_below(random_below(8) == 0 ? 400 : 24);
+	uint32_t best = model_best(temperature, pages);
+	bool has = runs_has(runs, temperature, pages), was_cold = false;
+	uint32_t page = runs_take(runs, temperature, pages, &was_cold);
+
+	if (best == 0) {
+		ck_assert_uint_eq(page, 0);
+		ck_assert(!has);
+		return;
+	}
+	ck_assert_uint_ne(page, 0);
+	/* Exact up to 256 pages; above, a guess that errs to no. */
+	if (pages <= RUNS_EXACT_BINS)
+		ck_assert(has);
+	ck_assert(page == 1 || model.state[page - 1] != MODEL_FREE);
+	ck_assert_uint_eq(model_length(page), best);
+	ck_assert_int_eq(model_temperature(page, best), temperature);
+	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+	write_taken(page, pages);
+}
+
+/* The first page of the n-th thing in that state, from a random one on; 0: none. */
+static uint32_t pick(enum model_state state)
+{
+	uint32_t from = 1 + random_below(model.end - 1);
+
+	for (uint32_t i = 0; i < model.end; i++) {
+		uint32_t page = (from + i) % model.end;
+		if (page == 0 || model.state[page] != state)
+			continue;
+		if (state == MODEL_FREE ? page == 1 || model.state[page - 1] != MODEL_FREE
+					: model.taken[page] != 0)
+			return page;
+	}
+	return 0;
+}
+
+static void step_free(void)
+{
+	uint32_t page = pick(MODEL_TAKEN), pages;
+
+	if (page == 0)
+		return;
+	pages = model.taken[page];
+	model.taken[page] = 0;
+	memset(model.state + page, MODEL_FREE, pages);
+	run_at(page)->state = RUN_NONE;
+	arenas.at[0].out_pages -= pages;
+	if (random_below(4) == 0) {
+		runs_free_as_marked(runs, page, pages, model.now);
+	} else {
+		runs_free_hot(runs, page, pages, model.now);
+		memset(model.is_hot + page, 1, pages);
+	}
+}
+
+static void step_take_at(void)
+{
+	uint32_t page = pick(MODEL_FREE), length, pages;
+	bool was_cold = false;
+
+	if (page == 0)
+		return;
+	length = model_length(page);
+	ck_assert(!runs_take_at(runs, page, length + 1, &was_cold));
+	if (length > 1) /* only from where a run starts */
+		ck_assert(!runs_take_at(runs, page + 1 + random_below(length - 1), 1, &was_cold));
+	pages = 1 + random_below(length);
+	ck_assert(runs_take_at(runs, page, pages, &was_cold));
+	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+	write_taken(page, pages);
+}
+
+static void step_withdraw(void)
+{
+	uint32_t page = pick(MODEL_FREE), length;
+
+	if (page == 0)
+		return;
+	length = model_length(page);
+	runs_withdraw(runs, page);
+	ck_assert_int_eq(run_at(page)->state, RUN_BUSY);
+	ck_assert_uint_eq(runs_free_length(runs, page), 0);
+	memset(model.state + page, MODEL_AWAY, length);
+	model.taken[page] = length;
+}
+
+static void step_restore(void)
+{
+	uint32_t page = pick(MODEL_AWAY), length, cold_from, cold;
+
+	if (page == 0)
+		return;
+	length = model.taken[page];
+	cold_from = random_below(length);
+	cold = random_below(length - cold_from + 1);
+	hot_mark(page + cold_from, cold, false);
+	memset(model.is_hot + page + cold_from, 0, cold);
+	memset(model.state + page, MODEL_FREE, length);
+	model.taken[page] = 0;
+	runs_restore(runs, page, model.now - random_below(100));
+}
+
+START_TEST(random_work_follows_a_model_of_pages)
+{
+	static void (*const steps[])(void) = {step_take, step_take, step_take, step_free, step_free,
+	    step_take_at, step_withdraw, step_restore, step_restore};
+	start(1 + (uint32_t)_i % 2);
+	model.random = (uint64_t)_i * 977 + 5;
+	model.now = _i % 2 == 0 ? 1000 : UINT32_MAX - STEPS / 2; /* the clock may come round */
+	for (int i = 0; i < STEPS; i++) {
+		model.now += random_below(3);
+		steps[random_below(ARRAY_LENGTH(steps))]();
+		agree();
+	}
+	while (pick(MODEL_AWAY) != 0)
+		step_restore();
+	while (pick(MODEL_TAKEN) != 0)
+		step_free();
+	agree();
+	/* Nothing stays apart: it is one run again. */
+	ck_assert_uint_eq(runs_free_length(runs, 1), model.end - 1);
+	ck_assert_uint_eq(runs->free_pages, model.end - 1);
+	ck_assert_uint_eq(runs->counts[RUNS_HOT] + runs->counts[RUNS_COLD], 1);
+	engine_stop();
+}
+END_TEST
+
+/* Cut the arena into taken runs of these lengths with one taken page between them; all cold. */
+static void carve(const uint32_t *lengths, unsigned count, uint32_t *pages)
+{
+	bool was_cold;
+
+	for (unsigned i = 0; i < count; i++) {
+		pages[i] = runs_take(runs, RUNS_COLD, lengths[i], &was_cold);
+		write_taken(pages[i], lengths[i]);
+		uint32_t wall = runs_take(runs, RUNS_COLD, 1, &was_cold);
+		ck_assert_uint_eq(wall, pages[i] + lengths[i]);
+		write_taken(wall, 1);
+	}
+}
+
+static void free_at(uint32_t page, uint32_t now)
+{
+	uint32_t pages = model.taken[page];
+
+	run_at(page)->state = RUN_NONE;
+	arenas.at[0].out_pages -= pages;
+	memset(model.state + page, MODEL_FREE, pages);
+	memset(model.is_hot + page, 1, pages);
+	model.taken[page] = 0;
+	runs_free_hot(runs, page, pages, now);
+}
+
+START_TEST(what_is_left_of_a_run_keeps_its_age)
+{
+	static const uint32_t lengths[] = {4, 20, 6};
+	uint32_t pages[3];
+	bool was_cold;
+	start(1);
+	carve(lengths, 3, pages);
+	for (uint32_t i = 0; i < 3; i++)
+		free_at(pages[i], 10 * (i + 1));
+	ck_assert_uint_eq(runs_take(runs, RUNS_HOT, 15, &was_cold), pages[1]);
+	ck_assert(!was_cold);
+	write_taken(pages[1], 15);
+	agree();
+	ck_assert_uint_eq(run_at(pages[1] + 15)->free.freed, 20);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(a_large_old_run_joined_by_a_small_fresh_one_stays_old)
+{
+	static const uint32_t lengths[] = {90, 8};
+	uint32_t pages[2];
+	start(1);
+	carve(lengths, 2, pages);
+	free_at(pages[0], 1000);
+	free_at(pages[1], 1500);
+	free_at(pages[0] + 90, 2000); /* the wall of one page between them */
+	agree();
+	/* The mean of when their pages were freed: (90 * 1000 + 1 * 2000 + 8 * 1500) / 99 */
+	ck_assert_uint_ge(run_at(pages[0])->free.freed, 1050);
+	ck_assert_uint_le(run_at(pages[0])->free.freed, 1051);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(a_restored_run_is_as_old_as_it_was_and_as_warm_as_its_marks)
+{
+	static const uint32_t lengths[] = {10, 10, 10};
+	uint32_t pages[3];
+	start(1);
+	carve(lengths, 3, pages);
+	for (uint32_t i = 0; i < 3; i++)
+		free_at(pages[i], 10 * (i + 1));
+	runs_withdraw(runs, pages[2]);
+	ck_assert_uint_eq(runs->hot_pages, 20);
+	hot_mark(pages[2] + 6, 4, false);
+	memset(model.is_hot + pages[2] + 6, 0, 4);
+	runs_restore(runs, pages[2], 30);
+	ck_assert_uint_eq(run_at(pages[2])->free.freed, 30);
+	ck_assert_uint_eq(run_at(pages[2])->free.hot_pages, 6);
+	agree();
+	runs_withdraw(runs, pages[2]);
+	hot_mark(pages[2], 10, false);
+	memset(model.is_hot + pages[2], 0, 10);
+	runs_restore(runs, pages[2], 30);
+	ck_assert_uint_eq(runs->hot_pages, 20);
+	agree();
+	engine_stop();
+}
+END_TEST
+
+START_TEST(runs_of_different_arenas_do_not_join)
+{
+	uint32_t got, first[2];
+	bool was_cold;
+	ck_assert(engine_start(2, 32 * MIB));
+	for (unsigned i = 0; i < 2; i++) {
+		first[i] = range_extend(i, 1, &got);
+		runs_free_as_marked(&arenas.at[i].runs, first[i], got, 0);
+		ck_assert_uint_eq(runs_free_length(&arenas.at[i].runs, first[i]), got);
+	}
+	ck_engine_is_whole(0);
+	ck_assert(!runs_take_at(&arenas.at[0].runs, first[1], 1, &was_cold));
+	ck_assert_uint_eq(runs_free_length(&arenas.at[0].runs, first[1]), 0);
+	/* At the very end of what is committed there is no neighbour to look at. */
+	ck_assert_uint_eq(runs_free_length(&arenas.at[1].runs, range_committed()), 0);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(marks_are_set_and_counted_page_by_page)
+{
+	static unsigned char marks[CHUNK_PAGES];
+	start(1);
+	memset(marks, 0, sizeof(marks));
+	model.random = 3;
+	for (int i = 0; i < 3000; i++) {
+		uint32_t page = random_below(CHUNK_PAGES), pages = random_below(CHUNK_PAGES - page + 1),
+			 count = 0;
+		bool is_hot = random_below(2) == 0;
+		if (random_below(2) == 0)
+			pages = MIN(pages, 70u);
+		hot_mark(page, pages, is_hot);
+		memset(marks + page, is_hot, pages);
+		page = random_below(CHUNK_PAGES);
+		pages = random_below(CHUNK_PAGES - page + 1);
+		for (uint32_t k = 0; k < pages; k++)
+			count += marks[page + k];
+		ck_need(hot_count(page, pages) == count);
+	}
+	engine_stop();
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+	tcase_set_timeout(tests, 120);
+	tcase_add_loop_test(tests, random_work_follows_a_model_of_pages, 0, 4);
+	tcase_add_test(tests, what_is_left_of_a_run_keeps_its_age);
+	tcase_add_test(tests, a_large_old_run_joined_by_a_small_fresh_one_stays_old);
+	tcase_add_test(tests, a_restored_run_is_as_old_as_it_was_and_as_warm_as_its_marks);
+	tcase_add_test(tests, runs_of_different_arenas_do_not_join);
+	tcase_add_test(tests, marks_are_set_and_counted_page_by_page);
+}
+
+int main(void)
+{
+	return run_suite("runs", add_tests);
+}
