@@ -109,8 +109,10 @@ static uint32_t room_max(unsigned class)
  */
 static void take_bytes(struct magazine_cpu *head, uint64_t bytes)
 {
-	if (bytes != 0 && atomic_fetch_add_explicit(&head->room_bytes, bytes, memory_order_relaxed) == 0)
+	if (bytes != 0 && atomic_fetch_add_explicit(&head->room_bytes, bytes, memory_order_relaxed) == 0) {
 		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
+		atomic_store_explicit(&head->is_used, true, memory_order_relaxed);
+	}
 }
 
 static void return_bytes(struct magazine_cpu *head, uint64_t bytes)
@@ -211,7 +213,7 @@ uint64_t magazines_count(void)
 	uint64_t count = 0;
 
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
-		if (LOAD_RELAXED((uint64_t *)&magazine_cpu_at(cpu)->room_bytes) == 0)
+		if (!atomic_load_explicit(&magazine_cpu_at(cpu)->is_used, memory_order_relaxed))
 			continue;
 		for (unsigned class = 0; class < SIZE_CLASSES; class ++)
 			count += LOAD_RELAXED(&stack_at(cpu, class)->count);
@@ -279,7 +281,8 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		struct magazine_cpu *head = magazine_cpu_at(cpu);
 
-		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) == 0 ||
+		/* A stack may be over its room, so where there is no room any more there may be items. */
+		if (!atomic_load_explicit(&head->is_used, memory_order_relaxed) ||
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {

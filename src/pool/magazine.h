@@ -29,6 +29,7 @@ struct magazine_cpu {
 	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
 	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
 	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
+	_Atomic bool is_used;	      /* had room once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */

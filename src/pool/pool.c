@@ -285,11 +285,12 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 COLD void *pool_malloc_slow(size_t size)
 {
 	unsigned class = size_class_of(size), cpu;
-	uint32_t now, page = magazines.is_rseq ? 0 : magazine_pop_any(class);
+	uint32_t now, page;
 	void *p;
 
 	if (range.bytes == 0)
 		return NULL;
+	page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
 	if (page == 0)
@@ -305,13 +306,19 @@ void *pool_aligned(size_t alignment, size_t size)
 {
 	uint32_t now, pages, page;
 	unsigned class = size_class_of(size), cpu = magazine_cpu_current();
+	size_t whole = size;
+	void *p;
 
 	if (size_class_is_slab(class) && alignment > size_class_alignment(class)) {
-		size = ROUND_UP(size, PAGE_BYTES);
-		class = size_class_of(size);
+		whole = ROUND_UP(size, PAGE_BYTES);
+		class = size_class_of(whole);
 	}
-	if (alignment <= size_class_alignment(class))
-		return pool_malloc(size);
+	if (alignment <= size_class_alignment(class)) {
+		p = pool_malloc(whole);
+		if (p != NULL)
+			pool_set_size(p, size);
+		return p;
+	}
 	now = slow_now(cpu);
 	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
 	if (!limits_take_hard(pages, 1, now))

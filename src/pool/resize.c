@@ -4,6 +4,8 @@
  * Called by realloc and malloc_usable_size for buffers in use, which belong to the
  * caller; takes the arena's lock when pages change hands.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
@@ -74,6 +76,13 @@ static bool grow(struct run *run, uint32_t page, size_t size)
 	return true;
 }
 
+/* free clears what is asked for by then; what was before and is no more is cleared now. */
+static void clear_rest(const struct run *run, char *p, size_t size)
+{
+	if (pool.is_zeroing && run->buffer.size > size)
+		memset(p + size, 0, run->buffer.size - size);
+}
+
 bool pool_resize_in_place(void *p, size_t size)
 {
 	struct run *run = run_of(p);
@@ -89,9 +98,12 @@ bool pool_resize_in_place(void *p, size_t size)
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
 		if (size_class_is_slab(run->size_class) || size < pool.min_bytes)
 			return false;
+		clear_rest(run, p, size);
 		pool_count_pages(-(int64_t)(run->pages - pages));
 		arenas_trim(page, pages, LOAD_RELAXED(&pool.now));
 		reclass(run);
+	} else {
+		clear_rest(run, p, size);
 	}
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 	return true;

@@ -64,6 +64,7 @@ enum engine_flags {
 	ENGINE_PLAIN,
 	ENGINE_MAY_BE_BUSY = 1,	    /* runs may be withdrawn */
 	ENGINE_MAGAZINES_EXACT = 2, /* idle buffers are those in magazines, all of them */
+	ENGINE_FORKED = 4,	    /* in a child: others were between two words of a magazine's head */
 };
 
 struct engine_sums {
@@ -309,11 +310,12 @@ static inline char *engine_check_magazines(struct engine_check *check, int flags
 			}
 			room_bytes += stack->room * size_class_bytes(class);
 		}
-		ENGINE_NEED(room_bytes == magazine_cpu_at(cpu)->room_bytes, cpu);
+		ENGINE_NEED(
+		    room_bytes == magazine_cpu_at(cpu)->room_bytes || (flags & ENGINE_FORKED) != 0, cpu);
 		ENGINE_NEED(magazine_cpu_at(cpu)->stopped == 0, cpu);
 		cpus_used += room_bytes != 0;
 	}
-	ENGINE_NEED(cpus_used == magazines.cpus_used, magazines.cpus_used);
+	ENGINE_NEED(cpus_used == magazines.cpus_used || (flags & ENGINE_FORKED) != 0, magazines.cpus_used);
 	if ((flags & ENGINE_MAGAZINES_EXACT) != 0)
 		ENGINE_NEED(items == check->idle, items);
 	return NULL;

@@ -11,6 +11,7 @@ tests_unit = \
 	tests/unit/test_meminfo \
 	tests/unit/test_options \
 	tests/unit/test_out \
+	tests/unit/test_pool \
 	tests/unit/test_pressure \
 	tests/unit/test_range \
 	tests/unit/test_rseq \

@@ -1,26 +1,251 @@
 /*
- * test_magazine.c -- the room of magazines, under threads that all mean the same CPU.
+ * test_magazine.c -- room within a budget, what has to leave, and draining.
+ *
+ * Items are idle buffers out of a real heap, so that engine_fault() can account for each.
  */
 #include <pthread.h>
+#include <sched.h>
 
-#include "pool/pool.h"
 #include "run_suite.h"
+#include "tests/common/engine.h"
+#include "tests/common/pattern.h"
+
+#define CLASS_16K 16
+#define CLASS_64K 32
+
+static struct magazine_evicted evicted;
+static struct arena_change change;
+static unsigned cpu;
+static _Atomic unsigned drained;
+
+/* One CPU for the whole test, so that its magazines are the ones at hand. */
+static void start(void)
+{
+	cpu_set_t one;
+
+	ck_assert(engine_start(2, 256 * MIB));
+	cpu = magazine_cpu_current();
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	ck_assert_uint_eq(magazine_cpu_current(), cpu);
+	atomic_store(&magazines.budget_bytes, MIB);
+	drained = 0;
+}
+
+static void stop(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+	engine_stop();
+}
+
+static uint32_t new_item(unsigned class, uint32_t last_used)
+{
+	uint32_t page;
+
+	ck_assert_uint_eq(arenas_take(cpu, class, 1, 1, &page, &change), 1);
+	run_at(page)->buffer.last_used = last_used;
+	return page;
+}
+
+static void to_heap(const uint32_t *pages, unsigned count)
+{
+	struct arena_change unused_change;
+
+	drained += count;
+	arenas_give(pages, count, 1, &unused_change);
+}
+
+static uint64_t room_bytes(void)
+{
+	return magazine_cpu_at(cpu)->room_bytes;
+}
+
+START_TEST(a_magazine_without_room_takes_nothing)
+{
+	start();
+	ck_assert_uint_eq(magazine_pop_any(CLASS_64K), 0);
+	ck_assert(!magazine_push_any(CLASS_64K, 5));
+	ck_assert_uint_eq(magazines_count(), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(room_doubles_with_each_miss_up_to_its_bounds)
+{
+	uint32_t expected = 0, room;
+	start();
+	atomic_store(&magazines.budget_bytes, 64 * MIB);
+	for (int i = 0; i < 10; i++) {
+		expected = MIN(MAX(2 * expected, 1u), (uint32_t)MAGAZINE_ITEMS_MAX);
+		room = magazine_grow(cpu, 0, &evicted);
+		ck_assert_uint_eq(room, expected);
+		ck_assert_uint_eq(engine_stack(cpu, 0)->room, room);
+		ck_assert_uint_eq(evicted.count, 0);
+	}
+	ck_assert_uint_eq(room, MAGAZINE_ITEMS_MAX);
+	/* A class of 8 MiB has room for one, larger ones for none: an idle one would cost too much. */
+	unsigned large = size_class_of(8 * MIB);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(magazine_grow(cpu, large, &evicted), 1);
+	ck_assert_uint_eq(magazine_grow(cpu, large + 1, &evicted), 0);
+	ck_assert_uint_eq(magazine_grow(cpu, SIZE_CLASSES - 1, &evicted), 0);
+	ck_assert_uint_eq(room_bytes(), 8 * MIB + MAGAZINE_ITEMS_MAX * 4 * KIB);
+	ck_assert_uint_eq(magazines.cpus_used, 1);
+	stop();
+}
+END_TEST
+
+START_TEST(what_was_pushed_last_is_popped_first_and_the_room_is_kept)
+{
+	uint32_t pages[5];
+	start();
+	for (int i = 0; i < 3; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->room, 4);
+	for (unsigned i = 0; i < 5; i++) {
+		pages[i] = new_item(CLASS_64K, 1);
+		ck_assert_int_eq(magazine_push_any(CLASS_64K, pages[i]), i < 4);
+	}
+	ck_assert_uint_eq(magazines_count(), 4);
+	ck_engine_is_whole(0);
+	for (unsigned i = 4; i-- > 0;)
+		ck_assert_uint_eq(magazine_pop_any(CLASS_64K), pages[i]);
+	ck_assert_uint_eq(magazine_pop_any(CLASS_64K), 0);
+	ck_assert_uint_eq(magazine_pop_any(CLASS_16K), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(the_budget_is_kept_whatever_misses)
+{
+	uint64_t state = 7;
+	start();
+	for (int i = 0; i < 20000; i++) {
+		unsigned class = size_class_of(random_size(&state, 22));
+		uint32_t room = magazine_grow(cpu, class, &evicted), page;
+		ck_need(room == engine_stack(cpu, class)->room);
+		ck_need(room_bytes() <= MIB);
+		ck_need(evicted.count <= MAGAZINE_ITEMS_MAX);
+		to_heap(evicted.pages, evicted.count);
+		while (engine_stack(cpu, class)->count < room) {
+			page = new_item(class, 1);
+			ck_need(magazine_push_any(class, page));
+		}
+		if (i % 64 == 0)
+			ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	}
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	ck_assert_uint_gt(drained, 1000); /* others had to make way */
+	stop();
+}
+END_TEST
+
+START_TEST(a_class_that_gives_up_room_gives_up_its_items)
+{
+	uint32_t pages[16];
+	start();
+	for (int i = 0; i < 5; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	ck_assert_uint_eq(room_bytes(), MIB); /* 16 of 64 KiB: all of it */
+	for (unsigned i = 0; i < 16; i++) {
+		pages[i] = new_item(CLASS_64K, 1);
+		ck_assert(magazine_push_any(CLASS_64K, pages[i]));
+	}
+	/* Room is taken from others at some misses only. */
+	for (int tries = 0; tries < 100 && engine_stack(cpu, CLASS_16K)->room == 0; tries++)
+		magazine_grow(cpu, CLASS_16K, &evicted);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_16K)->room, 1);
+	ck_assert_uint_eq(evicted.count, 8);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_uint_eq(evicted.pages[i], pages[15 - i]);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->room, 8);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 8);
+	ck_assert_uint_eq(room_bytes(), MIB / 2 + 16 * KIB);
+	stop();
+}
+END_TEST
+
+START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
+{
+	uint32_t pages[16];
+	start();
+	for (int i = 0; i < 5; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	for (unsigned i = 0; i < 16; i++) {
+		pages[i] = new_item(CLASS_64K, 100 + 10 * i); /* the bottom is the oldest */
+		ck_assert(magazine_push_any(CLASS_64K, pages[i]));
+	}
+	/* At 300, those of 100 to 150 have been idle for 150 and more. */
+	ck_assert(magazines_drain(300, 150, to_heap));
+	ck_assert_uint_eq(drained, 6);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 10);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->room, 10);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	/* Nothing is stale: nothing happens, and a CPU that is not stopped works on. */
+	ck_assert(magazines_drain(300, 150, to_heap));
+	ck_assert_uint_eq(drained, 6);
+	for (unsigned i = 16; i-- > 10;)
+		ck_assert_uint_eq(magazine_pop_any(CLASS_64K), pages[i]);
+	/* All of it, down to the last one. */
+	ck_assert(magazines_drain(300, 0, to_heap));
+	ck_assert_uint_eq(drained, 10);
+	ck_assert_uint_eq(magazines_count(), 0);
+	ck_engine_is_whole(0);
+	stop();
+}
+END_TEST
+
+START_TEST(a_few_stale_bytes_are_not_worth_a_fence)
+{
+	start();
+	magazine_grow(cpu, CLASS_16K, &evicted);
+	ck_assert(magazine_push_any(CLASS_16K, new_item(CLASS_16K, 1)));
+	ck_assert(magazines_drain(100000, 10, to_heap));
+	ck_assert_uint_eq(drained, 0);
+	/* But when everything is asked for, they go, too. */
+	ck_assert(magazines_drain(100000, 0, to_heap));
+	ck_assert_uint_eq(drained, 1);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+START_TEST(what_is_above_its_room_is_drained_to_the_last)
+{
+	struct rseq_stack *stack;
+	start();
+	for (int i = 0; i < 4; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	for (uint32_t i = 0; i < 8; i++)
+		ck_assert(magazine_push_any(CLASS_64K, new_item(CLASS_64K, i < 4 ? 100 : 200)));
+	/* A thread that was moved to another CPU while it took room away left the items. */
+	stack = (struct rseq_stack *)(uintptr_t)engine_stack(cpu, CLASS_64K);
+	magazine_cpu_at(cpu)->room_bytes -= 5 * 64 * KIB;
+	stack->room -= 5;
+	ck_assert(magazines_drain(250, 100, to_heap)); /* four are stale; room for three was left */
+	ck_assert_uint_eq(drained, 4);
+	ck_assert_uint_eq(stack->count, 4);
+	ck_assert_uint_eq(magazines_count(), 4);
+	ck_assert(magazines_drain(1000, 100, to_heap));
+	ck_assert_uint_eq(drained, 8);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+/* --- many threads, one CPU ------------------------------------------------------- */
 
 #define THREADS 4
 #define ROUNDS 200000
 #define CLASSES_USED 6
 
-static void start(void)
-{
-	struct settings settings;
-	settings_default(&settings);
-	ck_assert(pool_init(&settings));
-}
-
 static uint32_t room_of(unsigned class)
 {
-	const char *area = (const char *)magazine_cpu_at(0);
-	return ((const struct rseq_stack *)(const void *)(area + MAGAZINE_OFFSET(class)))->room;
+	return LOAD_RELAXED(&engine_stack(0, class)->room);
 }
 
 static _Atomic uint32_t highest;
@@ -28,12 +253,12 @@ static _Atomic uint32_t highest;
 /* A thread that has moved to another CPU goes on with the one that it missed on. */
 static void *grow(void *argument)
 {
-	struct magazine_evicted evicted;
+	struct magazine_evicted out;
 	uint64_t random = (uintptr_t)argument * 2654435761u + 1;
 	for (int i = 0; i < ROUNDS; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		unsigned class = (unsigned)(random >> 33) % CLASSES_USED;
-		magazine_grow(0, class, &evicted);
+		magazine_grow(0, class, &out);
 		uint32_t room = room_of(class), seen = highest;
 		while (room > seen && !atomic_compare_exchange_weak(&highest, &seen, room))
 			;
@@ -45,6 +270,7 @@ START_TEST(room_stays_within_the_magazine_and_its_bytes_are_its_sum)
 {
 	pthread_t threads[THREADS];
 	start();
+	highest = 0;
 	/* Room for a part of what is asked for, so that classes take it from each other all the time. */
 	atomic_store(&magazines.budget_bytes, CLASSES_USED * 20 * size_class_bytes(0));
 	for (uintptr_t i = 0; i < THREADS; i++)
@@ -64,38 +290,96 @@ START_TEST(room_stays_within_the_magazine_and_its_bytes_are_its_sum)
 }
 END_TEST
 
-static void ignore(const uint32_t *pages, unsigned count)
+/* --- draining while others work ------------------------------------------------- */
+
+#define ITEMS 400
+
+static atomic_bool is_over;
+static _Atomic unsigned in_heap;
+
+static void count_drained(const uint32_t *pages UNUSED, unsigned count)
 {
-	(void)pages;
-	(void)count;
+	struct arena_change unused_change;
+
+	atomic_fetch_add(&in_heap, count);
+	arenas_give(pages, count, 1, &unused_change);
 }
 
-START_TEST(a_stack_that_is_over_its_room_is_drained_to_no_room)
+static void *work(void *seed)
 {
-	struct magazine_evicted evicted;
+	uint64_t state = (uintptr_t)seed;
+	struct magazine_evicted out;
+	struct arena_change unused_change;
+
+	while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
+		unsigned class = CLASS_16K + (unsigned)(random_next(&state) % 24) / 2 * 2;
+		uint32_t page = magazine_pop_any(class);
+
+		if (page == 0 && arenas_take(magazine_cpu_current(), class, 1, 1, &page, &unused_change) == 1)
+			atomic_fetch_sub(&in_heap, 1);
+		if (page == 0)
+			continue;
+		STORE_RELAXED(&run_at(page)->state, RUN_IN_USE);
+		*(volatile unsigned char *)page_address(page) = 1;
+		STORE_RELAXED(&run_at(page)->state, RUN_IDLE);
+		STORE_RELAXED(&run_at(page)->buffer.last_used, (uint32_t)random_next(&state) % 64);
+		if (magazine_push_any(class, page))
+			continue;
+		magazine_grow(magazine_cpu_current(), class, &out);
+		if (!magazine_push_any(class, page)) {
+			atomic_fetch_add(&in_heap, 1);
+			arenas_give(&page, 1, 1, &unused_change);
+		}
+		if (out.count != 0) {
+			atomic_fetch_add(&in_heap, out.count);
+			arenas_give(out.pages, out.count, 1, &unused_change);
+		}
+	}
+	return NULL;
+}
+
+START_TEST(a_drain_while_others_work_loses_nothing)
+{
+	pthread_t threads[THREADS];
+	cpu_set_t all;
 	start();
-	magazine_grow(0, 0, &evicted);
-	ck_assert_uint_gt(room_of(0), 0);
-	struct rseq_stack *stack =
-	    (struct rseq_stack *)(void *)((char *)magazine_cpu_at(0) + MAGAZINE_OFFSET(0));
-	ck_assert_ptr_nonnull(pool_malloc(4096)); /* so that the table has entries */
-	for (uint32_t i = 0; i < 10; i++)
-		stack->items[i] = 1 + i;
-	stack->count = 10;
-	stack->room = 4;
-	magazine_cpu_at(0)->room_bytes = 4 * size_class_bytes(0);
-	if (!magazines_drain(pool.now + 1, 0, ignore))
-		return; /* a kernel without the fence */
-	ck_assert_uint_eq(stack->count, 0);
-	ck_assert_uint_eq(room_of(0), 0);
-	ck_assert_uint_eq(magazine_cpu_at(0)->room_bytes, 0);
+	memset(&all, 0xff, sizeof(all));
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(all), &all), 0);
+	in_heap = ITEMS;
+	is_over = false;
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)(i + 1)), 0);
+	for (int i = 0; i < 400; i++) {
+		ck_assert(magazines_drain(64, i % 3 == 0 ? 0 : 16, count_drained));
+		sched_yield();
+	}
+	is_over = true;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	/* Every buffer is in the heap or in exactly one magazine, and rooms add up to the bytes. */
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	ck_assert_uint_eq(ITEMS - in_heap, magazines_count());
+	ck_assert(magazines_drain(64, 0, count_drained));
+	ck_assert_uint_eq(in_heap, ITEMS);
+	ck_assert_uint_eq(engine_out_pages(), 0);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
 }
 END_TEST
 
 static void add_tests(TCase *tests)
 {
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, a_magazine_without_room_takes_nothing);
+	tcase_add_test(tests, room_doubles_with_each_miss_up_to_its_bounds);
+	tcase_add_test(tests, what_was_pushed_last_is_popped_first_and_the_room_is_kept);
+	tcase_add_test(tests, the_budget_is_kept_whatever_misses);
+	tcase_add_test(tests, a_class_that_gives_up_room_gives_up_its_items);
+	tcase_add_test(tests, only_what_is_stale_is_drained_and_its_room_with_it);
+	tcase_add_test(tests, a_few_stale_bytes_are_not_worth_a_fence);
+	tcase_add_test(tests, what_is_above_its_room_is_drained_to_the_last);
 	tcase_add_test(tests, room_stays_within_the_magazine_and_its_bytes_are_its_sum);
-	tcase_add_test(tests, a_stack_that_is_over_its_room_is_drained_to_no_room);
+	tcase_add_test(tests, a_drain_while_others_work_loses_nothing);
 }
 
 int main(void)
