@@ -31,7 +31,9 @@ void preload_start(void)
 	log_set_level((enum log_level)preload.settings.log);
 	sys_start();
 	clock_start(preload.settings.time_scale);
-	if (preload.settings.enable && !pool_init(&preload.settings))
+	if (preload.settings.enable && getauxval(AT_PAGESZ) != PAGE_BYTES)
+		log_text(LOG_WARN, "the kernel's pages are not 4 KiB: every request goes to jemalloc");
+	else if (preload.settings.enable && !pool_init(&preload.settings))
 		log_text(LOG_WARN,
 		    "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
 	if (range.bytes != 0 && preload.settings.zero_on_free)

@@ -9,6 +9,7 @@ libpool_a_SOURCES = \
 	src/pool/pool.h \
 	src/pool/pressure.c \
 	src/pool/pressure.h \
+	src/pool/purge.c \
 	src/pool/range.c \
 	src/pool/range.h \
 	src/pool/reclaim.c \

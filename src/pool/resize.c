@@ -115,7 +115,8 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 {
 	const struct run *run = run_at(page);
 
-	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) << 32 | page;
+	/* Creations are numbered by arena; small numbers, which JSON's readers keep exact. */
+	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) * ARENAS_MAX + page_owner(page);
 	info->address = (uint64_t)(uintptr_t)page_address(page) + run->offset;
 	info->capacity_bytes = capacity_of(run);
 	/* malloc writes a line's words one by one; who looks meanwhile meets old and new side by side. */

@@ -40,7 +40,7 @@ struct run {
 			uint32_t created;   /* ticks; when it left the heap */
 			uint32_t last_used; /* ticks; when it was handed out, or freed */
 			uint32_t use_count; /* times handed out since created */
-			uint32_t serial;    /* of the creation; with the page it makes the id */
+			uint32_t serial;    /* of the creation; with the arena it makes the id */
 			uint32_t site;	    /* reserved for the call site */
 		} buffer;
 		struct {		     /* RUN_FREE */

@@ -70,6 +70,9 @@ INLINE unsigned size_class_slab_slots(unsigned class)
 	return class <= 8 ? 8 : 4;
 }
 
+/* Every buffer of the pool starts at a multiple of this. */
+#define SIZE_CLASS_ALIGNMENT_MIN ((size_t)512)
+
 /* Every slot of a class starts at a multiple of this. */
 INLINE size_t size_class_alignment(unsigned class)
 {

@@ -65,7 +65,8 @@ START_TEST(a_stack_gives_back_what_was_pushed_last_first)
 	stack->room = 0;
 	memset(stack->items, 0, 3 * sizeof(uint32_t));
 	for (size_t i = 0; i < sizeof(own_areas); i++)
-		ck_assert_msg(((const char *)own_areas)[i] == 0, "byte %zu is %d", i, ((const char *)own_areas)[i]);
+		ck_assert_msg(
+		    ((const char *)own_areas)[i] == 0, "byte %zu is %d", i, ((const char *)own_areas)[i]);
 }
 END_TEST
 

@@ -1,0 +1,183 @@
+/*
+ * purge.c -- giving resident free pages back to the kernel, the longest idle first.
+ *
+ * Called by the reclaim pass, and where a limit is passed; under the maintain lock, so one
+ * at a time. Ages have no list of their own: a walk over the table of runs, without the
+ * arena's lock, sums resident pages by age and then names candidates, each of which is
+ * looked at again under the lock. It is taken out of the free runs (RUN_BUSY: neighbours
+ * cannot join it, nobody can take it) and the lock dropped for the madvise.
+ */
+#include "pool/arena.h"
+
+#define AGE_BUCKETS 64
+
+/* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
+static bool is_hot(uint32_t page)
+{
+	return LOAD_RELAXED(&range.hot[page / 64]) >> page % 64 & 1;
+}
+
+/* The resident stretches of a busy run go back, each with one call. False: refused. */
+static bool purge_stretches(uint32_t page, uint32_t pages)
+{
+	uint32_t end = page + pages;
+
+	while (page < end) {
+		uint32_t start;
+
+		while (page < end && !is_hot(page))
+			page++;
+		start = page;
+		while (page < end && is_hot(page))
+			page++;
+		if (page != start && !sys_purge(page_address(start), (size_t)(page - start) << PAGE_SHIFT))
+			return false;
+	}
+	return true;
+}
+
+/* How long the end of a busy run is that holds so many resident pages. */
+static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
+{
+	uint32_t part = 0;
+
+	while (part < pages && hot > 0) {
+		part++;
+		hot -= is_hot(page + pages - part);
+	}
+	return part;
+}
+
+/* A free run's resident pages go back, the last at_most of them. Returns how many. */
+static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
+{
+	uint32_t pages, part, freed;
+	uint64_t purged = 0;
+	bool is_done;
+
+	lock_acquire(&arena->lock);
+	if (LOAD_RELAXED(&run_at(page)->state) != RUN_FREE || run_at(page)->free.hot_pages == 0) {
+		lock_release(&arena->lock); /* taken or joined meanwhile */
+		return 0;
+	}
+	pages = run_at(page)->pages;
+	freed = run_at(page)->free.freed;
+	runs_withdraw(&arena->runs, page);
+	lock_release(&arena->lock);
+
+	part = end_with(page, pages, at_most);
+	is_done = purge_stretches(page + pages - part, part);
+
+	lock_acquire(&arena->lock);
+	if (is_done) {
+		purged = hot_count(page + pages - part, part);
+		hot_mark(page + pages - part, part, false);
+		arena->purged_pages += purged;
+	} else {
+		arena->purges_refused++;
+		atomic_store_explicit(&arenas.is_purge_refused, true, memory_order_relaxed);
+	}
+	runs_restore(&arena->runs, page, freed);
+	lock_release(&arena->lock);
+	return purged;
+}
+
+/* Ages on a scale of half octaves. */
+static unsigned age_bucket(uint32_t ticks)
+{
+	unsigned log;
+
+	if (ticks < 2)
+		return ticks;
+	log = 31 - (unsigned)__builtin_clz(ticks);
+	return 2 * log + (ticks >> (log - 1) & 1);
+}
+
+/*
+ * The next free run of the arena from page on that has resident pages, or 0. Read
+ * without the lock: a guess, which purge_run() verifies. Steps from run to run; an entry that
+ * is half changed costs a step of one page.
+ */
+UNLOCKED_READER static uint32_t next_hot_run(
+    const struct arena *arena, uint32_t page, uint32_t *hot, uint32_t *freed)
+{
+	uint32_t end = range_committed();
+
+	while (page < end) {
+		const struct run *run = run_at(page);
+		unsigned state = LOAD_RELAXED(&run->state);
+		uint32_t length = LOAD_RELAXED(&run->pages);
+
+		if (page_owner(page) != arena->runs.arena) {
+			page = (page / CHUNK_PAGES + 1) * CHUNK_PAGES;
+			continue;
+		}
+		if (state == RUN_FREE) {
+			*hot = LOAD_RELAXED(&run->free.hot_pages);
+			*freed = LOAD_RELAXED(&run->free.freed);
+			if (*hot != 0)
+				return page;
+		} else if (state != RUN_BUSY && !((state == RUN_IN_USE || state == RUN_IDLE) &&
+						    !size_class_is_slab(run->size_class))) {
+			length = 1;
+		}
+		page += length == 0 || length > end - page ? 1 : length;
+	}
+	return 0;
+}
+
+/* From which age bucket on resident runs make up surplus pages. */
+static unsigned oldest_buckets(const struct arena *arena, uint64_t surplus_pages, uint32_t now)
+{
+	uint64_t pages[AGE_BUCKETS] = {0}, sum = 0;
+	unsigned bucket = AGE_BUCKETS;
+	uint32_t hot, freed;
+
+	for (uint32_t page = 1; (page = next_hot_run(arena, page, &hot, &freed)) != 0; page++)
+		pages[age_bucket((uint32_t)MAX((int32_t)(now - freed), 0))] += hot;
+	while (bucket > 0 && sum < surplus_pages)
+		sum += pages[--bucket];
+	return bucket;
+}
+
+uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
+{
+	uint64_t purged = 0;
+	unsigned from = surplus_pages != 0 ? oldest_buckets(arena, surplus_pages, now) : AGE_BUCKETS;
+	uint32_t hot, freed;
+
+	for (uint32_t page = 1; (page = next_hot_run(arena, page, &hot, &freed)) != 0; page++) {
+		uint32_t age = (uint32_t)MAX((int32_t)(now - freed), 0);
+		uint64_t at_most = surplus_pages - MIN(surplus_pages, purged);
+
+		if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed))
+			break;
+		/* Of a young run that is larger than the surplus only the end goes; requests take the front. */
+		if (age >= idle_ticks)
+			at_most = UINT32_MAX;
+		else if (age_bucket(age) < from)
+			continue;
+		if (at_most != 0)
+			purged += purge_run(arena, page, at_most);
+	}
+	return purged;
+}
+
+UNLOCKED_READER uint64_t arenas_hot_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	return pages;
+}
+
+void arenas_purge_some(uint64_t pages, uint32_t now)
+{
+	for (unsigned i = 0; pages != 0 && i < atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	     i++) {
+		uint64_t purged = arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now);
+
+		pages -= MIN(pages, purged);
+	}
+}
