@@ -277,9 +277,9 @@ static void *press(void *seed)
 			continue;
 		}
 		*(volatile char *)*slot = 1;
-		note_most(
-		    &most_sectors, atomic_fetch_add(&held_sectors, (int64_t)(pool_usable_bytes(*slot) / 512)) +
-				     (int64_t)(pool_usable_bytes(*slot) / 512));
+		note_most(&most_sectors,
+		    atomic_fetch_add(&held_sectors, (int64_t)(pool_usable_bytes(*slot) / 512)) +
+			(int64_t)(pool_usable_bytes(*slot) / 512));
 		note_most(&most_buffers, atomic_fetch_add(&held_buffers, 1) + 1);
 	}
 	for (unsigned i = 0; i < 24; i++) {
