@@ -32,6 +32,7 @@
 #include "preload/owner.h"
 #include "preload/preload.h"
 #include "report/dump_name.h"
+#include "report/metrics.h"
 
 #define PATH_SIZE 1024
 #define BUFFER_SIZE 8192
@@ -224,7 +225,7 @@ static OWN_FRAME bool create(int fds[])
 {
 	struct dump_name name = {
 	    .pattern = preload.settings.dump,
-	    .exe = dump.snapshot.exe,
+	    .exe = metrics_program_name(&dump.snapshot),
 	    .pid = dump.pid,
 	    .unix_ns = dump.snapshot.taken_at_ns,
 	};
@@ -310,6 +311,7 @@ void dump_take(enum dump_trigger trigger)
 
 void dump_start(void)
 {
+	const char *name = (const char *)getauxval(AT_EXECFN);
 	char *exe = dump.snapshot.exe;
 	size_t size = sizeof(dump.snapshot.exe);
 	int saved_errno = errno;
@@ -320,8 +322,13 @@ void dump_start(void)
 		memcpy(exe, dump.paths[0] + ((size_t)length - kept), kept);
 		exe[kept] = '\0';
 	} else {
-		const char *name = (const char *)getauxval(AT_EXECFN);
 		strncpy(exe, name != NULL ? name : "unknown", size - 1);
+	}
+	/* redis-server is a link to redis-check-rdb, and meant is the former. */
+	if (name != NULL) {
+		const char *slash = strrchr(name, '/');
+		strncpy(dump.snapshot.program, slash != NULL ? slash + 1 : name,
+		    sizeof(dump.snapshot.program) - 1);
 	}
 	errno = saved_errno;
 }

@@ -106,7 +106,9 @@ static bool pass(bool is_everything)
 	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	STORE_RELAXED(&pool.now, now);
-	if (is_everything || now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval)) {
+	/* The first pass too: until then neither the cgroup's limit nor the pressure is known. */
+	if (is_everything || !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
+	    now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval)) {
 		maintain.last_monitor = now;
 		monitor();
 	}

@@ -27,8 +27,7 @@ static void describe_buffer(struct out *out, const struct pool_buffer_info *info
 	out_str(out, info->is_in_use ? " bytes, in use for " : " bytes, freed ");
 	out_decimal(out, (double)age / TICKS_PER_SECOND, 1);
 	out_str(out, info->is_in_use ? " s, handed out " : " s ago, handed out ");
-	out_u64(out, info->use_count);
-	out_str(out, " times");
+	out_number_of(out, info->use_count, "time");
 }
 
 void misuse_free(const void *p)

@@ -171,6 +171,15 @@ void out_count(struct out *out, uint64_t value)
 	out_bytes(out, text + i, sizeof(text) - i);
 }
 
+void out_number_of(struct out *out, uint64_t count, const char *singular)
+{
+	out_count(out, count);
+	out_char(out, ' ');
+	out_str(out, singular);
+	if (count != 1)
+		out_char(out, 's');
+}
+
 void out_i64(struct out *out, int64_t value)
 {
 	if (value < 0)

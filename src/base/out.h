@@ -27,6 +27,8 @@ void out_char(struct out *out, char c);
 void out_u64(struct out *out, uint64_t value);
 /* 1,234,567: for people */
 void out_count(struct out *out, uint64_t value);
+/* "3 buffers", "1 buffer" */
+void out_number_of(struct out *out, uint64_t count, const char *singular);
 void out_i64(struct out *out, int64_t value);
 void out_hex(struct out *out, uint64_t value); /* with 0x */
 /* Fixed point, rounded half up, 0..9 decimals; NaN and infinities print as 0. */

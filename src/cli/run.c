@@ -155,6 +155,7 @@ int verb_run(int argc, char **argv)
 			print_help();
 			return finish_output();
 		default:
+			complain("`weir help run` says how it is used");
 			return EXIT_USAGE;
 		}
 	}

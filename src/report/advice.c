@@ -20,6 +20,8 @@
  * most requests then go to the heap of runs, the slower way. */
 #define REUSE_REQUESTS_MIN 10000
 #define REUSE_LOW 0.5
+/* With a class that has this share of the requests, it is not the sizes that are too many. */
+#define BUSIEST_SHARE_MAX 0.25
 
 #define FREE_WORTH_BYTES (32 * MIB)
 
@@ -73,12 +75,14 @@ static bool pressure_critical(const struct snapshot *s, const struct metrics *m,
 
 static bool misuse_survived(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
 {
-	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_WARN)
+	/* A refused purge counts as an error too, and has advice of its own. */
+	uint64_t misuses = s->pool.errors - MIN(s->pool.errors, s->pool.purges_refused);
+	if (misuses == 0 || s->settings->on_misuse != ON_MISUSE_WARN)
 		return false;
-	out_count(out, s->pool.errors);
+	out_number_of(out, misuses, "double or wild free");
 	out_str(out,
-	    " errors were survived. With WEIR_ON_MISUSE=warn double and wild frees count here: each is a line "
-	    "in the log. Correct them; the heap that comes after one is a guess.");
+	    " survived, since WEIR_ON_MISUSE is warn. Each is a line on stderr that names the buffer. It is an "
+	    "error of the program, which may have damaged its data: correct it.");
 	return true;
 }
 
@@ -107,10 +111,12 @@ static bool pressure_medium(const struct snapshot *s, const struct metrics *m, s
 static bool temporary_buffers(const struct snapshot *s, const struct metrics *m, struct out *out)
 {
 	const struct pool_stats *pool = &s->pool;
+	/* What was committed stays so: the pool never held more than that. */
+	bool was_near_bytes = is_near(pool->committed_bytes, pool->limit_bytes);
 	if (pool->temporary_buffers == 0)
 		return false;
-	out_count(out, pool->temporary_buffers);
-	out_str(out, " requests found the pool full and were served by jemalloc. ");
+	out_number_of(out, pool->temporary_buffers, "request");
+	out_str(out, " found the pool full and got a temporary buffer from jemalloc. ");
 	if (is_near(m->buffer_count, pool->limit_buffers)) {
 		out_str(out, "The pool has ");
 		out_count(out, m->buffer_count);
@@ -121,14 +127,18 @@ static bool temporary_buffers(const struct snapshot *s, const struct metrics *m,
 		put_of(out, m->total_allocated_bytes, pool->limit_bytes);
 		out_str(out, ": raise ");
 		put_setting(out, s, "WEIR_POOL_LIMIT");
+	} else if (!was_near_bytes && pool->limit_buffers == 0) {
+		out_str(out,
+		    "No limit of Weir's was near, so the kernel refused memory or the range was used up: look at "
+		    "ulimit -v and vm.overcommit_memory");
 	} else {
-		/* The burst is over, or the kernel refused memory; which one is not known any more. */
 		out_str(out, "It has room now; if bursts like that are normal, raise ");
-		put_setting(out, s, "WEIR_POOL_LIMIT");
-		if (pool->limit_buffers != 0) {
+		if (was_near_bytes)
+			put_setting(out, s, "WEIR_POOL_LIMIT");
+		if (was_near_bytes && pool->limit_buffers != 0)
 			out_str(out, " or ");
+		if (pool->limit_buffers != 0)
 			put_setting(out, s, "WEIR_MAX_BUFFERS");
-		}
 	}
 	out_char(out, '.');
 	return true;
@@ -164,22 +174,10 @@ static bool purge_refused(const struct snapshot *s, const struct metrics *m, str
 	if (s->pool.purges_refused == 0)
 		return false;
 	out_str(out, "The kernel refused ");
-	out_count(out, s->pool.purges_refused);
-	out_str(out, " times to take pages back (mlockall, or a seccomp filter without madvise), so ");
+	out_number_of(out, s->pool.purges_refused, "time");
+	out_str(out, " to take pages back (mlockall, or a seccomp filter without madvise), so ");
 	out_size_human(out, m->idle_bytes);
 	out_str(out, " idle stay resident. Allow madvise, or lower WEIR_POOL_LIMIT.");
-	return true;
-}
-
-static bool kernel_errors(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
-{
-	/* With abort no misuse is survived, so these are the kernel's. */
-	if (s->pool.errors == 0 || s->settings->on_misuse != ON_MISUSE_ABORT)
-		return false;
-	out_count(out, s->pool.errors);
-	out_str(out,
-	    " errors of the kernel were survived; the log (WEIR_LOG=info says more) names them. Look at ulimit -v "
-	    "and vm.max_map_count first.");
 	return true;
 }
 
@@ -200,9 +198,19 @@ static bool fragmentation(const struct snapshot *s, const struct metrics *m UNUS
 	return true;
 }
 
+/* Few sizes and little reuse: buffers are taken and freed many at once, which no choice of sizes cures. */
+static bool has_many_sizes(const struct pool_stats *pool)
+{
+	uint64_t busiest = 0;
+	for (unsigned i = 0; i < pool->class_count; i++)
+		busiest = MAX(busiest, pool->classes[i].allocations);
+	return (double)busiest < BUSIEST_SHARE_MAX * (double)pool->allocations;
+}
+
 static bool low_reuse(const struct snapshot *s, const struct metrics *m, struct out *out)
 {
-	if (s->pool.allocations < REUSE_REQUESTS_MIN || m->reuse_rate >= REUSE_LOW)
+	if (s->pool.allocations < REUSE_REQUESTS_MIN || m->reuse_rate >= REUSE_LOW ||
+	    !has_many_sizes(&s->pool))
 		return false;
 	out_str(out, "Only ");
 	out_percent(out, m->reuse_rate);
@@ -221,8 +229,16 @@ static bool idle_memory(const struct snapshot *s, const struct metrics *m, struc
 	out_size_human(out, m->idle_bytes);
 	out_str(out, " are idle beside ");
 	out_size_human(out, m->total_used_bytes);
-	out_str(out, " in use, kept for the next burst. Where memory is dearer than page faults, lower ");
-	put_setting(out, s, "WEIR_MAX_IDLE");
+	if (s->background != NULL && strcmp(s->background, "inline") == 0) {
+		out_str(out,
+		    " in use. Maintenance is inline, done in requests of the program: while it asks for nothing, "
+		    "nothing goes back. WEIR_BACKGROUND=always gives it a thread.");
+		return true;
+	}
+	out_str(out,
+	    " in use, kept for the next burst. If none comes, they go back in about a monitor interval; to have "
+	    "them back sooner, lower ");
+	put_setting(out, s, "WEIR_MONITOR_INTERVAL");
 	out_char(out, '.');
 	return true;
 }
@@ -254,7 +270,6 @@ static const struct {
     {"POOL_LIMIT_NEAR", "warning", pool_limit_near},
     {"BUFFER_LIMIT_NEAR", "warning", buffer_limit_near},
     {"PURGE_REFUSED", "warning", purge_refused},
-    {"KERNEL_ERRORS", "warning", kernel_errors},
     {"FRAGMENTATION", "info", fragmentation},
     {"LOW_REUSE", "info", low_reuse},
     {"IDLE_MEMORY", "info", idle_memory},

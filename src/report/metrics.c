@@ -10,6 +10,8 @@
  */
 #include "report/metrics.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 static double share(uint64_t part, uint64_t whole)
@@ -56,6 +58,13 @@ uint64_t metrics_unix_ns(const struct snapshot *snapshot, uint64_t ticks)
 	double age = (double)age_ns(snapshot, ticks) / scale;
 	/* A slow scale (0.001) makes ages long; before 1970 there is nothing. */
 	return age < (double)snapshot->taken_at_ns ? snapshot->taken_at_ns - (uint64_t)age : 0;
+}
+
+const char *metrics_program_name(const struct snapshot *snapshot)
+{
+	const char *path = snapshot->program[0] != '\0' ? snapshot->program : snapshot->exe;
+	const char *slash = strrchr(path, '/');
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
 const char *metrics_trigger_name(enum dump_trigger trigger)

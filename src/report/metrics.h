@@ -42,6 +42,8 @@ INLINE double metrics_buffer_age_seconds(
 /* The Unix time of a tick: scaling is taken out again. */
 uint64_t metrics_unix_ns(const struct snapshot *snapshot, uint64_t ticks);
 
+/* Without folders; of a program that is a link to another, the name it was started by. */
+const char *metrics_program_name(const struct snapshot *snapshot);
 const char *metrics_trigger_name(enum dump_trigger trigger);
 
 #endif

@@ -36,6 +36,7 @@ struct advice {
 struct snapshot {
 	const struct settings *settings;
 	uint32_t pid;
+	char program[128]; /* as it was started, perhaps by a link; empty: not known */
 	char exe[256];
 	char boot_id[40];
 	uint64_t started_at_ns; /* Unix time */

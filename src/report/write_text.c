@@ -110,16 +110,6 @@ static void heading(struct out *out, const char *text)
 	out_char(out, '\n');
 }
 
-/* "3 buffers", "1 buffer" */
-static void put_number_of(struct out *out, uint64_t count, const char *singular)
-{
-	out_count(out, count);
-	out_char(out, ' ');
-	out_str(out, singular);
-	if (count != 1)
-		out_char(out, 's');
-}
-
 /* Words, going on in the next line at column indent. */
 static void put_wrapped(struct out *out, const char *text, unsigned indent)
 {
@@ -140,9 +130,8 @@ static void put_wrapped(struct out *out, const char *text, unsigned indent)
 
 static OWN_FRAME void put_title(struct out *out, const struct snapshot *s)
 {
-	const char *slash = strrchr(s->exe, '/');
 	out_str(out, "Weir " WEIR_VERSION ": ");
-	put_plain(out, slash != NULL && slash[1] != '\0' ? slash + 1 : s->exe);
+	put_plain(out, metrics_program_name(s));
 	out_str(out, ", pid ");
 	out_u64(out, s->pid);
 	out_str(out, ", dump ");
@@ -174,12 +163,12 @@ static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const 
 	}
 	out_size_human(out, m->total_used_bytes);
 	out_str(out, " in use in ");
-	put_number_of(out, pool->buffers_in_use, "buffer");
+	out_number_of(out, pool->buffers_in_use, "buffer");
 	out_str(out, ", ");
 	out_size_human(out, m->idle_bytes);
 	out_str(out, " idle; ");
 	out_percent(out, m->pool_utilization);
-	out_str(out, " of what is held does work\n");
+	out_str(out, " of what is held is in use\n");
 
 	label(out, "limit");
 	out_size_human(out, m->total_allocated_bytes);
@@ -196,7 +185,7 @@ static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const 
 		out_str(out, "; ");
 		out_count(out, m->buffer_count);
 		out_str(out, " of ");
-		put_number_of(out, pool->limit_buffers, "buffer");
+		out_number_of(out, pool->limit_buffers, "buffer");
 	}
 	out_char(out, '\n');
 
@@ -205,17 +194,29 @@ static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const 
 	out_str(out, " served, ");
 	out_percent(out, m->reuse_rate);
 	out_str(out, " from magazines; ");
-	put_number_of(out, pool->temporary_buffers, "temporary buffer");
+	out_number_of(out, pool->temporary_buffers, "temporary buffer");
 	out_str(out, " past a limit\n");
 }
 
-static OWN_FRAME void put_pressure(struct out *out, const struct pressure *p)
+/* What the monitor reads, before its first tick, and where no monitor runs. */
+static void put_unread(struct out *out, const struct snapshot *s)
 {
+	out_str(out, s->pool.is_active ? "not known yet; the next monitor tick reads it\n"
+				       : "not known; without a pool nothing reads it\n");
+}
+
+static OWN_FRAME void put_pressure(struct out *out, const struct snapshot *s)
+{
+	const struct pressure *p = &s->pressure;
 	label(out, "pressure");
+	if (p->source == NULL) {
+		put_unread(out, s);
+		return;
+	}
 	out_str(out, pressure_level_name(p->level));
 	out_str(out, " (");
 	out_decimal(out, p->value, 2);
-	if (p->limit_bytes != 0 && p->source != NULL) {
+	if (p->limit_bytes != 0) {
 		out_str(out, " by ");
 		out_str(out, p->source);
 		out_str(out, ": ");
@@ -239,7 +240,7 @@ static OWN_FRAME void put_process(struct out *out, const struct snapshot *s)
 	label(out, "process");
 	out_size_human(out, s->process.rss_bytes);
 	out_str(out, " resident, ");
-	put_number_of(out, s->process.threads, "thread");
+	out_number_of(out, s->process.threads, "thread");
 	out_str(out, "; page faults ");
 	out_count(out, s->process.minor_faults);
 	out_str(out, " minor, ");
@@ -255,11 +256,11 @@ static OWN_FRAME void put_process(struct out *out, const struct snapshot *s)
 		out_size_human(out, s->fallback.retained_bytes);
 		out_str(out, " retained\n");
 	} else {
-		out_str(out, "not known yet\n");
+		put_unread(out, s);
 	}
 
 	label(out, "upkeep");
-	put_number_of(out, s->pool.gc_count, "collection");
+	out_number_of(out, s->pool.gc_count, "collection");
 	out_str(out, ", ");
 	out_size_human(out, s->pool.purged_bytes);
 	out_str(out, " given back");
@@ -353,7 +354,7 @@ static void put_runs(struct out *out, const char *name, uint64_t bytes, uint64_t
 	label(out, name);
 	out_size_human(out, bytes);
 	out_str(out, " in ");
-	put_number_of(out, runs, "run");
+	out_number_of(out, runs, "run");
 	out_char(out, '\n');
 }
 
@@ -370,9 +371,9 @@ static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, c
 	label(out, "magazines");
 	out_size_human(out, pool->idle_bytes);
 	out_str(out, " in ");
-	put_number_of(out, pool->buffers_idle, "buffer");
+	out_number_of(out, pool->buffers_idle, "buffer");
 	out_str(out, pool->is_rseq ? ", by restartable sequences, " : ", by locks, ");
-	put_number_of(out, pool->cpus, "CPU");
+	out_number_of(out, pool->cpus, "CPU");
 	out_char(out, '\n');
 	label(out, "slabs");
 	out_size_human(out, pool->slab_free_bytes);
@@ -385,7 +386,7 @@ static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, c
 	out_size_human(out, pool->metadata_bytes);
 	out_char(out, '\n');
 	label(out, "locks");
-	put_number_of(out, pool->arenas_in_use, "arena");
+	out_number_of(out, pool->arenas_in_use, "arena");
 	out_str(out, ", taken ");
 	out_count(out, pool->lock_acquisitions);
 	out_str(out, " times, contended ");
@@ -393,7 +394,7 @@ static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, c
 	out_char(out, '\n');
 	if (pool->purges_refused != 0) {
 		label(out, "refused");
-		put_number_of(out, pool->purges_refused, "purge");
+		out_number_of(out, pool->purges_refused, "purge");
 		out_char(out, '\n');
 	}
 }
@@ -426,7 +427,7 @@ void write_text(struct out *out, const struct snapshot *s)
 	struct metrics m = metrics_derive(s);
 	put_title(out, s);
 	put_pool(out, s, &m);
-	put_pressure(out, &s->pressure);
+	put_pressure(out, s);
 	put_process(out, s);
 	put_advice(out, s);
 	if (s->pool.is_active) {

@@ -49,9 +49,16 @@ static void misuse_none(void)
 {
 	facts_settings.on_misuse = ON_MISUSE_WARN;
 }
-static void kernel(void)
+/* Each refused purge counts as an error. */
+static void refused_and_warn(void)
 {
-	facts.pool.errors = 1234;
+	facts_settings.on_misuse = ON_MISUSE_WARN;
+	facts.pool.errors = facts.pool.purges_refused = 1234;
+}
+static void misuse_and_refused(void)
+{
+	refused_and_warn();
+	facts.pool.errors++;
 }
 static void no_range(void)
 {
@@ -76,9 +83,21 @@ static void temporary_of_buffers(void)
 	facts.pool.limit_buffers = facts_settings.max_buffers = 120;
 }
 
+/* The pool once held near its limit. */
 static void temporary_before(void)
 {
 	facts.pool.temporary_buffers = 5;
+	facts.pool.limit_bytes = facts_settings.pool_limit = 130 * MIB;
+}
+/* It never came near its limit of bytes. */
+static void temporary_of_buffers_before(void)
+{
+	facts.pool.temporary_buffers = 5;
+	facts.pool.limit_buffers = facts_settings.max_buffers = 1000;
+}
+static void temporary_of_kernel(void)
+{
+	facts.pool.temporary_buffers = 1;
 }
 
 static void limit_near(void)
@@ -125,17 +144,32 @@ static void large_enough(void)
 	facts.pool.largest_free_bytes = 1 * MIB;
 }
 
+static void many_sizes(uint64_t requests, uint64_t busiest)
+{
+	facts.pool.class_count = 10;
+	for (unsigned i = 0; i < 10; i++)
+		facts.pool.classes[i].allocations = (requests - busiest) / 9;
+	facts.pool.classes[4].allocations = busiest;
+}
 static void low_reuse(void)
 {
 	facts.pool.creations = 500001;
+	many_sizes(1000000, 249999);
 }
 static void half_reuse(void)
 {
+	low_reuse();
 	facts.pool.creations = 500000;
+}
+static void low_reuse_of_one_size(void)
+{
+	low_reuse();
+	many_sizes(1000000, 250000);
 }
 
 static void few_requests(void)
 {
+	many_sizes(9999, 1000);
 	facts.pool.allocations = 9999;
 	facts.pool.creations = 9999;
 }
@@ -144,6 +178,12 @@ static void idle(void)
 {
 	facts.pool.in_use_bytes = 30 * MIB;
 	facts.pool.idle_bytes = 64 * MIB;
+}
+
+static void idle_inline(void)
+{
+	idle();
+	facts.background = "inline";
 }
 
 static void idle_but_used(void)
@@ -184,17 +224,21 @@ static const struct {
     {"PRESSURE_MEDIUM", "warning", medium, "40.0 MiB of 100.0 MiB idle"},
     {"PRESSURE_MEDIUM", NULL, critical, NULL},
     {"PRESSURE_MEDIUM", NULL, low, NULL},
-    {"MISUSE_SURVIVED", "critical", misuse, "3 errors"},
+    {"MISUSE_SURVIVED", "critical", misuse, "3 double or wild frees survived"},
     {"MISUSE_SURVIVED", NULL, misuse_none, NULL},
-    {"MISUSE_SURVIVED", NULL, kernel, NULL},
-    {"KERNEL_ERRORS", "warning", kernel, "1,234 errors"},
-    {"KERNEL_ERRORS", NULL, misuse, NULL},
+    {"MISUSE_SURVIVED", "critical", misuse_and_refused, "1 double or wild free survived"},
+    {"MISUSE_SURVIVED", NULL, refused_and_warn, NULL},
+    {"PURGE_REFUSED", "warning", refused_and_warn, "1,234 times"},
     {"NO_RANGE", "warning", no_range, "ulimit -v"},
     {"NO_RANGE", NULL, switched_off, NULL},
     {"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "12,345 requests"},
     {"TEMPORARY_BUFFERS", "warning", temporary_of_bytes, "raise WEIR_POOL_LIMIT (100M)"},
     {"TEMPORARY_BUFFERS", "warning", temporary_of_buffers, "raise WEIR_MAX_BUFFERS (120)"},
     {"TEMPORARY_BUFFERS", "warning", temporary_before, "has room now"},
+    {"TEMPORARY_BUFFERS", "warning", temporary_before, "raise WEIR_POOL_LIMIT (130M)."},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_buffers_before, "normal, raise WEIR_MAX_BUFFERS (1000)."},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_kernel, "1 request found"},
+    {"TEMPORARY_BUFFERS", "warning", temporary_of_kernel, "the kernel refused memory"},
     {"TEMPORARY_BUFFERS", NULL, limit_near, NULL},
     {"POOL_LIMIT_NEAR", "warning", limit_near, "60.0 MiB of 66.0 MiB"},
     {"POOL_LIMIT_NEAR", NULL, limit_not_near, NULL},
@@ -209,8 +253,11 @@ static const struct {
     {"FRAGMENTATION", NULL, large_enough, NULL},
     {"LOW_REUSE", "info", low_reuse, "of 1,000,000 requests"},
     {"LOW_REUSE", NULL, half_reuse, NULL},
+    {"LOW_REUSE", NULL, low_reuse_of_one_size, NULL},
     {"LOW_REUSE", NULL, few_requests, NULL},
     {"IDLE_MEMORY", "info", idle, "92.0 MiB are idle beside 30.0 MiB in use"},
+    {"IDLE_MEMORY", "info", idle, "lower WEIR_MONITOR_INTERVAL (10s)"},
+    {"IDLE_MEMORY", "info", idle_inline, "WEIR_BACKGROUND=always"},
     {"IDLE_MEMORY", NULL, idle_but_used, NULL},
     {"IDLE_MEMORY", NULL, idle_but_small, NULL},
     {"FALLBACK_IDLE", "info", fallback_idle, "121.0 MiB resident for 40.0 MiB allocated"},

@@ -26,7 +26,7 @@ START_TEST(the_headline_says_how_it_stands)
 	static const char headline[] =
 	    "Weir " WEIR_VERSION ": ffmpeg, pid 4711, dump 3 by signal\n"
 	    "  taken       2026-01-01T01:02:05.125Z, up 1h 02m\n"
-	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held does work\n"
+	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held is in use\n"
 	    "  limit       100.0 MiB held of 8.0 GiB allowed (1.2%)\n"
 	    "  requests    1,000,000 served, 98.0% from magazines; 0 temporary buffers past a limit\n"
 	    "  pressure    none (0.31 by available: 6.0 GiB of 24.0 GiB); stalled 0.1% some, 0.0% full\n"
@@ -40,6 +40,16 @@ START_TEST(the_headline_says_how_it_stands)
 	written();
 	text[sizeof(headline) - 1] = '\0';
 	ck_assert_str_eq(text, headline);
+}
+END_TEST
+
+START_TEST(a_program_that_is_a_link_has_the_name_it_was_started_by)
+{
+	facts_reset();
+	strcpy(facts.program, "redis-server");
+	strcpy(facts.exe, "/usr/bin/redis-check-rdb");
+	ck_assert_ptr_nonnull(strstr(written(), ": redis-server, pid 4711"));
+	ck_assert_ptr_nonnull(strstr(text, "  program     /usr/bin/redis-check-rdb\n"));
 }
 END_TEST
 
@@ -160,7 +170,9 @@ START_TEST(a_pool_that_is_not_there_is_said_and_has_no_tables)
 	ck_assert_ptr_nonnull(strstr(written(), "has no address range"));
 	ck_assert_ptr_null(strstr(text, "\nSize classes"));
 	facts_settings.enable = false;
+	facts.fallback.is_known = false;
 	ck_assert_ptr_nonnull(strstr(written(), "switched off by WEIR_ENABLE"));
+	ck_assert_ptr_nonnull(strstr(text, "jemalloc    not known; without a pool"));
 }
 END_TEST
 
@@ -170,11 +182,14 @@ START_TEST(what_is_not_known_is_not_made_up)
 	facts.fallback.is_known = false;
 	facts.background = NULL;
 	facts.pool.limit_bytes = 0;
-	facts.pressure = (struct pressure){.level = PRESSURE_NONE, .source = "none"};
-	ck_assert_ptr_nonnull(strstr(written(), "jemalloc    not known yet\n"));
+	facts.pressure = (struct pressure){.source = NULL};
+	ck_assert_ptr_nonnull(
+	    strstr(written(), "jemalloc    not known yet; the next monitor tick reads it\n"));
 	ck_assert_ptr_nonnull(strstr(text, "held, no limit on bytes\n"));
-	ck_assert_ptr_nonnull(strstr(text, "pressure    none (0.00)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "pressure    not known yet; the next monitor tick reads it\n"));
 	ck_assert_ptr_null(strstr(text, "maintenance"));
+	facts.pressure.source = "none";
+	ck_assert_ptr_nonnull(strstr(written(), "pressure    none (0.00)\n"));
 }
 END_TEST
 
@@ -209,6 +224,7 @@ END_TEST
 static void add_tests(TCase *tests)
 {
 	tcase_add_test(tests, the_headline_says_how_it_stands);
+	tcase_add_test(tests, a_program_that_is_a_link_has_the_name_it_was_started_by);
 	tcase_add_test(tests, tables_line_up);
 	tcase_add_loop_test(tests, durations_have_two_units, 0, ARRAY_LENGTH(durations));
 	tcase_add_test(tests, sections_come_in_the_order_of_their_use);
