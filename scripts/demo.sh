@@ -60,7 +60,7 @@ awk '/^[^ ]/ { n = 0 } /^Settings/ { n = 9 } { n++ }
 cat <<TEXT
 
 What to look at (the whole dump is $dump):
-  pool, limit      how much the program streams through, and how far it is from its limit
+  pool, limit      what the program holds of the pool, and how far that is from its limit
   requests         the share that found a buffer ready; it grows as the stream goes on
   pressure         how scarce memory is, and who says so
   What to do       advice, only where the figures call for it

@@ -224,7 +224,9 @@ static bool low_reuse(const struct snapshot *s, const struct metrics *m, struct 
 
 static bool idle_memory(const struct snapshot *s, const struct metrics *m, struct out *out)
 {
-	if (m->idle_bytes < IDLE_WORTH_BYTES || m->idle_bytes / 2 < m->total_used_bytes)
+	/* Where purges are refused nothing goes back, which has advice of its own. */
+	if (m->idle_bytes < IDLE_WORTH_BYTES || m->idle_bytes / 2 < m->total_used_bytes ||
+	    s->pool.purges_refused != 0)
 		return false;
 	out_size_human(out, m->idle_bytes);
 	out_str(out, " are idle beside ");

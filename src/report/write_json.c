@@ -246,10 +246,13 @@ static OWN_FRAME void put_fallback(struct json *json, const struct fallback_stat
 static OWN_FRAME void put_process(struct json *json, const struct snapshot *s)
 {
 	open_with(json, "process", '{');
-	put_u64(json, "rss_bytes", s->process.rss_bytes);
-	put_u64(json, "minor_faults", s->process.minor_faults);
-	put_u64(json, "major_faults", s->process.major_faults);
-	put_u64(json, "threads", s->process.threads);
+	/* No thread: /proc could not be read. */
+	if (s->process.threads != 0) {
+		put_u64(json, "rss_bytes", s->process.rss_bytes);
+		put_u64(json, "minor_faults", s->process.minor_faults);
+		put_u64(json, "major_faults", s->process.major_faults);
+		put_u64(json, "threads", s->process.threads);
+	}
 	if (s->background != NULL)
 		put_string(json, "background", s->background);
 	close_with(json, '}');

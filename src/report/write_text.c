@@ -235,18 +235,25 @@ static OWN_FRAME void put_pressure(struct out *out, const struct snapshot *s)
 	out_char(out, '\n');
 }
 
-static OWN_FRAME void put_process(struct out *out, const struct snapshot *s)
+static OWN_FRAME void put_process(struct out *out, const struct process_info *process)
 {
 	label(out, "process");
-	out_size_human(out, s->process.rss_bytes);
+	if (process->threads == 0) {
+		out_str(out, "not known; /proc cannot be read\n");
+		return;
+	}
+	out_size_human(out, process->rss_bytes);
 	out_str(out, " resident, ");
-	out_number_of(out, s->process.threads, "thread");
+	out_number_of(out, process->threads, "thread");
 	out_str(out, "; page faults ");
-	out_count(out, s->process.minor_faults);
+	out_count(out, process->minor_faults);
 	out_str(out, " minor, ");
-	out_count(out, s->process.major_faults);
+	out_count(out, process->major_faults);
 	out_str(out, " major\n");
+}
 
+static OWN_FRAME void put_upkeep(struct out *out, const struct snapshot *s)
+{
 	label(out, "jemalloc");
 	if (s->fallback.is_known) {
 		out_size_human(out, s->fallback.allocated_bytes);
@@ -428,7 +435,8 @@ void write_text(struct out *out, const struct snapshot *s)
 	put_title(out, s);
 	put_pool(out, s, &m);
 	put_pressure(out, s);
-	put_process(out, s);
+	put_process(out, &s->process);
+	put_upkeep(out, s);
 	put_advice(out, s);
 	if (s->pool.is_active) {
 		put_classes(out, &s->pool);

@@ -186,6 +186,12 @@ static void idle_inline(void)
 	facts.background = "inline";
 }
 
+static void idle_but_refused(void)
+{
+	idle();
+	facts.pool.purges_refused = 1;
+}
+
 static void idle_but_used(void)
 {
 	facts.pool.in_use_bytes = 60 * MIB;
@@ -258,6 +264,7 @@ static const struct {
     {"IDLE_MEMORY", "info", idle, "92.0 MiB are idle beside 30.0 MiB in use"},
     {"IDLE_MEMORY", "info", idle, "lower WEIR_MONITOR_INTERVAL (10s)"},
     {"IDLE_MEMORY", "info", idle_inline, "WEIR_BACKGROUND=always"},
+    {"IDLE_MEMORY", NULL, idle_but_refused, NULL},
     {"IDLE_MEMORY", NULL, idle_but_used, NULL},
     {"IDLE_MEMORY", NULL, idle_but_small, NULL},
     {"FALLBACK_IDLE", "info", fallback_idle, "121.0 MiB resident for 40.0 MiB allocated"},

@@ -156,7 +156,9 @@ START_TEST(what_is_not_known_is_absent)
 	facts.fallback.is_known = false;
 	facts.pressure.has_psi = false;
 	facts.background = NULL;
+	facts.process = (struct process_info){0};
 	json_t *json = written();
+	ck_assert_ptr_null(json_object_get(json_object_get(json, "process"), "rss_bytes"));
 	ck_assert_ptr_null(json_object_get(json, "fallback"));
 	ck_assert_ptr_null(json_object_get(json_object_get(json, "pressure"), "psi_some_avg10"));
 	ck_assert_ptr_null(json_object_get(json_object_get(json, "process"), "background"));

@@ -188,6 +188,8 @@ START_TEST(what_is_not_known_is_not_made_up)
 	ck_assert_ptr_nonnull(strstr(text, "held, no limit on bytes\n"));
 	ck_assert_ptr_nonnull(strstr(text, "pressure    not known yet; the next monitor tick reads it\n"));
 	ck_assert_ptr_null(strstr(text, "maintenance"));
+	facts.process = (struct process_info){0};
+	ck_assert_ptr_nonnull(strstr(written(), "process     not known; /proc cannot be read\n"));
 	facts.pressure.source = "none";
 	ck_assert_ptr_nonnull(strstr(written(), "pressure    none (0.00)\n"));
 }
