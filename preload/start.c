@@ -19,6 +19,29 @@
 
 struct preload preload;
 
+static void say_hello(void)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_INFO))
+		return;
+	out_str(&line.out, "Weir " WEIR_VERSION ": ");
+	if (range.bytes == 0) {
+		out_str(&line.out, "no pool, every request goes to jemalloc");
+	} else {
+		out_str(&line.out, "requests of ");
+		out_u64(&line.out, pool.min_bytes);
+		out_str(&line.out, " to ");
+		out_u64(&line.out, pool.max_bytes);
+		out_str(&line.out, " bytes are served from a pool of up to ");
+		out_size_human(
+		    &line.out, atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) << PAGE_SHIFT);
+		out_str(&line.out,
+		    magazines.is_rseq ? "; magazines by restartable sequences" : "; magazines by locks");
+	}
+	log_end(&line);
+}
+
 void preload_start(void)
 {
 	static char *const nothing[] = {NULL};
@@ -40,6 +63,7 @@ void preload_start(void)
 		next.free = alloc_free_zeroing;
 	maintain_start();
 	signal_start();
+	say_hello();
 	atomic_store_explicit(&preload.is_started, true, memory_order_release);
 }
 

@@ -16,6 +16,8 @@
 
 /* Waiting for another arena's lock is cheaper than so many faults. */
 #define BORROW_WAIT_PAGES 8
+/* Borrowing begins where more than this share of what is out of the heap lies idle. */
+#define BORROW_SHARE 4
 
 struct arenas arenas;
 
@@ -161,6 +163,21 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 	return count;
 }
 
+/*
+ * A borrowed run goes back to its own arena, so borrowing mixes who frees where, and locks
+ * are fought for: it is done only where idle pages are many beside those in use.
+ */
+UNLOCKED_READER static bool is_borrowing_worth(void)
+{
+	uint64_t hot = 0, out = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++) {
+		hot += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+		out += LOAD_RELAXED(&arenas.at[i].out_pages);
+	}
+	return hot > out / BORROW_SHARE;
+}
+
 unsigned arenas_take(
     unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
@@ -171,7 +188,7 @@ unsigned arenas_take(
 
 	*change = (struct arena_change){0};
 	if (count == 0 && length >= BORROW_PAGES_MIN &&
-	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
+	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1 && is_borrowing_worth()) {
 		lock_release(&arena->lock);
 		count = borrow(arena, class, want, now, pages, change);
 		if (count != 0)

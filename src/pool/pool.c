@@ -21,7 +21,8 @@
 #define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
-#define POLL_MASK_MAX 255
+/* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
+#define POLL_MASK_MAX 31
 
 struct pool pool = {.due = UINT32_MAX};
 
@@ -92,7 +93,7 @@ static void set_budget(void)
 /*
  * Look at the clock. How often that is done follows the load: seldom while the clock
  * stands still between two looks, always while it leaps. So ages are right to a few
- * ticks at any rate of requests, for less than 0.1 ns each at a high one.
+ * ticks at any rate of requests, for less than half a ns each at a high one.
  */
 static uint32_t look_at_clock(void)
 {
@@ -106,7 +107,7 @@ static uint32_t look_at_clock(void)
 	}
 	STORE_RELAXED(&pool.now, now);
 	if (now - before > 2 && mask != 0)
-		STORE_RELAXED(&pool.poll_mask, mask / 2);
+		STORE_RELAXED(&pool.poll_mask, 0);
 	set_budget();
 	return now;
 }

@@ -28,13 +28,15 @@ struct pool {
 	_Alignas(CACHE_LINE) uint32_t now; /* ticks, as of the last look at the clock */
 	uint32_t poll_mask; /* a buffer looks at the clock when its use count has none of these bits */
 	uint32_t due;	    /* ticks; from when on maintain() is wanted */
-	_Atomic bool is_collection_wanted;	 /* the pool passed its threshold */
-	_Atomic uint64_t out_pages, out_buffers; /* in use and in magazines; slabs count whole */
-	_Atomic uint64_t lost_uses;		 /* use counts that wrapped, times 2^32 */
+	_Atomic bool is_collection_wanted; /* the pool passed its threshold */
+	/* Written on every slow path: apart from what every malloc and free reads. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t out_pages,
+	    out_buffers;	    /* in use and in magazines; slabs count whole */
+	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
 	_Atomic uint64_t temporary_buffers, gc_count, errors;
 
-	/* Frozen. */
-	uint64_t limit_buffers; /* 0: none */
+	/* Frozen, but for the limits. */
+	_Alignas(CACHE_LINE) uint64_t limit_buffers; /* 0: none */
 	_Atomic uint64_t limit_pages,
 	    threshold_pages; /* relaxed: set again when the memory limit is known better */
 	double growth_factor;
