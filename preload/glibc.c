@@ -29,6 +29,7 @@
 #include "base/out.h"
 #include "pool/stats.h"
 #include "preload/alloc.h"
+#include "preload/maintain.h"
 #include "preload/preload.h"
 
 /* Not in every header, though in libc.so.6, or in C23. */
@@ -178,9 +179,10 @@ static void read_fallback(struct fallback_stats *stats)
 	*stats = (struct fallback_stats){0};
 	uint64_t epoch = 1;
 	/* What this thread freed counts as allocated as long as it is in its cache. */
-	if (next.mallctl != NULL)
-		next.mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	if (next.mallctl == NULL || next.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
+	if (!maintain_may_ask_jemalloc())
+		return;
+	next.mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	if (next.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
 		return;
 	stats->is_known = true;
 	stats->allocated_bytes = less(read_figure("stats.allocated"), read_figure(ALL_CACHES));

@@ -25,6 +25,7 @@
 #include "preload/preload.h"
 
 #define THREAD_STACK_BYTES ((size_t)256 << 10)
+#define PROBE_BYTES ((size_t)16 << 20)
 #define ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL */
 
 static struct {
@@ -38,6 +39,23 @@ static struct {
 
 /* --- the monitor ------------------------------------------------------------- */
 
+/*
+ * jemalloc 5.3's mallctl() follows a null pointer where the address space is used up
+ * while it makes what it needs for its statistics; so there has to be some left.
+ */
+bool maintain_may_ask_jemalloc(void)
+{
+	void *probe;
+
+	if (next.mallctl == NULL)
+		return false;
+	probe = sys_reserve(PROBE_BYTES);
+	if (probe == NULL)
+		return false;
+	sys_release(probe, PROBE_BYTES);
+	return true;
+}
+
 static uint64_t jemalloc_figure(const char *name)
 {
 	size_t value = 0, size = sizeof(value);
@@ -50,7 +68,7 @@ static void read_fallback(struct fallback_stats *stats)
 	uint64_t epoch = 1;
 	size_t size = sizeof(epoch);
 
-	if (next.mallctl == NULL || next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
+	if (!maintain_may_ask_jemalloc() || next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
 		return;
 	STORE_RELAXED(&stats->allocated_bytes, jemalloc_figure("stats.allocated"));
 	STORE_RELAXED(&stats->active_bytes, jemalloc_figure("stats.active"));
@@ -92,7 +110,7 @@ static void monitor(void)
 	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
 	say_level(&preload.pressure, before);
 	read_fallback(&preload.fallback);
-	if (preload.pressure.level == PRESSURE_CRITICAL && next.mallctl != NULL)
+	if (preload.pressure.level == PRESSURE_CRITICAL && maintain_may_ask_jemalloc())
 		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
 }
 
@@ -113,7 +131,7 @@ static bool pass(bool is_everything)
 		monitor();
 	}
 	purged = reclaim_run(now, preload.pressure.level, is_everything);
-	if (is_everything && next.mallctl != NULL)
+	if (is_everything && maintain_may_ask_jemalloc())
 		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
 	STORE_RELAXED(&pool.due, reclaim_next(now));
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -176,6 +194,8 @@ static void start_thread(void)
 	if (create == NULL)
 		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 		    void *))preload_real("pthread_create");
+	/* What jemalloc makes for its statistics is made now, before threads can use up the address space. */
+	read_fallback(&preload.fallback);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
