@@ -60,8 +60,12 @@ void *alloc_aligned(size_t alignment, size_t size)
 
 	/* jemalloc's smallest blocks have less than malloc's alignment. */
 	/* Every buffer of the pool meets it; what FFmpeg and nginx ask for. */
-	if (LIKELY(alignment <= SIZE_CLASS_ALIGNMENT_MIN && pool_wants(size)))
-		return alloc_malloc(size);
+	if (LIKELY(alignment <= SIZE_CLASS_ALIGNMENT_MIN && pool_wants(size))) {
+		uint32_t page = pool_pop(size);
+
+		if (LIKELY(page != 0))
+			return pool_hand_out(page, size);
+	}
 	if (alignment <= alignof(max_align_t))
 		return alloc_malloc(MAX(size, alignment));
 	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
