@@ -191,11 +191,11 @@ static void start_thread(void)
 	if (range.bytes == 0 || preload.settings.background == BACKGROUND_NEVER ||
 	    atomic_exchange_explicit(&maintain.has_thread, true, memory_order_acq_rel))
 		return;
+	/* What jemalloc makes for its statistics is made now, before threads can use up the address space. */
+	read_fallback(&preload.fallback);
 	if (create == NULL)
 		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 		    void *))preload_real("pthread_create");
-	/* What jemalloc makes for its statistics is made now, before threads can use up the address space. */
-	read_fallback(&preload.fallback);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
