@@ -333,7 +333,11 @@ static void a_dump_needs_less_than_900_bytes_of_stack(void)
 	with = stack_used_by(SIGUSR1, nothing);
 	if (harness_is_under("weir"))
 		EXPECT(with > without, "%zu bytes with a dump, %zu without", with, without);
-	EXPECT(with - without < 900, "%zu bytes with a dump, %zu without", with, without);
+	/* UBSan's checks widen the frames of what they are built into: 912 bytes instead of 832. */
+	const char *sanitizers = getenv("TEST_SANITIZERS");
+	size_t bound = sanitizers != NULL && sanitizers[0] != '\0' ? 1100 : 900;
+
+	EXPECT(with - without < bound, "%zu bytes with a dump, %zu without", with, without);
 	expect_dumps(1);
 }
 
