@@ -23,7 +23,6 @@ static void first_free(void *p);
 static void *first_calloc(size_t count, size_t size);
 static void *first_realloc(void *p, size_t size);
 static int first_posix_memalign(void **to, size_t alignment, size_t size);
-static void *first_aligned_alloc(size_t alignment, size_t size);
 static size_t first_usable_size(void *p);
 
 struct next next = {
@@ -32,7 +31,6 @@ struct next next = {
     .calloc = first_calloc,
     .realloc = first_realloc,
     .posix_memalign = first_posix_memalign,
-    .aligned_alloc = first_aligned_alloc,
     .malloc_usable_size = first_usable_size,
 };
 
@@ -79,7 +77,6 @@ void preload_bind(void)
 	next.calloc = (void *(*)(size_t, size_t))find("calloc");
 	next.realloc = (void *(*)(void *, size_t))find("realloc");
 	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
-	next.aligned_alloc = (void *(*)(size_t, size_t))find("aligned_alloc");
 	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
 	next.mallctl =
 	    (int (*)(const char *, void *, size_t *, void *, size_t))elf_find_symbol(jemalloc, "mallctl");
@@ -164,14 +161,6 @@ static int first_posix_memalign(void **to, size_t alignment, size_t size)
 	}
 	*to = bootstrap_alloc(alignment, size);
 	return *to != NULL ? 0 : ENOMEM;
-}
-
-static void *first_aligned_alloc(size_t alignment, size_t size)
-{
-	if (bootstrap_is_needed())
-		return bootstrap_or_fail(alignment, size);
-	preload_bind();
-	return next.aligned_alloc(alignment, size);
 }
 
 static size_t first_usable_size(void *p)

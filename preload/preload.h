@@ -25,7 +25,6 @@ struct next {
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);
-	void *(*aligned_alloc)(size_t, size_t);
 	size_t (*malloc_usable_size)(void *);
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t); /* NULL where jemalloc lacks it */
 };

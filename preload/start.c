@@ -45,12 +45,11 @@ static void say_hello(void)
 void preload_start(void)
 {
 	static char *const nothing[] = {NULL};
-	bool is_secure = getauxval(AT_SECURE) != 0;
 
 	preload_bind();
 	if (atomic_load_explicit(&preload.is_started, memory_order_acquire))
 		return;
-	settings_read(&preload.settings, is_secure || environ == NULL ? nothing : environ);
+	settings_read(&preload.settings, environ == NULL ? nothing : environ);
 	log_set_level((enum log_level)preload.settings.log);
 	sys_start();
 	clock_start(preload.settings.time_scale);

@@ -29,12 +29,6 @@ struct reclaim_plan {
 
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts);
 
-/* How often the pass has to look. */
-struct reclaim_schedule {
-	uint32_t next_tick; /* ticks; a quarter of a monitor interval ahead while there is something to do */
-	bool is_collection; /* this pass counts as a collection */
-};
-
 void reclaim_init(const struct settings *settings);
 
 /*
