@@ -17,6 +17,8 @@
 /* One miss of so many takes room from another class, which it finds within so many looks or not. */
 #define STEAL_EVERY 8
 #define STEAL_LOOKS 32
+/* Where so many overflows came without a miss between them, nobody allocates. */
+#define FREEING_COUNT 8
 
 #if defined(__x86_64__)
 #define IS_LOAD_ORDERED true
@@ -206,6 +208,37 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	if (more != 0)
 		add_room(cpu, class, more);
 	return room + more;
+}
+
+void magazine_note_miss(unsigned cpu)
+{
+	STORE_RELAXED(&magazine_cpu_at(cpu)->overflows, 0);
+}
+
+bool magazine_note_overflow(unsigned cpu)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	uint32_t overflows = LOAD_RELAXED(&head->overflows);
+
+	if (overflows >= FREEING_COUNT)
+		return true;
+	STORE_RELAXED(&head->overflows, overflows + 1);
+	return false;
+}
+
+unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max)
+{
+	unsigned count = 0;
+
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		const struct rseq_stack *stack = stack_at(cpu, class);
+		uint32_t page;
+
+		while (
+		    LOAD_RELAXED(&stack->count) != 0 && count < max && (page = magazine_pop_any(class)) != 0)
+			pages[count++] = page;
+	}
+	return count;
 }
 
 uint64_t magazines_count(void)

@@ -260,6 +260,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	uint64_t counted;
 	struct arena_change change;
 
+	magazine_note_miss(cpu);
 	want = batch_size(class, grow_magazine(cpu, class, now));
 	counted = pages_for(class, want);
 	if (!limits_take(counted, want)) {
@@ -394,6 +395,9 @@ COLD void pool_free_slow(uint32_t page)
 			break;
 		pages[count++] = other;
 	}
+	/* Where nobody allocates, the other sizes' go as well: one lock does for all. */
+	if (magazine_note_overflow(cpu))
+		count += magazine_sweep(cpu, pages + count, BATCH_MAX - count);
 	give_back(pages, count, now);
 	maintain_if_due(now);
 }
