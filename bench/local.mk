@@ -25,7 +25,7 @@ bench_cells_tail_CPPFLAGS = $(AM_CPPFLAGS) -DBENCH_TAIL
 bench_cells_tail_CFLAGS = $(AM_CFLAGS) -pthread
 bench_cells_tail_LDADD =
 
-EXTRA_DIST += bench/run.py bench/pair_instructions.sh bench/RESULTS.md
+EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT)
