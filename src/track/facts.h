@@ -36,6 +36,7 @@ struct facts {
 	double death_squares;	   /* sum of squared weights of the deaths: what they are worth as evidence */
 	double death_size;	   /* sum of weight times log2 of the size, and of its square: */
 	double death_size_squares; /* whether what stays is like what goes */
+	double young_age;	   /* weight times age, of the deaths under 1 s: the first bucket's mean */
 	double died_at[FACTS_AGES]; /* deaths by age */
 	struct series series;	    /* count and bytes: live; flow: births */
 };

@@ -40,8 +40,8 @@ struct risk_site {
 	double growth_bytes_per_hour;	   /* of live bytes, over the later half of the site's time */
 	double stuck_objects, stuck_bytes; /* in the tail: see tail_from_seconds */
 	double stuck_per_hour, stuck_bytes_per_hour;	   /* how fast the tail grows now */
-	double lifetime_p50_seconds, lifetime_p99_seconds; /* of the freed; 0 where none was */
-	double age_p50_seconds;				   /* of the live */
+	double lifetime_p50_seconds, lifetime_p99_seconds; /* of the freed; negative: none was */
+	double age_p50_seconds;				   /* of the live; negative: none is */
 
 	/* The numbers behind the reason: of tail_reached objects that reached tail_from_seconds,
 	 * the share tail_died (0..1) was freed before tail_to_seconds. */
@@ -75,11 +75,11 @@ struct risk_tally {
 	struct risk_tally_site {
 		double score, confidence, stuck_bytes, stuck_bytes_per_hour;
 		enum risk_reason reason;
-		uint32_t id;
+		uint64_t id;
 	} top[RISK_TOP_SITES]; /* by score times weight, highest first */
 };
 
-void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint32_t id);
+void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint64_t id);
 
 struct risk_process {
 	double score, confidence;
