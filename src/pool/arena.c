@@ -89,7 +89,7 @@ static void create(
 	run->buffer.created = now;
 	run->buffer.last_used = now;
 	run->buffer.use_count = 0;
-	run->buffer.site = 0;
+	run->buffer.sample = 0;
 	arena->serial = (arena->serial + 1) & ~BUFFER_WAS_COLD;
 	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
 	arena->creations++;

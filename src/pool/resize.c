@@ -124,6 +124,7 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 	info->created_ticks = run->buffer.created;
 	info->last_used_ticks = run->buffer.last_used;
 	info->use_count = run->buffer.use_count;
+	info->sample = LOAD_RELAXED(&run->buffer.sample);
 	info->is_in_use = run->state == RUN_IN_USE;
 }
 

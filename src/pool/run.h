@@ -41,7 +41,7 @@ struct run {
 			uint32_t last_used; /* ticks; when it was handed out, or freed */
 			uint32_t use_count; /* times handed out since created */
 			uint32_t serial;    /* of the creation; with the arena it makes the id */
-			uint32_t site;	    /* reserved for the call site */
+			uint32_t sample;    /* what the tracker knows it by; 0: nothing */
 		} buffer;
 		struct {		     /* RUN_FREE */
 			uint32_t next, prev; /* in its bin; 0 ends */

@@ -28,6 +28,7 @@ struct pool_buffer_info {
 	uint64_t created_ticks;	  /* when it left the heap of runs */
 	uint64_t last_used_ticks; /* in use: when it was handed out; idle: when it was freed */
 	uint64_t use_count;
+	uint32_t sample; /* what stands in its entry for whoever tracks it; 0: not tracked */
 	bool is_in_use;
 };
 
