@@ -77,7 +77,7 @@ void track_tick(const struct track_facts *facts);
  * are there. Outside of malloc and of signal handlers. */
 void track_modules_changed(void);
 
-/* Around fork, by the forking thread: before pool_fork_prepare(), after the others. */
+/* Around fork, by the forking thread: after pool_fork_prepare(), and before what undoes it. */
 void track_fork_prepare(void);
 void track_fork_parent(void);
 void track_fork_child(void);
@@ -100,6 +100,8 @@ struct track_site {
 	double live_objects, live_bytes; /* as of now */
 	double births, deaths;		 /* since start */
 	double growth_bytes_per_hour;
+	double stuck_objects,
+	    stuck_bytes_per_hour; /* what outlives the others by far, and how fast it adds up */
 	double lifetime_p50_seconds, lifetime_p99_seconds; /* of the freed; negative: none was */
 	double age_p50_seconds;				   /* of the live; negative: none is */
 	double time_to_limit_seconds;			   /* negative: it does not grow */
@@ -109,11 +111,16 @@ struct track_site {
 };
 
 struct track_risk {
+	bool is_known; /* there was a tick */
 	double score, confidence;
 	unsigned level;
 	const char *level_name, *reason;
 	double time_to_limit_seconds; /* negative: no end in sight */
+	double growth_bytes_per_hour; /* of live bytes */
 	uint64_t guilty_site;	      /* its id; 0: none */
+	/* Apart from leaks: resident bytes grow where live bytes do not. */
+	bool is_fragmenting;
+	double idle_growth_bytes_per_hour;
 };
 
 /*
@@ -145,12 +152,14 @@ struct track_counters {
 	uint64_t sites_left_out; /* births that an overflow row took */
 	uint64_t sites_evicted;	 /* rows of sites long without a live object, used again */
 	uint64_t modules_left_out;
-	uint64_t ticks, last_tick_ns;	    /* how long the last one took */
-	uint64_t paged_out_bytes, refaults; /* WEIR_COMPRESSION */
+	uint64_t samples_thinned; /* dropped to make room, and others weigh twice for them */
+	uint64_t deaths_lost;	  /* freed within handlers, more than could be remembered */
+	uint64_t ticks, last_tick_ns, longest_tick_ns; /* how long the last one took */
+	uint64_t paged_out_bytes, refaults;	       /* WEIR_COMPRESSION */
 };
 
 struct track_snapshot {
-	bool is_active;
+	bool is_active; /* else the rest means nothing */
 	struct track_risk risk;
 	struct track_lifetimes lifetimes;
 	struct track_counters counters;
@@ -159,6 +168,7 @@ struct track_snapshot {
 	uint64_t sites_not_listed;
 	unsigned mapping_count;
 	struct track_mapping mappings[TRACK_MODULES_MAX];
+	_Alignas(8) char scratch[TRACK_LISTED_MAX * 24]; /* while it is filled */
 };
 
 /* Fill *snapshot. Async-signal-safe: no lock; each figure near the truth, not one instant's cut. */
