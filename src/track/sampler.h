@@ -29,10 +29,10 @@
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
 
 struct sampler_thread {
-	int64_t left[SAMPLER_KINDS]; /* bytes to the next point; below 0: sampler_take() has to look */
-	uint64_t random;	     /* 0: this thread has drawn nothing yet */
-	uint64_t interval[SAMPLER_KINDS]; /* with which left was drawn; 0: every allocation */
-	bool is_busy;			  /* tracking is at work: what it allocates is no sample */
+	int64_t left[SAMPLER_KINDS]; /* bytes to the end of this leg; below 0: sampler_take() has to look */
+	uint64_t rest[SAMPLER_KINDS];	  /* from there to the next point */
+	uint64_t interval[SAMPLER_KINDS]; /* with which that was drawn; 0: every allocation */
+	uint64_t random;		  /* 0: this thread has drawn nothing yet */
 };
 
 extern __thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
