@@ -16,13 +16,8 @@
 #include "preload/alloc.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
-#include "track/track.h"
 
 struct preload preload;
-
-/* The linker's: where this object begins, and where its code ends. */
-extern const char __ehdr_start __attribute__((visibility("hidden")));
-extern const char etext __attribute__((visibility("hidden")));
 
 static void say_hello(void)
 {
@@ -65,9 +60,6 @@ void preload_start(void)
 		    "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
 	if (range.bytes != 0 && preload.settings.zero_on_free)
 		next.free = alloc_free_zeroing;
-	/* Without a range there is no pass that would ever look at what was tracked. */
-	if (range.bytes != 0)
-		track_start(&preload.settings, (uintptr_t)&__ehdr_start, (uintptr_t)&etext);
 	maintain_start();
 	signal_start();
 	say_hello();
