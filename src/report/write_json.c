@@ -280,8 +280,9 @@ static OWN_FRAME void put_site(struct json *json, const struct track_site *site)
 	put_share(json, "confidence", site->confidence);
 	put_decimal(json, "live_objects", site->live_objects, 0);
 	put_decimal(json, "live_bytes", site->live_bytes, 0);
-	put_decimal(json, "births", site->births, 0);
-	put_decimal(json, "deaths", site->deaths, 0);
+	put_decimal(json, "allocated_objects", site->births, 0);
+	put_decimal(json, "allocated_bytes", site->birth_bytes, 0);
+	put_decimal(json, "freed_objects", site->deaths, 0);
 	put_decimal(json, "growth_bytes_per_hour", site->growth_bytes_per_hour, 0);
 	put_decimal(json, "stuck_objects", site->stuck_objects, 0);
 	put_decimal(json, "stuck_bytes_per_hour", site->stuck_bytes_per_hour, 0);
@@ -305,53 +306,40 @@ static OWN_FRAME void put_sites(struct json *json, const struct track_snapshot *
 	put_u64(json, "sites_not_listed", track->sites_not_listed);
 }
 
-static void put_ages(struct json *json, const char *name, const double *weights)
+/* The bounds of one bucket of ages; the last one has no end. */
+static void put_ages(struct json *json, unsigned bucket)
 {
-	open_with(json, name, '[');
-	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
-		json->is_inline = true;
-		put_decimal(json, NULL, weights[i], 1);
-	}
-	close_with(json, ']');
-	json->is_inline = false;
+	put_decimal(json, "from_seconds", bucket == 0 ? 0 : track_age_below(bucket - 1), 6);
+	if (bucket + 1 < TRACK_AGE_BUCKETS)
+		put_decimal(json, "to_seconds", track_age_below(bucket), 6);
 }
 
-static bool has_any(const double *weights)
+static OWN_FRAME void put_lifetimes(struct json *json, const struct track_lifetimes *l)
 {
+	open_with(json, "lifetimes", '[');
 	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
-		if (weights[i] > 0)
-			return true;
-	}
-	return false;
-}
-
-/* Entry i of "freed" and "live" counts ages below entry i of "below_seconds", which ends with no bound. */
-static OWN_FRAME void put_lifetimes(struct json *json, const struct track_snapshot *track)
-{
-	const struct track_lifetimes *l = &track->lifetimes;
-	if (!track->is_active)
-		return;
-	open_with(json, "lifetimes", '{');
-	open_with(json, "below_seconds", '[');
-	for (unsigned i = 0; i + 1 < TRACK_AGE_BUCKETS; i++) {
-		json->is_inline = true;
-		put_decimal(json, NULL, track_age_below(i), 6);
+		open_entry(json);
+		put_ages(json, i);
+		put_decimal(json, "freed", l->freed[i], 1);
+		put_decimal(json, "live", l->live[i], 1);
+		close_entry(json);
 	}
 	close_with(json, ']');
-	json->is_inline = false;
-	put_ages(json, "freed", l->freed);
-	put_ages(json, "live", l->live);
-	open_with(json, "by_size", '[');
-	for (unsigned i = 0; i < TRACK_SIZE_GROUPS; i++) {
-		if (!has_any(l->freed_by_size[i]))
-			continue;
-		open_with(json, NULL, '{');
-		put_u64(json, "size_bytes", track_size_up_to(i));
-		put_ages(json, "freed", l->freed_by_size[i]);
-		close_with(json, '}');
+	/* Only what there is. */
+	open_with(json, "lifetimes_by_size", '[');
+	for (unsigned group = 0; group < TRACK_SIZE_GROUPS; group++) {
+		for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
+			if (!(l->freed_by_size[group][i] > 0))
+				continue;
+			open_entry(json);
+			if (group + 1 < TRACK_SIZE_GROUPS)
+				put_u64(json, "size_up_to_bytes", track_size_up_to(group));
+			put_ages(json, i);
+			put_decimal(json, "freed", l->freed_by_size[group][i], 1);
+			close_entry(json);
+		}
 	}
 	close_with(json, ']');
-	close_with(json, '}');
 }
 
 static OWN_FRAME void put_tracking(struct json *json, const struct track_snapshot *track)
@@ -507,7 +495,8 @@ void write_json(struct out *out, const struct snapshot *s)
 	put_classes(&json, &s->pool);
 	put_buffers(&json, s, &m);
 	put_sites(&json, &s->track);
-	put_lifetimes(&json, &s->track);
+	if (s->track.is_active)
+		put_lifetimes(&json, &s->track.lifetimes);
 	put_tracking(&json, &s->track);
 	put_fallback(&json, &s->fallback);
 	put_process(&json, s);

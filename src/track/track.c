@@ -366,6 +366,7 @@ UNLOCKED_READER static void put_site(struct track_site *to, uint32_t row)
 	to->live_objects = live;
 	to->live_bytes = load(&site->facts.live_bytes);
 	to->births = load(&site->facts.births);
+	to->birth_bytes = load(&site->facts.birth_bytes);
 	to->deaths = deaths;
 	to->growth_bytes_per_hour = load(&risk->growth_bytes_per_hour);
 	to->stuck_objects = load(&risk->stuck_objects);

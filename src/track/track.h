@@ -98,7 +98,7 @@ struct track_site {
 	unsigned level; /* enum risk_level: 0 LOW, 1 MEDIUM, 2 HIGH */
 	const char *level_name, *reason;
 	double live_objects, live_bytes; /* as of now */
-	double births, deaths;		 /* since start */
+	double births, birth_bytes, deaths; /* since start */
 	double growth_bytes_per_hour;
 	double stuck_objects,
 	    stuck_bytes_per_hour; /* what outlives the others by far, and how fast it adds up */
