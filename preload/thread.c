@@ -22,6 +22,7 @@
 #include "pool/pool.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
+#include "track/track.h"
 
 /* libc's own, recursive by thread. */
 extern void _IO_list_lock(void) __attribute__((weak));
@@ -38,12 +39,14 @@ static void fork_prepare(void)
 	if (has_list_lock)
 		_IO_list_lock();
 	maintain_fork_prepare();
+	track_fork_prepare();
 	pool_fork_prepare();
 }
 
 static void fork_parent(void)
 {
 	pool_fork_parent();
+	track_fork_parent();
 	maintain_fork_parent();
 	if (has_list_lock)
 		_IO_list_unlock();
@@ -52,6 +55,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	pool_fork_child();
+	track_fork_child();
 	maintain_fork_child();
 	if (has_list_lock)
 		_IO_list_resetlock();

@@ -11,6 +11,10 @@ libtrack_a_SOURCES = \
 	src/track/modules.h \
 	src/track/risk.c \
 	src/track/risk.h \
+	src/track/sampler.c \
+	src/track/sampler.h \
+	src/track/samples.c \
+	src/track/samples.h \
 	src/track/series.c \
 	src/track/series.h \
 	src/track/sites.c \
