@@ -39,14 +39,14 @@ static void fork_prepare(void)
 	if (has_list_lock)
 		_IO_list_lock();
 	maintain_fork_prepare();
-	track_fork_prepare();
 	pool_fork_prepare();
+	track_fork_prepare();
 }
 
 static void fork_parent(void)
 {
-	pool_fork_parent();
 	track_fork_parent();
+	pool_fork_parent();
 	maintain_fork_parent();
 	if (has_list_lock)
 		_IO_list_unlock();
@@ -54,8 +54,8 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-	pool_fork_child();
 	track_fork_child();
+	pool_fork_child();
 	maintain_fork_child();
 	if (has_list_lock)
 		_IO_list_resetlock();

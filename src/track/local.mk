@@ -11,6 +11,7 @@ libtrack_a_SOURCES = \
 	src/track/modules.h \
 	src/track/risk.c \
 	src/track/risk.h \
+	src/track/risk_process.c \
 	src/track/sampler.c \
 	src/track/sampler.h \
 	src/track/samples.c \

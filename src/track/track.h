@@ -134,6 +134,13 @@ struct track_lifetimes {
 	double freed_by_size[TRACK_SIZE_GROUPS][TRACK_AGE_BUCKETS];
 };
 
+/* Seconds: bucket i has ages below it; infinite for the last one. */
+double track_age_below(unsigned bucket);
+/* Bytes: group g has sizes up to it; UINT64_MAX for the last one. */
+uint64_t track_size_up_to(unsigned group);
+/* Seconds, to an octave: what a share (0..1) of the weights lived less long than; negative: there are none. */
+double track_age_quantile(const double weights[TRACK_AGE_BUCKETS], double share);
+
 struct track_mapping {
 	uint64_t start, end; /* of the code */
 	uint64_t offset;     /* of start in the file */
