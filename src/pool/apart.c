@@ -40,7 +40,7 @@ static const struct {
     {1280, 5}, {1536, 3}, {1792, 4}, {2048, 4}, {2560, 5}, {3072, 6}, {3584, 7}, {4096, 8}};
 
 static struct {
-	struct lock lock; /* LOCK_slots; all of the slabs' entries and the following */
+	struct lock lock;	   /* LOCK_slots; all of the slabs' entries and the following */
 	uint32_t partial[CLASSES]; /* first pages of slabs with a free slot; 0 none */
 	uint32_t *blocks;	   /* the words; NULL: none reserved yet */
 	uint32_t block_frontier;
@@ -328,8 +328,7 @@ static bool run_resize(struct run *run, void *p, size_t size)
 	if (pool.is_zeroing && run->buffer.size > size)
 		memset((char *)p + size, 0, run->buffer.size - size);
 	if (least > had) {
-		length = arenas_extend(
-		    page, least, (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT));
+		length = arenas_extend(page, least, (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT));
 		if (length == 0)
 			return false;
 	} else if (least < had / 2) {
@@ -414,7 +413,7 @@ bool apart_resize(struct run *run, void *p, size_t size)
 	unsigned bytes;
 
 	if (run->state == RUN_APART)
-		return size > SLOT_BYTES_MAX && run_resize(run, p, size);
+		return size > SLOT_BYTES_MAX && !pool_wants(size) && run_resize(run, p, size);
 	bytes = classes[run->size_class].bytes;
 	if (size > bytes || size < bytes / 2)
 		return false;

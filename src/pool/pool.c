@@ -25,7 +25,7 @@
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
 #define POLL_MASK_MAX 31
 
-struct pool pool = {.due = UINT32_MAX};
+struct pool pool = {.min_bytes = SIZE_MAX, .due = UINT32_MAX};
 
 static size_t range_bytes_wanted(uint64_t ram)
 {

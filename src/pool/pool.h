@@ -19,7 +19,7 @@
 #include "pool/stats.h"
 
 struct pool {
-	/* Frozen, and what malloc reads. Before pool_init() no size is wanted. */
+	/* Frozen, and what malloc reads. Before pool_init() every size is too small. */
 	size_t min_bytes;  /* requests of min_bytes to max_bytes are streaming-sized */
 	size_t span_bytes; /* max_bytes - min_bytes + 1; 0: none are */
 	size_t max_bytes;

@@ -171,7 +171,8 @@ UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
 
 	unsigned state = LOAD_RELAXED(&run->state);
 
-	return (run_is_buffer(state) || state == RUN_APART) && address >= start && address < start + capacity_of(run);
+	return (run_is_buffer(state) || state == RUN_APART) && address >= start &&
+	       address < start + capacity_of(run);
 }
 
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page)
@@ -196,7 +197,8 @@ UNLOCKED_READER enum pool_pointer pool_describe(const void *p, struct pool_buffe
 				return POOL_POINTER_INNER;
 			return info->is_in_use ? POOL_POINTER_IN_USE : POOL_POINTER_FREE;
 		}
-		if (run->state == RUN_FREE || run->state == RUN_TAIL || run->state == RUN_SLOTS || (back != 0 && run->state == RUN_SLAB))
+		if (run->state == RUN_FREE || run->state == RUN_TAIL || run->state == RUN_SLOTS ||
+		    (back != 0 && run->state == RUN_SLAB))
 			break;
 		back++;
 	}

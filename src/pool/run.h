@@ -27,7 +27,7 @@ enum run_state {
 	RUN_IDLE,   /* in a magazine, or between magazine and heap */
 	RUN_IN_USE, /* handed out */
 	RUN_SLAB,
-	RUN_BUSY, /* being purged: neither free nor in use */
+	RUN_BUSY,    /* being purged: neither free nor in use */
 	RUN_SAMPLED, /* a buffer handed out, of which the tracker knows: free takes its cold path */
 	RUN_SLOTS,   /* every page of a slab of slots (apart.c) */
 	RUN_APART,   /* handed out, and no buffer of the pool (apart.c) */
@@ -36,8 +36,9 @@ enum run_state {
 struct run {
 	uint8_t state;
 	uint8_t size_class;
-	uint16_t offset; /* of a slot from its page's start; 0 for whole runs; RUN_SLOTS: pages from the first */
-	uint32_t pages;	 /* length; of a slot, its number in the slab; RUN_SLOTS: the number of its block */
+	uint16_t
+	    offset; /* of a slot from its page's start; 0 for whole runs; RUN_SLOTS: pages from the first */
+	uint32_t pages; /* length; of a slot, its number in the slab; RUN_SLOTS: the number of its block */
 	union {
 		struct {		    /* RUN_IDLE, RUN_IN_USE, RUN_SAMPLED, RUN_APART */
 			uint32_t size;	    /* as requested */

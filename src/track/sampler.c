@@ -21,15 +21,19 @@
 #include "track/sampler.h"
 
 #include "base/clock.h"
-#include "base/real.h"
+#include "track/approx.h"
 #include "track/samples.h"
+
+/* Of the table of samples: from here on intervals grow once a second, and from there on it is thinned. */
+#define NEAR_FULL (SAMPLES_MAX / 4 * 3)
+#define TOO_FULL (SAMPLES_MAX / 8 * 7)
 
 enum mode { MODE_NOT_YET, MODE_ON, MODE_OFF };
 
 struct kind {
 	/* Frozen. */
-	uint64_t least;	 /* of the interval, 0: every allocation */
-	uint64_t first;	 /* the step up from 0 */
+	uint64_t least; /* of the interval, 0: every allocation */
+	uint64_t first; /* the step up from 0 */
 	uint64_t most;
 	uint64_t leg;
 	uint32_t budget; /* samples a second */
@@ -46,12 +50,17 @@ static struct {
 	_Atomic uint64_t threads_seen;
 	struct kind kinds[SAMPLER_KINDS];
 } sampler = {
-    .kinds = {
-	[TRACK_SMALL] = {.first = SAMPLER_INTERVAL_MIN, .most = SAMPLER_INTERVAL_MAX, .leg = 1 * MIB,
-	    .budget = SAMPLER_BUDGET_SMALL},
-	[TRACK_POOL] = {.first = 8 * KIB, .most = 4 * GIB, .leg = 16 * MIB, .budget = SAMPLER_BUDGET_POOL},
-	[TRACK_LARGE] = {.first = 1 * MIB, .most = 64 * GIB, .leg = 256 * MIB, .budget = SAMPLER_BUDGET_LARGE},
-    },
+    .kinds =
+	{
+	    [TRACK_SMALL] = {.first = SAMPLER_INTERVAL_MIN,
+		.most = SAMPLER_INTERVAL_MAX,
+		.leg = 1 * MIB,
+		.budget = SAMPLER_BUDGET_SMALL},
+	    [TRACK_POOL] =
+		{.first = 8 * KIB, .most = 4 * GIB, .leg = 16 * MIB, .budget = SAMPLER_BUDGET_POOL},
+	    [TRACK_LARGE] =
+		{.first = 1 * MIB, .most = 64 * GIB, .leg = 256 * MIB, .budget = SAMPLER_BUDGET_LARGE},
+	},
 };
 
 __thread struct sampler_thread sampler_thread;
@@ -106,7 +115,7 @@ static void draw(struct sampler_thread *thread, enum track_kind kind, uint64_t i
 	}
 	/* In (0, 1]; so the distance is at least 0, and at most 37 intervals. */
 	unit = (double)((next_random(thread) >> 11) + 1) * 0x1p-53;
-	distance = -real_log(unit) * (double)interval;
+	distance = -LN2 * approx_log2(unit) * (double)interval;
 	/* A point at 2.7 lies in the third byte: what is cut off changes nothing. */
 	bytes = (uint64_t)distance;
 	thread->left[kind] = (int64_t)MIN(bytes, sampler.kinds[kind].leg);
@@ -166,8 +175,14 @@ static void keep_budget(enum track_kind which)
 	if (now != second && atomic_compare_exchange_strong_explicit(
 				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
 		count = atomic_exchange_explicit(&kind->count, 0, memory_order_relaxed);
-		/* Seconds without a sample were below the budget, too. */
-		narrow(kind, (count < kind->budget / 3) + (now - second - 1));
+		if (samples_live() > NEAR_FULL) {
+			sampler_back_off(which);
+		} else {
+			if (samples_live() < NEAR_FULL / 2)
+				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
+			/* Seconds without a sample were below the budget, too. */
+			narrow(kind, (count < kind->budget / 3) + (now - second - 1));
+		}
 	}
 	count = atomic_fetch_add_explicit(&kind->count, 1, memory_order_relaxed) + 1;
 	if (count > kind->budget && (count - kind->budget) % (kind->budget / 4) == 1)
@@ -184,13 +199,31 @@ void sampler_back_off(enum track_kind kind)
 	atomic_store_explicit(&state->floor, sampler_interval(kind), memory_order_relaxed);
 }
 
+bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight))
+{
+	enum track_kind most = TRACK_SMALL;
+
+	if (samples_live() < TOO_FULL)
+		return false;
+	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
+		if (samples_live_of((enum track_kind)kind) > samples_live_of(most))
+			most = (enum track_kind)kind;
+	sampler_back_off(most);
+	samples_thin(most, clock_unix_now_ns(), changed);
+	return true;
+}
+
 /* --- the look ---------------------------------------------------------------- */
 
-static float weight_of(size_t bytes, uint64_t interval)
+/* 1 - e^-x, also where x is so small that 1 - approx_exp(-x) would be noise. */
+static double one_minus_exp(double x)
 {
-	if (interval == 0)
-		return 1;
-	return (float)(1 / real_one_minus_exp((double)bytes / (double)interval));
+	return x < 0.01 ? x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4))) : 1 - approx_exp(-x);
+}
+
+float sampler_weight(size_t bytes, uint64_t interval)
+{
+	return interval == 0 ? 1 : (float)(1 / one_minus_exp((double)bytes / (double)interval));
 }
 
 float sampler_take(enum track_kind kind, size_t bytes)
@@ -220,7 +253,7 @@ float sampler_take(enum track_kind kind, size_t bytes)
 		draw(thread, kind, interval);
 		return 0;
 	}
-	weight = weight_of(bytes, thread->interval[kind]);
+	weight = sampler_weight(bytes, thread->interval[kind]);
 	if (!sampler.is_all)
 		keep_budget(kind);
 	draw(thread, kind, sampler_interval(kind));

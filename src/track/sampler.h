@@ -16,7 +16,7 @@
 #ifndef WEIR_TRACK_SAMPLER_H
 #define WEIR_TRACK_SAMPLER_H
 
-#include "track/track.h"
+#include "track/samples.h"
 
 #define SAMPLER_KINDS 3
 
@@ -29,8 +29,8 @@
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
 
 struct sampler_thread {
-	int64_t left[SAMPLER_KINDS]; /* bytes to the end of this leg; below 0: sampler_take() has to look */
-	uint64_t rest[SAMPLER_KINDS];	  /* from there to the next point */
+	int64_t left[SAMPLER_KINDS];  /* bytes to the end of this leg; below 0: sampler_take() has to look */
+	uint64_t rest[SAMPLER_KINDS]; /* from there to the next point */
 	uint64_t interval[SAMPLER_KINDS]; /* with which that was drawn; 0: every allocation */
 	uint64_t random;		  /* 0: this thread has drawn nothing yet */
 };
@@ -56,6 +56,13 @@ float sampler_take(enum track_kind kind, size_t bytes);
 
 /* The table of samples is near full: points of that kind get half as dense. */
 void sampler_back_off(enum track_kind kind);
+
+/* At the tick: where the table of samples is all but full, half of the kind that has most of them
+ * is dropped (samples_thin()). Whether that was so. */
+bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight));
+
+/* What an allocation stands for that was picked at that interval: 1 / (1 - e^(-bytes/interval)). */
+float sampler_weight(size_t bytes, uint64_t interval);
 
 /* Bytes a sample now, on average; 0: all. */
 uint64_t sampler_interval(enum track_kind kind);

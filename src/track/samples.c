@@ -29,11 +29,12 @@
 #define USE_MASK (((uint32_t)1 << (32 - SAMPLES_INDEX_BITS)) - 1)
 
 struct entry {
-	_Atomic uint32_t state; /* release in samples_take(); acquire by readers; who ends it: acquire, release */
+	_Atomic uint32_t
+	    state; /* release in samples_take(); acquire by readers; who ends it: acquire, release */
 	/* Relaxed: whole words, and the state says whether they belong together. */
 	uint32_t site, birth;
-	float weight;	/* at birth */
-	uint64_t size;	/* written by the owner of the allocation, too */
+	float weight;  /* at birth */
+	uint64_t size; /* written by the owner of the allocation, too */
 	uint32_t kind;
 	_Atomic uint32_t next; /* while it is free: the next free one, 0 ends; relaxed, the head orders */
 };
@@ -45,7 +46,8 @@ static struct {
 	/* The first free entry, and above it a count of the changes, against ABA. Release by who
 	 * gives back, acquire by who takes: the entry's next. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t free_head;
-	_Atomic uint32_t frontier; /* entries from here on were never used; relaxed: only who got it uses it */
+	_Atomic uint32_t
+	    frontier; /* entries from here on were never used; relaxed: only who got it uses it */
 	/* Relaxed; statistics. */
 	_Atomic uint32_t live[3];
 	_Atomic uint64_t refused, thinned;
@@ -72,8 +74,7 @@ static uint32_t pop_free(void)
 		if (index == 0)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&samples.free_head, &head,
-	    (head >> 32) + 1 << 32 |
-		atomic_load_explicit(&samples.entries[index].next, memory_order_relaxed),
+	    (head >> 32) + 1 << 32 | atomic_load_explicit(&samples.entries[index].next, memory_order_relaxed),
 	    memory_order_acquire, memory_order_acquire));
 	return index;
 }
@@ -273,13 +274,13 @@ static void thin_one(
 	}
 	read_facts(entry, state, &facts);
 	if ((state >> DOUBLED_SHIFT & DOUBLED_MAX) != DOUBLED_MAX &&
-	    atomic_compare_exchange_strong_explicit(&entry->state, &state, state + DOUBLED_ONE,
-		memory_order_acq_rel, memory_order_relaxed))
+	    atomic_compare_exchange_strong_explicit(
+		&entry->state, &state, state + DOUBLED_ONE, memory_order_acq_rel, memory_order_relaxed))
 		changed(&facts, 2 * facts.weight);
 }
 
-void samples_thin(enum track_kind kind, uint64_t seed,
-    void (*changed)(const struct sample_facts *before, float weight))
+void samples_thin(
+    enum track_kind kind, uint64_t seed, void (*changed)(const struct sample_facts *before, float weight))
 {
 	uint32_t end_index = atomic_load_explicit(&samples.frontier, memory_order_relaxed);
 	uint64_t random = seed;

@@ -49,8 +49,8 @@ uint32_t samples_next(uint32_t *cursor, struct sample_facts *facts);
  * estimate stays without bias, the table is half as full. changed() hears of each: its facts
  * before, and its weight now (0: dropped). By one thread at a time. seed: any.
  */
-void samples_thin(enum track_kind kind, uint64_t seed,
-    void (*changed)(const struct sample_facts *before, float weight));
+void samples_thin(
+    enum track_kind kind, uint64_t seed, void (*changed)(const struct sample_facts *before, float weight));
 
 uint32_t samples_live(void);
 uint32_t samples_live_of(enum track_kind kind);
