@@ -17,7 +17,7 @@
 #include "track/track.h"
 
 #define SNAPSHOT_BUFFERS_MAX 64
-#define SNAPSHOT_ADVICE_MAX 8
+#define SNAPSHOT_ADVICE_MAX 10
 
 /* jemalloc's own figures, as of the last tick: mallctl takes locks. */
 struct fallback_stats {

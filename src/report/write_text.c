@@ -23,34 +23,6 @@ static void put_plain(struct out *out, const char *text)
 		out_char(out, (unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
 }
 
-/* "45.2 s", "12m 05s", "3h 04m", "2d 03h" */
-static void put_duration(struct out *out, double seconds)
-{
-	uint64_t whole = (uint64_t)MIN(MAX(seconds, 0.0), 1e15);
-	static const struct {
-		uint64_t large, small;
-		const char *large_name, *small_name;
-	} units[] = {
-	    {24 * 3600, 3600, "d ", "h"},
-	    {3600, 60, "h ", "m"},
-	    {60, 1, "m ", "s"},
-	};
-	for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
-		if (whole < units[i].large)
-			continue;
-		uint64_t rest = whole % units[i].large / units[i].small;
-		out_count(out, whole / units[i].large);
-		out_str(out, units[i].large_name);
-		if (rest < 10)
-			out_char(out, '0');
-		out_u64(out, rest);
-		out_str(out, units[i].small_name);
-		return;
-	}
-	out_decimal(out, seconds, 1);
-	out_str(out, " s");
-}
-
 /* A cell of a table: what is written into ->out comes out right-aligned, ending at column end. */
 struct cell {
 	struct out out;
@@ -93,7 +65,7 @@ static void cell_size(struct out *out, uint64_t bytes, unsigned end)
 static void cell_duration(struct out *out, double seconds, unsigned end)
 {
 	struct cell cell;
-	put_duration(cell_begin(&cell), seconds);
+	out_duration(cell_begin(&cell), seconds);
 	cell_end(&cell, out, end);
 }
 
@@ -143,7 +115,7 @@ static OWN_FRAME void put_title(struct out *out, const struct snapshot *s)
 	label(out, "taken");
 	out_time_rfc3339(out, s->taken_at_ns);
 	out_str(out, ", up ");
-	put_duration(out, (double)s->uptime_ns / (double)SECOND);
+	out_duration(out, (double)s->uptime_ns / (double)SECOND);
 	if (s->settings->time_scale != 1) {
 		out_str(out, " (time runs ");
 		out_decimal(out, s->settings->time_scale, s->settings->time_scale < 1 ? 3 : 0);
@@ -251,7 +223,7 @@ static OWN_FRAME void put_risk(struct out *out, const struct snapshot *s)
 	}
 	if (risk->time_to_limit_seconds >= 0) {
 		out_str(out, "; the memory limit is reached in ");
-		put_duration(out, risk->time_to_limit_seconds);
+		out_duration(out, risk->time_to_limit_seconds);
 		out_str(out, " at this rate");
 	}
 	out_str(out, "; confidence ");
@@ -428,7 +400,7 @@ static void put_lifetime(struct out *out, const char *name, double seconds)
 	if (seconds < 0)
 		return;
 	out_str(out, name);
-	put_duration(out, seconds);
+	out_duration(out, seconds);
 }
 
 static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
@@ -447,7 +419,7 @@ static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
 	}
 	if (site->time_to_limit_seconds >= 0 && site->level > 0) {
 		out_str(out, ", limit in ");
-		put_duration(out, site->time_to_limit_seconds);
+		out_duration(out, site->time_to_limit_seconds);
 	}
 	out_char(out, '\n');
 	out_pad(out, LABEL_COLUMN);
@@ -504,7 +476,7 @@ static void put_quantiles(struct out *out, const char *name, const double *weigh
 	}
 	for (unsigned i = 0; i < ARRAY_LENGTH(quantiles); i++) {
 		out_str(out, quantiles[i].name);
-		put_duration(out, track_age_quantile(weights, quantiles[i].share));
+		out_duration(out, track_age_quantile(weights, quantiles[i].share));
 	}
 	out_char(out, '\n');
 }
