@@ -245,7 +245,7 @@ START_TEST(numbers_are_finite_whatever_the_facts)
 	facts.pool.class_count = POOL_CLASSES_MAX;
 	for (unsigned i = 0; i < SNAPSHOT_BUFFERS_MAX; i++)
 		facts.buffers[i] = (struct pool_buffer_info){
-		    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, i, UINT64_MAX, true};
+		    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, i, UINT64_MAX, UINT32_MAX, true};
 	facts.buffer_count = SNAPSHOT_BUFFERS_MAX;
 	facts.now_ticks = UINT64_MAX;
 	facts.uptime_ns = facts.taken_at_ns = facts.started_at_ns = UINT64_MAX;
