@@ -75,7 +75,13 @@ COLD void *sample_apart(enum track_kind kind, size_t alignment, size_t size, boo
 COLD void *sample_small(size_t size)
 {
 	bool is_zero;
-	void *p = sample_apart(TRACK_SMALL, ALLOC_MIN_BYTES, size, &is_zero);
+	void *p;
+
+	/* jemalloc 5.3 follows a null pointer where a thread first comes to it when the address space is
+	 * used up. Without us a thread's first small request would have come to it. */
+	if (sampler_is_first_look())
+		next.free(next.malloc(size));
+	p = sample_apart(TRACK_SMALL, ALLOC_MIN_BYTES, size, &is_zero);
 
 	return p != NULL ? p : next.malloc(size);
 }

@@ -272,11 +272,27 @@ static bool slot_free(struct run *run, void *p, uint32_t *sample)
 
 /* --- runs -------------------------------------------------------------------- */
 
+/*
+ * A program that set itself RLIMIT_AS wants large requests to fail past it, and our range was
+ * reserved before. So there has to be room for as much again as jemalloc would map. Asked
+ * by calls that malloc makes anyway: a filter that a program put on itself may kill for others.
+ */
+static bool is_within_address_space(size_t bytes)
+{
+	void *probe = sys_reserve(bytes);
+
+	if (probe != NULL)
+		sys_release(probe, bytes);
+	return probe != NULL;
+}
+
 static void *run_take(size_t size, bool *is_zero)
 {
 	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT), page, now;
 	struct run *run;
 
+	if (!is_within_address_space(size))
+		return NULL;
 	now = LOAD_RELAXED(&pool.now);
 	page = arenas_take_pages(magazine_cpu_current(), pages, now, is_zero);
 	if (page == 0)

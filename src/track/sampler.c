@@ -226,6 +226,12 @@ float sampler_weight(size_t bytes, uint64_t interval)
 	return interval == 0 ? 1 : (float)(1 / one_minus_exp((double)bytes / (double)interval));
 }
 
+bool sampler_is_first_look(void)
+{
+	return sampler_thread.random == 0 &&
+	       atomic_load_explicit(&sampler.mode, memory_order_relaxed) == MODE_ON;
+}
+
 float sampler_take(enum track_kind kind, size_t bytes)
 {
 	struct sampler_thread *thread = &sampler_thread;

@@ -54,6 +54,9 @@ INLINE bool sampler_passes(enum track_kind kind, size_t bytes)
  */
 float sampler_take(enum track_kind kind, size_t bytes);
 
+/* Whether this thread has drawn nothing yet, and will at the next sampler_take(). */
+bool sampler_is_first_look(void);
+
 /* The table of samples is near full: points of that kind get half as dense. */
 void sampler_back_off(enum track_kind kind);
 

@@ -74,7 +74,8 @@ static uint32_t pop_free(void)
 		if (index == 0)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&samples.free_head, &head,
-	    (head >> 32) + 1 << 32 | atomic_load_explicit(&samples.entries[index].next, memory_order_relaxed),
+	    ((head >> 32) + 1) << 32 |
+		atomic_load_explicit(&samples.entries[index].next, memory_order_relaxed),
 	    memory_order_acquire, memory_order_acquire));
 	return index;
 }
@@ -86,7 +87,7 @@ static void push_free(uint32_t index)
 	do
 		atomic_store_explicit(&samples.entries[index].next, (uint32_t)head, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&samples.free_head, &head,
-	    (head >> 32) + 1 << 32 | index, memory_order_release, memory_order_relaxed));
+	    ((head >> 32) + 1) << 32 | index, memory_order_release, memory_order_relaxed));
 }
 
 static uint32_t extend(void)
@@ -130,7 +131,7 @@ uint32_t samples_take(const struct sample_facts *facts)
 	STORE_RELAXED(&entry->kind, (uint32_t)facts->kind);
 	atomic_fetch_add_explicit(&samples.live[facts->kind], 1, memory_order_relaxed);
 	state = atomic_load_explicit(&entry->state, memory_order_relaxed);
-	state = (state >> USE_SHIFT) + 1 << USE_SHIFT | LIVE;
+	state = ((state >> USE_SHIFT) + 1) << USE_SHIFT | LIVE;
 	atomic_store_explicit(&entry->state, state, memory_order_release);
 	return (state >> USE_SHIFT & USE_MASK) << SAMPLES_INDEX_BITS | index;
 }

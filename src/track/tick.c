@@ -22,8 +22,6 @@
 
 /* A site without a live object is given up for another after so long, when rows are few. */
 #define EVICT_AFTER_SECONDS 60.0
-/* The table of samples is thinned when it is fuller than this. */
-#define SAMPLES_FULL (SAMPLES_MAX / 4 * 3)
 
 /* What of one row is live, for the time of a tick. */
 struct row_live {
@@ -201,20 +199,6 @@ static void reweigh(const struct sample_facts *before, float weight)
 		sites_reweigh(before->site, before->size, (double)before->weight, (double)weight);
 }
 
-static void thin(uint32_t now_ticks)
-{
-	enum track_kind most = TRACK_SMALL;
-
-	if (samples_live() < SAMPLES_FULL)
-		return;
-	for (unsigned kind = TRACK_SMALL; kind <= TRACK_LARGE; kind++) {
-		if (samples_live_of((enum track_kind)kind) > samples_live_of(most))
-			most = (enum track_kind)kind;
-	}
-	sampler_back_off(most);
-	samples_thin(most, now_ticks, reweigh);
-}
-
 void tick_run(const struct track_facts *facts)
 {
 	double now = seconds(facts->now_ticks);
@@ -226,7 +210,7 @@ void tick_run(const struct track_facts *facts)
 	walk(facts->now_ticks);
 	judge(facts, now);
 	sites_evict(tick.live_objects, now, EVICT_AFTER_SECONDS);
-	thin(facts->now_ticks);
+	sampler_keep_room(reweigh);
 	tick.result.now = now;
 	tick.result.last_ns = clock_precise_ns() - began;
 	tick.result.longest_ns = MAX(tick.result.longest_ns, tick.result.last_ns);
