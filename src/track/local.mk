@@ -3,6 +3,8 @@ libtrack_a_CFLAGS = $(LAYER_CFLAGS)
 libtrack_a_SOURCES = \
 	src/track/approx.c \
 	src/track/approx.h \
+	src/track/cold.c \
+	src/track/cold.h \
 	src/track/facts.c \
 	src/track/facts.h \
 	src/track/life_table.c \
