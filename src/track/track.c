@@ -388,7 +388,7 @@ static void put_risk(struct track_risk *to)
 	const struct risk_process *risk = &result->process;
 	uint32_t worst = LOAD_RELAXED(&risk->worst_site);
 
-	to->is_known = load(&result->now) > 0;
+	to->is_known = LOAD_RELAXED(&result->ticks) != 0;
 	to->score = load(&risk->score);
 	to->confidence = load(&risk->confidence);
 	to->level = LOAD_RELAXED(&risk->level);
