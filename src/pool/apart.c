@@ -51,6 +51,11 @@ static struct {
 	_Alignas(CACHE_LINE) _Atomic uint64_t run_objects, run_pages, refused;
 } apart;
 
+void apart_init(void)
+{
+	memset((void *)&apart, 0, sizeof(apart));
+}
+
 static unsigned slot_count(unsigned class)
 {
 	return MIN((unsigned)(classes[class].pages * PAGE_BYTES / classes[class].bytes), (unsigned)SLOTS_MAX);

@@ -19,6 +19,9 @@ struct run;
 /* What is larger is left to others: it would break the range up. */
 #define APART_BYTES_MAX GIB
 
+/* Nothing is out yet; with the pool. */
+void apart_init(void);
+
 /*
  * alignment: a power of two up to a page, which malloc's own is below. *is_zero: every byte
  * reads as zero. NULL: no memory, no room for it here.

@@ -19,6 +19,7 @@ tests_unit = \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
 	tests/unit/test_sites \
+	tests/unit/test_sampler \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
@@ -34,3 +35,6 @@ EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h te
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
+
+# What is computed without libm is compared with libm.
+tests_unit_test_sampler_LDADD = $(LDADD) -lm
