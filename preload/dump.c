@@ -354,7 +354,10 @@ __attribute__((destructor)) static void dump_at_exit(void)
 		return;
 	int saved_errno = errno;
 	wait_for_others();
-	if (preload.settings.dump_at_exit)
+	if (preload.settings.dump_at_exit) {
+		/* This is no handler: what was loaded since the last tick can still be asked for. */
+		track_modules_changed();
 		dump_take(TRIGGER_EXIT);
+	}
 	errno = saved_errno;
 }

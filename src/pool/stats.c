@@ -86,6 +86,31 @@ UNLOCKED_READER static unsigned walk(struct pool_stats *stats, struct pool_buffe
 	return listed;
 }
 
+UNLOCKED_READER void pool_visit_samples(bool (*visit)(uint32_t sample, uintptr_t address, size_t bytes))
+{
+	uint32_t end = range_committed();
+
+	for (uint32_t page = 1; page < end;) {
+		const struct run *run = run_at(page);
+		unsigned state = LOAD_RELAXED(&run->state);
+		uint64_t length = state == RUN_SLOTS ? apart_slab_pages(run) : LOAD_RELAXED(&run->pages);
+		bool is_slot = run_is_buffer(state) && size_class_is_slab(run->size_class);
+
+		if (state == RUN_SAMPLED || state == RUN_APART) {
+			struct pool_buffer_info info;
+
+			pool_buffer_fill(&info, page);
+			if (info.sample != 0 && info.capacity_bytes <= (uint64_t)(end - page) << PAGE_SHIFT &&
+			    !visit(info.sample, (uintptr_t)info.address, info.capacity_bytes))
+				return;
+		}
+		if (is_slot || !(run_is_buffer(state) || state == RUN_FREE || state == RUN_BUSY ||
+				   state == RUN_SLOTS || state == RUN_APART))
+			length = 1;
+		page += length == 0 || length > end - page ? 1 : (uint32_t)length;
+	}
+}
+
 UNLOCKED_READER static void add_arena(struct pool_stats *stats, const struct arena *arena)
 {
 	uint64_t free_pages = LOAD_RELAXED(&arena->runs.free_pages);

@@ -77,4 +77,8 @@ struct pool_stats {
  */
 unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *oldest, unsigned max);
 
+/* Every buffer that the tracker knows, in no order, until visit() says false: what may be freed and handed
+ * out again at the same time. Slots are left out: they share their pages. */
+void pool_visit_samples(bool (*visit)(uint32_t sample, uintptr_t address, size_t bytes));
+
 #endif

@@ -456,6 +456,7 @@ static void join_locked(uint32_t old, uint32_t row)
 	add_facts(&to->facts, &from->facts);
 	to->hold = from->hold;
 	to->risk = from->risk;
+	to->is_left_alone = from->is_left_alone;
 	memset(&from->facts, 0, sizeof(from->facts));
 	STORE_RELAXED(&from->joined_into, row);
 	set_state(from, SITE_JOINED);

@@ -48,6 +48,7 @@ struct site {
 	struct risk_site risk;
 	struct risk_hold hold;
 	double births_judged; /* facts.births at the last judgement */
+	bool is_left_alone;   /* by WEIR_COMPRESSION: what it holds is in use, old or not */
 };
 
 bool sites_start(void);

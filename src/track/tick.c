@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "track/cold.h"
 #include "track/modules.h"
 #include "track/sampler.h"
 #include "track/samples.h"
@@ -209,6 +210,7 @@ void tick_run(const struct track_facts *facts)
 	sites_resolve();
 	walk(facts->now_ticks);
 	judge(facts, now);
+	cold_run(facts->now_ticks);
 	sites_evict(tick.live_objects, now, EVICT_AFTER_SECONDS);
 	sampler_keep_room(reweigh);
 	tick.result.now = now;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "track/cold.h"
 #include "track/modules.h"
 #include "track/samples.h"
 #include "track/sites.h"
@@ -82,6 +83,8 @@ bool track_start(const struct settings *settings, uintptr_t own_start, uintptr_t
 	if (lifetimes == NULL || !sys_commit(lifetimes, lifetimes_bytes()) || !samples_start() ||
 	    !modules_start() || !sites_start() || !tick_start())
 		return false;
+	if (settings->compression)
+		cold_start();
 	track.lifetimes = lifetimes;
 	stack_start(own_start, own_end);
 	modules_refresh(sites_retire, sites_mark_modules);
@@ -385,7 +388,7 @@ static void put_risk(struct track_risk *to)
 	const struct risk_process *risk = &result->process;
 	uint32_t worst = LOAD_RELAXED(&risk->worst_site);
 
-	to->is_known = load(&result->now) > 0;
+	to->is_known = LOAD_RELAXED(&result->ticks) != 0;
 	to->score = load(&risk->score);
 	to->confidence = load(&risk->confidence);
 	to->level = LOAD_RELAXED(&risk->level);
@@ -470,11 +473,13 @@ static void put_counters(struct track_counters *to)
 	const struct tick_result *result = tick_result();
 	struct samples_counters samples;
 	struct sites_counters sites;
+	struct cold_counters cold;
 
+	cold_count(&cold);
 	samples_count(&samples);
 	sites_count(&sites);
-	to->table_bytes =
-	    samples.bytes + sites.bytes + modules_table_bytes() + tick_table_bytes() + lifetimes_bytes();
+	to->table_bytes = samples.bytes + sites.bytes + modules_table_bytes() + tick_table_bytes() +
+			  lifetimes_bytes() + cold.table_bytes;
 	to->table_bytes_used = samples.bytes_used + sites.bytes_used +
 			       modules_count() * sizeof(struct module) +
 			       sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes();
@@ -491,6 +496,8 @@ static void put_counters(struct track_counters *to)
 	to->sites_left_out = sites.left_out;
 	to->sites_evicted = sites.evicted;
 	to->modules_left_out = modules_left_out();
+	to->paged_out_bytes = cold.paged_out_bytes;
+	to->refaults = cold.refaults;
 	to->ticks = LOAD_RELAXED(&result->ticks);
 	to->last_tick_ns = LOAD_RELAXED(&result->last_ns);
 	to->longest_tick_ns = LOAD_RELAXED(&result->longest_ns);
