@@ -328,8 +328,8 @@ void weir_set_log(weir_log_callback callback, void *context, int level);
  *     counted there.
  *
  * Time is an argument, in ns of any clock that does not go back; weir_batcher_maintain() brings it. A
- * batch begins at the time of the last such call before its first token, so a token waits no longer
- * than max_age_ns and the time to the next call.
+ * batch begins at the time of the last such call before its first token (or before the full batch
+ * that it follows), so a token waits no longer than max_age_ns and the time to the next call.
  *
  * Threads: any thread may call anything at any time, but for weir_batcher_destroy(), which nothing else
  * may overlap. Each stream has a lock of its own, held for the copy of a token, and no lock is held
@@ -373,7 +373,7 @@ struct weir_batch {
 	int span_count;	 /* 1, unless an offer before was not wholly taken; WEIR_BATCH_SPANS_MAX at most */
 	int reason;	 /* enum weir_flush_reason */
 	size_t bytes;	 /* in all spans together */
-	uint64_t tokens; /* that they hold; one that went out in part before counts whole */
+	uint64_t tokens; /* in them; where a part was taken before, those of that part still count */
 };
 
 /*
@@ -422,8 +422,8 @@ int weir_batcher_create(
 int64_t weir_batcher_destroy(struct weir_batcher *batcher);
 
 /* A new stream; stream_context comes back in each of its batches. It takes a buffer only with
- * its first token. *stream is 0 where an error is returned: WEIR_ERROR_NO_MEMORY, also
- * where there are 2^20 streams already. */
+ * its first token. *stream is 0 where an error is returned: WEIR_ERROR_NO_MEMORY, also where there
+ * are 2^20 streams already; WEIR_ERROR_BUSY, within weir_batcher_destroy(). */
 int weir_stream_open(struct weir_batcher *batcher, void *stream_context, weir_stream *stream);
 
 /*

@@ -52,14 +52,14 @@ struct stream {
 	char *opened_at; /* at, when easy_bytes was set; NULL: no piece is open */
 	uint32_t opened_tokens;
 	uint8_t flags, piece_count, offered, last_reason;
-	uint64_t tokens;	  /* begun to be held, but for those that easy_tokens counts */
-	size_t bytes;		  /* held, but for those that `at` counts */
-	uint64_t total_bytes;	  /* accepted ever, likewise */
-	uint64_t seen_bytes;	  /* accepted and taken ever, at the last look for idleness, ... */
-	uint64_t seen_ns;	  /* ... and when that had changed */
-	uint64_t taken_bytes;	  /* ever */
+	uint64_t tokens;      /* begun to be held, but for those that easy_tokens counts */
+	size_t bytes;	      /* held, but for those that `at` counts */
+	uint64_t total_bytes; /* accepted ever, likewise */
+	uint64_t seen_bytes;  /* total_bytes and taken_bytes at the last look for idleness, ... */
+	uint64_t seen_ns;     /* ... and when that had changed */
+	uint64_t taken_bytes; /* ever */
 	void *context;
-	struct piece pieces[SPANS_MAX + 1]; /* in order; the last is the one that grows */
+	struct piece pieces[SPANS_MAX]; /* in order; the last is the one that grows */
 
 	/* Under the shard's lock. */
 	uint64_t due_since_ns;
@@ -91,11 +91,11 @@ struct weir_batcher {
 	struct weir_batcher_config config;
 	double growth_factor; /* the pool's */
 	/* Shared; relaxed: each is a hint of how things are, nothing hangs on its order. */
-	_Atomic uint64_t now_ns;       /* only rises */
-	_Atomic int pressure;	       /* enum weir_pressure_level, as of the last maintenance */
-	_Atomic size_t fill_bytes;     /* how far a batch is filled: max_bytes, less under pressure */
-	_Atomic bool is_ending;	       /* accepts no token and no stream */
-	_Atomic uint32_t callbacks;    /* running ones */
+	_Atomic uint64_t now_ns;    /* only rises */
+	_Atomic int pressure;	    /* enum weir_pressure_level, as of the last maintenance */
+	_Atomic size_t fill_bytes;  /* how far a batch is filled: max_bytes, less under pressure */
+	_Atomic bool is_ending;	    /* accepts no token and no stream */
+	_Atomic uint32_t callbacks; /* running ones */
 	struct shard shards[SHARDS];
 
 	struct lock table_lock; /* what follows */
@@ -169,9 +169,10 @@ INLINE uint64_t pending_tokens(const struct stream *s)
 /* s is due by its state: by age while anything waits, by retry after a refusal; under its lock. */
 void due_set(struct weir_batcher *b, struct stream *s);
 void due_clear(struct weir_batcher *b, struct stream *s);
-/* Take up to max streams off the list that are there since before_ns or longer; returns how many. */
-unsigned due_take(struct weir_batcher *b, struct shard *shard, enum due_kind kind, uint64_t before_ns,
+/* Take up to max streams off the list that are there since since_ns or longer; returns how many. */
+unsigned due_take(struct weir_batcher *b, struct shard *shard, enum due_kind kind, uint64_t since_ns,
     uint32_t *indexes, unsigned max);
+bool due_is_set(struct weir_batcher *b, const struct stream *s);
 uint64_t due_next_ns(struct weir_batcher *b);
 /* How long a stream stays on a list of that kind; UINT64_MAX: for good. */
 uint64_t due_wait_ns(const struct weir_batcher *b, enum due_kind kind);
@@ -199,15 +200,22 @@ INLINE bool stream_is(const struct stream *s, unsigned flags)
 /* --- offer ------------------------------------------------------------------------ */
 
 /*
- * Offer what s holds, which is locked, sealed and not being offered; the lock is released
- * meanwhile. 0: all was taken; WEIR_ERROR_AGAIN: not all; WEIR_ERROR_NOT_FOUND: the
- * stream is gone and not locked any more.
+ * Offer what s holds, which is locked, sealed, not being offered and not empty; the lock is released
+ * while the callback runs. Repeated while that leaves a full batch. 0: all that was offered
+ * was taken; WEIR_ERROR_AGAIN: not all; WEIR_ERROR_NOT_FOUND: the stream was closed, is gone
+ * and not locked any more.
  */
 int offer(struct weir_batcher *b, struct stream *s, enum weir_flush_reason reason);
-/* The same of a token larger than a batch, where nothing else is held. WEIR_ERROR_AGAIN: none was
- * taken; WEIR_ERROR_NO_MEMORY: it was not offered. */
-int offer_large(struct weir_batcher *b, struct stream *s, const void *token, size_t bytes);
-/* Close s, which is locked and not being offered, dropping what it holds. It is gone afterwards. */
-void stream_end(struct weir_batcher *b, struct stream *s);
+/*
+ * The same of a token larger than a batch, where nothing is held. 0: it was taken, or its rest is
+ * held; WEIR_ERROR_AGAIN: nothing was taken; WEIR_ERROR_NO_MEMORY: it was not offered. *is_gone:
+ * the stream was closed meanwhile.
+ */
+int offer_large(struct weir_batcher *b, struct stream *s, const void *token, size_t bytes, bool *is_gone);
+/* Whether the batch has reached a limit; *reason says which. */
+bool is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flush_reason *reason);
+/* Close s, which is locked and not being offered, dropping what it holds. It is gone afterwards.
+ * Returns how many bytes were dropped. */
+uint64_t stream_end(struct weir_batcher *b, struct stream *s);
 
 #endif

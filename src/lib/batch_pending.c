@@ -114,7 +114,7 @@ int pending_reserve(struct weir_batcher *b, struct stream *s, size_t bytes)
 
 	if (has_own_piece(s) && make_room(b, s, bytes))
 		return 0;
-	if (s->piece_count >= SPANS_MAX)
+	if (s->piece_count >= SPANS_MAX - 1) /* one is left for pending_put_first() */
 		return WEIR_ERROR_AGAIN;
 	piece = &s->pieces[s->piece_count];
 	if (!batch_buffer_take(b->pool, MAX(bytes, b->config.first_bytes), &piece->buffer))
@@ -149,8 +149,8 @@ static void remove_pieces(struct weir_batcher *b, struct stream *s, unsigned fir
 	for (unsigned i = first; i < first + count; i++)
 		batch_buffer_give(b->pool, &s->pieces[i].buffer);
 	s->piece_count -= (uint8_t)count;
-	memmove(&s->pieces[first], &s->pieces[first + count],
-	    (s->piece_count - first) * sizeof(s->pieces[0]));
+	memmove(
+	    &s->pieces[first], &s->pieces[first + count], (s->piece_count - first) * sizeof(s->pieces[0]));
 }
 
 void pending_consume(struct weir_batcher *b, struct stream *s, size_t bytes, bool is_keeping)
