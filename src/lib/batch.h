@@ -71,8 +71,8 @@ struct stream {
 };
 
 struct due_list {
-	uint32_t head, tail; /* stream indexes + 1 */
-	uint32_t count;
+	uint32_t head, tail;	/* stream indexes + 1 */
+	_Atomic uint32_t count; /* relaxed, written under the lock; a bound for a round of maintenance */
 	/* of the head, UINT64_MAX: there is none. Relaxed: written under the lock, and read
 	 * without it only to learn whether it is worth taking. */
 	_Atomic uint64_t since_ns;

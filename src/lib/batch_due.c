@@ -17,6 +17,13 @@ static void publish(struct weir_batcher *b, struct due_list *list)
 	atomic_store_explicit(&list->since_ns, since, memory_order_relaxed);
 }
 
+static void count_add(struct due_list *list, int change)
+{
+	uint32_t count = atomic_load_explicit(&list->count, memory_order_relaxed);
+
+	atomic_store_explicit(&list->count, count + (uint32_t)change, memory_order_relaxed);
+}
+
 static void unlink_locked(struct weir_batcher *b, struct shard *shard, struct stream *s)
 {
 	struct due_list *list;
@@ -33,7 +40,7 @@ static void unlink_locked(struct weir_batcher *b, struct shard *shard, struct st
 	else
 		list->tail = s->due_prev;
 	s->due_kind = DUE_NEVER;
-	list->count--;
+	count_add(list, -1);
 	if (s->due_prev == 0)
 		publish(b, list);
 }
@@ -52,7 +59,7 @@ static void append_locked(struct weir_batcher *b, struct shard *shard, struct st
 	else
 		list->head = s->index + 1;
 	list->tail = s->index + 1;
-	list->count++;
+	count_add(list, 1);
 	if (s->due_prev == 0)
 		publish(b, list);
 }

@@ -130,7 +130,7 @@ static void look_at_queue(struct weir_batcher *b, struct shard *shard, enum due_
 	uint32_t indexes[TAKEN_MAX];
 	uint64_t wait_ns = due_wait_ns(b, kind);
 	/* What is put on the queue meanwhile is for the next time. */
-	uint32_t left = LOAD_RELAXED(&shard->due[kind].count);
+	uint32_t left = atomic_load_explicit(&shard->due[kind].count, memory_order_relaxed);
 	unsigned count;
 
 	if (wait_ns > now_ns)

@@ -67,7 +67,7 @@ int weir_pool_allocate(struct weir_pool *pool, size_t size, struct weir_buffer *
 	} else {
 		slot->id = ++pool->ids;
 		slot->size = slot->capacity = capacity;
-		slot->data = malloc(capacity);
+		slot->data = calloc(1, capacity); /* not malloc: a test may make that fail */
 		memset(slot->data, CHECKED_RUBBISH, capacity);
 		pool->out++;
 		pool->out_bytes += capacity;
