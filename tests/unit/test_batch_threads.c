@@ -22,7 +22,7 @@ struct lane {
 	weir_stream id;
 	_Atomic int callers; /* never two */
 	uint32_t next[THREADS];
-	uint64_t seen;
+	uint64_t seen, offers;
 	char partial[sizeof(struct token)];
 	size_t partial_bytes;
 };
@@ -60,7 +60,7 @@ static int64_t flush(void *context, const struct weir_batch *batch)
 {
 	struct lane *lane = batch->stream_context;
 	/* Of every seventh offer nothing is taken, of every fifth a part. */
-	uint64_t turn = lane->seen + batch->bytes;
+	uint64_t turn = lane->offers++;
 	size_t takes = turn % 7 == 0 ? 0 : turn % 5 == 0 ? batch->bytes / 2 : batch->bytes, left = takes;
 
 	(void)context;
