@@ -28,6 +28,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+/* Whatever -fvisibility says: these are the library's, not the program's. */
+#pragma GCC visibility push(default)
+#endif
 
 /* Of this header. A library of the same major version and at least this minor one serves it. */
 #define WEIR_VERSION_MAJOR 0
@@ -141,10 +145,11 @@ struct weir_buffer_info {
 	size_t size;
 	size_t capacity;
 	int is_in_use; /* not 0: handed out. Idle buffers are seen in weir_pool_buffers() only; their id is 0. */
-	int is_temporary;      /* not 0: past the pool's limits, freed at release */
-	uint64_t created_ns;   /* when it came from the engine, in the pool's clock */
-	uint64_t last_used_ns; /* when it was last handed out, resized or looked up; idle: released */
-	uint64_t use_count;    /* times handed out */
+	int is_temporary;	/* not 0: past the pool's limits, freed at release */
+	uint64_t created_ns;	/* when it came from the engine, in the pool's clock */
+	uint64_t handed_out_ns; /* when it was handed out for the last time */
+	uint64_t last_used_ns;	/* when it was last handed out, resized or looked up; idle: released */
+	uint64_t use_count;	/* times handed out */
 };
 
 /* What is known of a buffer in use; counts as a use of it. WEIR_ERROR_NOT_FOUND: *info is all zero. */
@@ -156,7 +161,8 @@ int weir_pool_lookup(struct weir_pool *pool, weir_id id, struct weir_buffer_info
  * capacity times the growth factor, or size where that is more, up to the largest. One that needs
  * less than half of its capacity is made smaller. *buffer is what holds now, also where an error
  * other than WEIR_ERROR_NOT_FOUND is returned: then nothing has changed. WEIR_ERROR_TOO_LARGE,
- * WEIR_ERROR_NO_MEMORY, WEIR_ERROR_NOT_FOUND.
+ * WEIR_ERROR_NO_MEMORY, WEIR_ERROR_NOT_FOUND. While it runs, any other call with the id, by another
+ * thread, is answered WEIR_ERROR_BUSY.
  */
 int weir_pool_resize(struct weir_pool *pool, weir_id id, size_t size, struct weir_buffer *buffer);
 
@@ -187,7 +193,7 @@ enum weir_risk_level { WEIR_RISK_LOW = 0, WEIR_RISK_MEDIUM = 1, WEIR_RISK_HIGH =
 struct weir_pool_metrics {
 	uint64_t total_allocated_bytes; /* capacity of the pool's buffers, in use and idle */
 	uint64_t total_used_bytes;	/* of those in use */
-	uint64_t buffer_count;		/* in use and idle, temporary ones among them */
+	uint64_t buffer_count;		/* in use and idle, without the temporary ones */
 	uint64_t buffers_in_use;
 	double pool_utilization;  /* used of allocated; 0 where nothing is allocated */
 	double limit_utilization; /* of max_buffers or max_bytes, whichever is fuller */
@@ -198,6 +204,7 @@ struct weir_pool_metrics {
 	uint64_t allocations;	     /* requests served */
 	double reuse_rate;	     /* of these, by an idle buffer of the pool */
 	uint64_t temporary_buffers;  /* of these, past a limit */
+	uint64_t temporary_in_use;   /* not released yet */
 	uint64_t purged_bytes;	     /* that left the pool: idle, in collections */
 	uint64_t resident_bytes;     /* upper bound: as if every page in use were touched */
 	uint64_t errors;	     /* sum of weir_pool_errors() */
@@ -487,6 +494,9 @@ struct weir_batcher_metrics {
  * dropped_bytes + pending_bytes. */
 int weir_batcher_metrics(struct weir_batcher *batcher, struct weir_batcher_metrics *metrics);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,9 @@
 
 #include "base/io.h"
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
 #ifndef MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
 #define MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ (1 << 7)
 #define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ (1 << 8)
@@ -67,6 +70,15 @@ bool sys_purge(void *start, size_t bytes)
 {
 	int saved = errno;
 	bool ok = madvise(start, bytes, MADV_DONTNEED) == 0;
+
+	errno = saved;
+	return ok;
+}
+
+bool sys_page_out(void *start, size_t bytes)
+{
+	int saved = errno;
+	bool ok = madvise(start, bytes, MADV_PAGEOUT) == 0;
 
 	errno = saved;
 	return ok;

@@ -24,6 +24,8 @@ bool sys_commit(void *start, size_t bytes);
 bool sys_make_readable(void *start, size_t bytes);
 /* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
 bool sys_purge(void *start, size_t bytes);
+/* Offer pages to swap; they keep what is in them. False: refused, or Linux before 5.4. */
+bool sys_page_out(void *start, size_t bytes);
 /* Keep the kernel from backing sparse tables with huge pages. */
 void sys_no_huge_pages(void *start, size_t bytes);
 

@@ -55,11 +55,11 @@ static void reclass(struct run *run)
 	STORE_RELAXED(&run->size_class, (uint8_t)size_class_within(run->pages));
 }
 
-static bool grow(struct run *run, uint32_t page, size_t size)
+/* To size at least, and to wanted bytes if the neighbour has them. */
+static bool grow(struct run *run, uint32_t page, size_t size, size_t wanted)
 {
 	uint32_t had = run->pages, length;
 	uint32_t least = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
-	size_t wanted = pool_grown_bytes((size_t)had << PAGE_SHIFT, size);
 	uint32_t wanted_pages = (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT);
 
 	if (!pool_count_pages((int64_t)(wanted_pages - had)))
@@ -92,7 +92,7 @@ bool pool_resize_in_place(void *p, size_t size)
 
 	if (size > capacity)
 		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
-		       grow(run, page, size);
+		       grow(run, page, size, pool_grown_bytes(capacity, size));
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
@@ -107,6 +107,14 @@ bool pool_resize_in_place(void *p, size_t size)
 	}
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 	return true;
+}
+
+bool pool_grow_in_place(void *p, size_t size, size_t wanted)
+{
+	struct run *run = run_of(p);
+
+	return !size_class_is_slab(run->size_class) && size > capacity_of(run) &&
+	       grow(run, (uint32_t)(run - range.runs), size, MAX(size, wanted));
 }
 
 /* --- what a pointer is ------------------------------------------------------- */

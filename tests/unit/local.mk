@@ -23,11 +23,18 @@ tests_unit = \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
+# Of the library: what they link is below.
+tests_unit_lib = \
+	tests/unit/test_lib_buffers
+
+tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/lib_pool.h tests/unit/run_suite.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
+
+tests_unit_test_lib_buffers_LDADD = libpools.a $(LDADD)
