@@ -18,7 +18,7 @@
 /* A stream whose callback adds to it as fast as it takes: so often is room sought. */
 #define ROUNDS_MAX 8
 
-EXPORT struct weir_batcher_config weir_batcher_config_default(void)
+struct weir_batcher_config weir_batcher_config_default(void)
 {
 	return (struct weir_batcher_config){
 	    .max_tokens = 64,
@@ -42,7 +42,7 @@ static bool is_config_valid(const struct weir_batcher_config *config, const stru
 	       config->retry_ns != 0;
 }
 
-EXPORT int weir_batcher_create(
+int weir_batcher_create(
     struct weir_batcher **batcher, struct weir_pool *pool, const struct weir_batcher_config *config)
 {
 	struct weir_batcher *b;
@@ -77,7 +77,7 @@ static uint64_t end_stream(struct weir_batcher *b, struct stream *s)
 	return stream_end(b, s);
 }
 
-EXPORT int64_t weir_batcher_destroy(struct weir_batcher *batcher)
+int64_t weir_batcher_destroy(struct weir_batcher *batcher)
 {
 	struct weir_batcher *b = batcher;
 	uint64_t dropped = 0;
@@ -101,7 +101,7 @@ EXPORT int64_t weir_batcher_destroy(struct weir_batcher *batcher)
 	return (int64_t)dropped;
 }
 
-EXPORT int weir_stream_open(struct weir_batcher *batcher, void *stream_context, weir_stream *stream)
+int weir_stream_open(struct weir_batcher *batcher, void *stream_context, weir_stream *stream)
 {
 	struct stream *s;
 
@@ -221,7 +221,7 @@ COLD static int add_long(
 	return r;
 }
 
-EXPORT int weir_stream_add(struct weir_batcher *batcher, weir_stream stream, const void *token, size_t length)
+int weir_stream_add(struct weir_batcher *batcher, weir_stream stream, const void *token, size_t length)
 {
 	struct stream *s = table_find(batcher, stream);
 
@@ -255,7 +255,7 @@ static struct stream *find_locked(struct weir_batcher *b, weir_stream id)
 	return NULL;
 }
 
-EXPORT int weir_stream_flush(struct weir_batcher *batcher, weir_stream stream)
+int weir_stream_flush(struct weir_batcher *batcher, weir_stream stream)
 {
 	struct stream *s = find_locked(batcher, stream);
 	int r = 0;
@@ -295,7 +295,7 @@ static int close_draining(struct weir_batcher *b, struct stream *s)
 	return WEIR_ERROR_AGAIN;
 }
 
-EXPORT int weir_stream_close(struct weir_batcher *batcher, weir_stream stream, int how)
+int weir_stream_close(struct weir_batcher *batcher, weir_stream stream, int how)
 {
 	struct stream *s;
 
@@ -316,7 +316,7 @@ EXPORT int weir_stream_close(struct weir_batcher *batcher, weir_stream stream, i
 	return 0;
 }
 
-EXPORT size_t weir_stream_pending(struct weir_batcher *batcher, weir_stream stream)
+size_t weir_stream_pending(struct weir_batcher *batcher, weir_stream stream)
 {
 	struct stream *s = find_locked(batcher, stream);
 	size_t bytes;
@@ -360,7 +360,7 @@ static void add_stream(struct weir_batcher_metrics *to, struct stream *s)
 	batch_lock_release(&s->lock);
 }
 
-EXPORT int weir_batcher_metrics(struct weir_batcher *batcher, struct weir_batcher_metrics *metrics)
+int weir_batcher_metrics(struct weir_batcher *batcher, struct weir_batcher_metrics *metrics)
 {
 	struct stream *s;
 
