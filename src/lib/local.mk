@@ -6,6 +6,17 @@
 noinst_LIBRARIES += libpools.a
 libpools_a_CFLAGS = $(LAYER_CFLAGS)
 libpools_a_SOURCES = \
+	src/lib/batch.c \
+	src/lib/batch.h \
+	src/lib/batch_buffer.c \
+	src/lib/batch_buffer.h \
+	src/lib/batch_due.c \
+	src/lib/batch_lock.c \
+	src/lib/batch_lock.h \
+	src/lib/batch_maintain.c \
+	src/lib/batch_offer.c \
+	src/lib/batch_pending.c \
+	src/lib/batch_table.c \
 	src/lib/buffer_pool.h \
 	src/lib/buffers.c \
 	src/lib/config.c \

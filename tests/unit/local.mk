@@ -3,6 +3,9 @@
 tests_unit = \
 	tests/unit/test_advice \
 	tests/unit/test_arena \
+	tests/unit/test_batch \
+	tests/unit/test_batch_random \
+	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
 	tests/unit/test_lock \
@@ -56,3 +59,11 @@ tests_unit_test_lib_policy_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_engine_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)
+
+# Token batches, on a pool that watches its user (tests/common/checked_pool.h), so not on ours.
+EXTRA_DIST += tests/common/checked_pool.h
+batch_test_LDADD = libpools.a $(LDADD)
+tests_unit_test_batch_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_threads_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_random_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=aligned_alloc
