@@ -46,7 +46,13 @@ libweir_so_0_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-soname,libweir.so.0 \
 	-Wl,--whole-archive,libpools.a,--no-whole-archive
 libweir_so_0_LDADD = $(LAYERS) -lpthread
 EXTRA_libweir_so_0_DEPENDENCIES = libpools.a $(LAYERS) src/lib/libweir.map
-EXTRA_DIST += src/lib/libweir.map src/lib/weir.pc.in
+EXTRA_DIST += src/lib/libweir.map src/lib/libweir-x86_64.abi src/lib/weir.pc.in
+
+# What a release promises; tests/lint/library.sh compares with it.
+.PHONY: update-abi
+update-abi: libweir.so.0
+	$(SHELL) $(srcdir)/scripts/abi.sh '$(abs_builddir)/libweir.so.0' \
+		>$(srcdir)/src/lib/libweir-$(host_cpu).abi
 
 # The name that -lweir looks for.
 all-local: libweir.so
