@@ -17,6 +17,33 @@ man/settings.mdoc: weir$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) man && ./weir$(EXEEXT) options --mdoc >$@.tmp && mv -f $@.tmp $@
 endif
 
+# The library's. libweir(3) has the whole of examples/pool.c where its source has the line
+# @EXAMPLE@, so what it shows is what is built and tested. A page of several functions is found
+# by each one's name.
+dist_man_MANS += man/weir_health.3 man/weir_pool_create.3 man/weir_pool_metrics.3 man/weir_set_log.3
+man_MANS += man/libweir.3
+EXTRA_DIST += man/libweir.3.in
+CLEANFILES += man/libweir.3
+
+man/libweir.3: man/libweir.3.in examples/pool.c Makefile
+	$(AM_V_GEN)$(MKDIR_P) man && sed -e 's|\\|\\e|g' -e 's|^\.|\\\&.|' $(srcdir)/examples/pool.c >man/example.tmp && \
+	sed -e '/^@EXAMPLE[@]$$/{' -e 'r man/example.tmp' -e d -e '}' \
+		$(srcdir)/man/libweir.3.in >$@.tmp && mv -f $@.tmp $@ && rm -f man/example.tmp
+
+man_names = sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([a-z_]*\).*/\1/p'
+install-data-hook:
+	cd '$(DESTDIR)$(man3dir)' && for page in weir_health weir_pool_create weir_pool_metrics weir_set_log; do \
+		for name in `$(man_names) $$page.3`; do \
+			test $$name = $$page || { rm -f $$name.3 && $(LN_S) $$page.3 $$name.3; }; \
+		done; \
+	done
+uninstall-local:
+	for page in weir_health weir_pool_create weir_pool_metrics weir_set_log; do \
+		for name in `$(man_names) $(srcdir)/man/$$page.3`; do \
+			rm -f '$(DESTDIR)$(man3dir)'/$$name.3; \
+		done; \
+	done
+
 MAN_EDIT = sed -e 's|@LIBDIR[@]|$(libdir)|g'
 
 man/weir.1: man/weir.1.in Makefile

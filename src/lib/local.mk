@@ -59,7 +59,7 @@ all-local: libweir.so
 CLEANFILES += libweir.so weir.pc
 libweir.so: libweir.so.0
 	$(AM_V_at)rm -f $@ && $(LN_S) libweir.so.0 $@
-install-exec-hook:
+install-exec-local: install-libweirPROGRAMS
 	cd '$(DESTDIR)$(libdir)' && rm -f libweir.so && $(LN_S) libweir.so.0 libweir.so
 uninstall-hook:
 	rm -f '$(DESTDIR)$(libdir)/libweir.so'
