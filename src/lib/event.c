@@ -45,15 +45,17 @@ static void sink(enum log_level level, const char *text)
 
 void weir_set_log(weir_log_callback callback, void *context, int level)
 {
-	const struct settings *settings = engine_get()->settings;
+	const struct settings *settings;
 
 	log_set_sink(NULL);
+	if (callback != NULL) {
+		events.callback = callback;
+		events.context = context;
+		log_set_sink(sink);
+	}
+	/* Making the engine sets the level, and may have something to say. */
+	settings = engine_get()->settings;
 	log_set_level(callback == NULL ? (enum log_level)settings->log : (enum log_level)level);
-	if (callback == NULL)
-		return;
-	events.callback = callback;
-	events.context = context;
-	log_set_sink(sink);
 }
 
 void pool_count_error(struct weir_pool *pool, enum pool_error error)

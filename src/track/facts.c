@@ -149,6 +149,9 @@ void live_add(struct live *live, double age, uint64_t bytes, double weight)
 	live->at_age[facts_age_bucket(age)] += (float)weight;
 	since = all > 0 ? clamp01((all - age) / all) * FACTS_COHORTS : 0;
 	live->born[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
+	since = all > 0 ? (1 - age / all * LIVE_RECENT) * FACTS_COHORTS : -1;
+	if (since >= 0)
+		live->born_recently[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
 	if (age < live->old_age)
 		return;
 	live->old_count += weight;

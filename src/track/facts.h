@@ -25,6 +25,7 @@
 #define FACTS_AGES 48
 /* Birth cohorts: equal stretches of time since the site's first birth. */
 #define FACTS_COHORTS 32
+#define LIVE_RECENT 16
 
 struct facts {
 	double first_at;	   /* when the first birth was; seconds of uptime; with ->births 0: unset */
@@ -66,7 +67,7 @@ double facts_age_from(unsigned bucket);
 
 /*
  * What of a site is live at one moment, made by walking over it: live_begin(), live_add() for
- * each object, and the struct goes to risk_judge_site(). 400 bytes of the caller's.
+ * each object, and the struct goes to risk_judge_site(). 550 bytes of the caller's.
  */
 struct live {
 	double now, first_at;
@@ -74,7 +75,8 @@ struct live {
 	double count, bytes, squares; /* sums of weight, of weight times bytes, of squared weights */
 	double old_count, old_bytes, old_squares, old_size, old_size_squares; /* the same of the tail */
 	float at_age[FACTS_AGES];					      /* weights by age */
-	float born[FACTS_COHORTS]; /* weights by time of birth since first_at */
+	float born[FACTS_COHORTS];	    /* weights by time of birth since first_at */
+	float born_recently[FACTS_COHORTS]; /* the same of the last 1/LIVE_RECENT of that time */
 };
 
 void live_begin(struct live *live, const struct facts *facts, double now);

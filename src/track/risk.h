@@ -27,6 +27,7 @@ enum risk_reason {
 #define RISK_MEDIUM_SCORE 0.35
 #define RISK_HIGH_SCORE 0.65
 
+enum risk_level risk_level_of(double score);
 const char *risk_level_name(enum risk_level level);    /* LOW, MEDIUM, HIGH */
 const char *risk_reason_name(enum risk_reason reason); /* MIXTURE_LEAK, ... */
 
@@ -50,7 +51,7 @@ struct risk_site {
 	double evidence_objects; /* what the tail is worth in unweighted objects */
 
 	/* Factors of the score, for whoever wants to see why. */
-	double p_flat, p_accruing, p_kin, p_growing, follow_up; /* 0..1 */
+	double p_flat, p_accruing, p_kin, p_growing; /* 0..1 */
 };
 
 /* live as of the same moment as facts; sites_tested: how many sites are judged at this tick. */
@@ -72,14 +73,15 @@ struct risk_memory {
 struct risk_tally {
 	unsigned sites, enough; /* added, and with enough data to say something */
 	unsigned used;
+	double confidence; /* the highest of all sites */
 	struct risk_tally_site {
 		double score, confidence, stuck_bytes, stuck_bytes_per_hour;
 		enum risk_reason reason;
-		uint64_t id;
-	} top[RISK_TOP_SITES]; /* by score times weight, highest first */
+		uint32_t id;
+	} top[RISK_TOP_SITES]; /* by score, highest first */
 };
 
-void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint64_t id);
+void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint32_t id);
 
 struct risk_process {
 	double score, confidence;
@@ -101,9 +103,16 @@ void risk_judge_process(
  * row were lower. One per site and one for the process; all zero bytes to begin with.
  */
 struct risk_hold {
-	uint8_t level, above, below;
+	uint8_t level, above, below, next;
 };
 
 enum risk_level risk_hold_level(struct risk_hold *hold, double score);
+
+/*
+ * The numbers behind a site's reason as one or two plain sentences, without a newline: "of 1,200 objects
+ * that reached 2.0 min, 3.0% were freed by 8.0 min; 41 stay per hour ...".
+ */
+struct out;
+void risk_explain_site(struct out *out, const struct risk_site *risk);
 
 #endif

@@ -28,7 +28,14 @@ tests_unit = \
 
 # Of the library: what they link is below.
 tests_unit_lib = \
-	tests/unit/test_lib_buffers
+	tests/unit/test_lib_buffers \
+	tests/unit/test_lib_engine \
+	tests/unit/test_lib_faults \
+	tests/unit/test_lib_figures \
+	tests/unit/test_lib_model \
+	tests/unit/test_lib_policy \
+	tests/unit/test_lib_threads \
+	tests/unit/test_lib_upkeep
 
 tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
@@ -41,6 +48,17 @@ tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
 
 tests_unit_test_lib_buffers_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_figures_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_lib_figures_LDADD = libpools.a $(LDADD) $(JANSSON_LIBS)
+# Each mapping, madvise and allocation passes the test.
+tests_unit_test_lib_faults_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_faults_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=aligned_alloc
+tests_unit_test_lib_model_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_policy_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_engine_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)
 
 # Token batches, on a pool that watches its user (tests/common/checked_pool.h), so not on ours.
 EXTRA_DIST += tests/common/checked_pool.h
