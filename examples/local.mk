@@ -21,7 +21,7 @@ examples_relay_LDADD = $(examples_libweir)
 examples_relay_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
 EXTRA_examples_relay_DEPENDENCIES = libweir.so
 
-check_DATA += examples/relay
+
 
 .PHONY: examples
 examples: examples/relay$(EXEEXT)
