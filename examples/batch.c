@@ -1,5 +1,5 @@
 /*
- * batch.c -- tokens from stdin to stdout, in batches: what weir_batch(3) shows.
+ * batch.c -- tokens from stdin to stdout, in batches: what weir_batcher_create(3) shows.
  *
  *	some-program | batch
  *

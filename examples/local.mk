@@ -5,8 +5,18 @@ examples_flags = -D_GNU_SOURCE= -I$(srcdir)/include
 examples_libweir = -L. -lweir
 examples_rpath = -Wl,-rpath,'$(abs_top_builddir)'
 
-EXTRA_PROGRAMS += examples/relay
-CLEANFILES += examples/relay
+EXTRA_PROGRAMS += examples/batch examples/pool examples/relay
+CLEANFILES += examples/batch examples/pool examples/relay
+
+examples_batch_CPPFLAGS = $(examples_flags)
+examples_batch_LDADD = $(examples_libweir)
+examples_batch_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
+EXTRA_examples_batch_DEPENDENCIES = libweir.so
+
+examples_pool_CPPFLAGS = $(examples_flags)
+examples_pool_LDADD = $(examples_libweir)
+examples_pool_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
+EXTRA_examples_pool_DEPENDENCIES = libweir.so
 
 examples_relay_SOURCES = \
 	examples/relay.c \
@@ -21,7 +31,7 @@ examples_relay_LDADD = $(examples_libweir)
 examples_relay_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
 EXTRA_examples_relay_DEPENDENCIES = libweir.so
 
-
+check_DATA += examples/batch examples/pool examples/relay
 
 .PHONY: examples
-examples: examples/relay$(EXEEXT)
+examples: examples/batch$(EXEEXT) examples/pool$(EXEEXT) examples/relay$(EXEEXT)

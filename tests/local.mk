@@ -91,6 +91,7 @@ check-sabotage:
 if WITH_PRELOAD
 if !CROSS_COMPILING
 installcheck-local:
-	$(SHELL) $(srcdir)/tests/installcheck.sh '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)'
+	DESTDIR='$(DESTDIR)' CC='$(CC)' CXX='$(CXX)' $(SHELL) $(srcdir)/tests/installcheck.sh \
+		'$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)' '$(srcdir)/examples/pool.c'
 endif
 endif

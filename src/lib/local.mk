@@ -46,14 +46,20 @@ libweir_so_0_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-soname,libweir.so.0 \
 	-Wl,--whole-archive,libpools.a,--no-whole-archive
 libweir_so_0_LDADD = $(LAYERS) -lpthread
 EXTRA_libweir_so_0_DEPENDENCIES = libpools.a $(LAYERS) src/lib/libweir.map
-EXTRA_DIST += src/lib/libweir.map src/lib/weir.pc.in
+EXTRA_DIST += src/lib/libweir.map src/lib/libweir-x86_64.abi src/lib/weir.pc.in
+
+# What a release promises; tests/lint/library.sh compares with it.
+.PHONY: update-abi
+update-abi: libweir.so.0
+	$(SHELL) $(srcdir)/scripts/abi.sh '$(abs_builddir)/libweir.so.0' \
+		>$(srcdir)/src/lib/libweir-$(host_cpu).abi
 
 # The name that -lweir looks for.
 all-local: libweir.so
 CLEANFILES += libweir.so weir.pc
 libweir.so: libweir.so.0
 	$(AM_V_at)rm -f $@ && $(LN_S) libweir.so.0 $@
-install-exec-hook:
+install-exec-local: install-libweirPROGRAMS
 	cd '$(DESTDIR)$(libdir)' && rm -f libweir.so && $(LN_S) libweir.so.0 libweir.so
 uninstall-hook:
 	rm -f '$(DESTDIR)$(libdir)/libweir.so'

@@ -5,5 +5,5 @@ tests_programs += $(tests_examples)
 EXTRA_DIST += $(tests_examples)
 
 if WITH_PRELOAD
-check_DATA += examples/relay bench/batch
+check_DATA += bench/batch
 endif
