@@ -38,3 +38,17 @@ EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RE
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)
+
+# Token batches: bench/batch, beside memcpy and a queue with a malloc for each.
+EXTRA_PROGRAMS += bench/batch
+CLEANFILES += bench/batch
+bench_batch_SOURCES = bench/batch.c
+bench_batch_CPPFLAGS = $(examples_flags)
+bench_batch_CFLAGS = $(AM_CFLAGS) -pthread
+bench_batch_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
+bench_batch_LDADD = $(examples_libweir)
+EXTRA_bench_batch_DEPENDENCIES = libweir.so
+EXTRA_DIST += bench/relay_soak.py
+
+.PHONY: bench-batch
+bench-batch: bench/batch$(EXEEXT)

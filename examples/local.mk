@@ -5,8 +5,13 @@ examples_flags = -D_GNU_SOURCE= -I$(srcdir)/include
 examples_libweir = -L. -lweir
 examples_rpath = -Wl,-rpath,'$(abs_top_builddir)'
 
-EXTRA_PROGRAMS += examples/pool examples/relay
-CLEANFILES += examples/pool examples/relay
+EXTRA_PROGRAMS += examples/batch examples/pool examples/relay
+CLEANFILES += examples/batch examples/pool examples/relay
+
+examples_batch_CPPFLAGS = $(examples_flags)
+examples_batch_LDADD = $(examples_libweir)
+examples_batch_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
+EXTRA_examples_batch_DEPENDENCIES = libweir.so
 
 examples_pool_CPPFLAGS = $(examples_flags)
 examples_pool_LDADD = $(examples_libweir)
@@ -26,7 +31,7 @@ examples_relay_LDADD = $(examples_libweir)
 examples_relay_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
 EXTRA_examples_relay_DEPENDENCIES = libweir.so
 
-check_DATA += examples/pool examples/relay
+check_DATA += examples/batch examples/pool examples/relay
 
 .PHONY: examples
-examples: examples/pool$(EXEEXT) examples/relay$(EXEEXT)
+examples: examples/batch$(EXEEXT) examples/pool$(EXEEXT) examples/relay$(EXEEXT)

@@ -268,10 +268,7 @@ static void start(void)
 		exit(1);
 	}
 	watch_signals(&signals);
-	listener = (struct peer){.kind = PEER_LISTENER, .fd = listen_inet(relay.settings.listen)};
 	source_listener = (struct peer){.kind = PEER_SOURCE_LISTENER, .fd = -1};
-	if (relay_watch(&listener, EPOLLIN) != 0)
-		die("listen");
 	if (relay.settings.source_listen != NULL) {
 		const char *where = relay.settings.source_listen;
 
@@ -279,6 +276,10 @@ static void start(void)
 		if (relay_watch(&source_listener, EPOLLIN) != 0)
 			die("listen");
 	}
+	/* Last: who reads that it listens may come, with tokens, too. */
+	listener = (struct peer){.kind = PEER_LISTENER, .fd = listen_inet(relay.settings.listen)};
+	if (relay_watch(&listener, EPOLLIN) != 0)
+		die("listen");
 	if (relay.settings.has_stdin) {
 		fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
 		/* A file cannot be watched; and what is all there already is no stream. */

@@ -79,7 +79,7 @@ struct client {
 	struct client *all_next, *all_prev;
 	struct client *channel_next, *channel_prev;
 	struct client *todo_next; /* with room again, or dead */
-	bool is_todo;
+	bool is_todo, has_left;
 	struct channel *channel;
 	uint64_t next;		    /* number of the event that it gets next */
 	bool is_full;		    /* its batch would not take the next event */
@@ -144,6 +144,7 @@ bool client_send(struct client *client, const void *bytes, size_t length);
 void client_subscribe(
     struct client *client, struct channel *channel, bool is_resuming, unsigned long epoch, uint64_t last);
 void client_close(struct client *client); /* when what waits has been sent */
+void client_left(struct client *client);  /* its socket is of no use any more */
 void client_pump(struct client *client);  /* the channel's events, as far as there is room */
 void clients_todo(void);
 void clients_sweep(void); /* keep-alive comments; requests that do not end */

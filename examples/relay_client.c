@@ -23,6 +23,9 @@
 
 #include "relay.h"
 
+/* A socket takes no more while so much in it has not been sent: else a client that does not read has
+ * megabytes of the kernel's. */
+#define UNSENT_BYTES (16 << 10)
 #define REQUEST_NS (10ull * 1000000000)
 /* No retries by time: epoll says when a socket takes more. */
 #define RETRY_NS (30ull * 1000000000)
@@ -47,7 +50,7 @@ static int64_t flush(void *context, const struct weir_batch *batch)
 	relay.counters.writes++;
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			weir_stream_close(relay.batcher, batch->stream, WEIR_CLOSE_DISCARD);
+			client_left(client);
 		return sent;
 	}
 	relay.counters.sent_bytes += (uint64_t)sent;
@@ -58,13 +61,19 @@ static int64_t flush(void *context, const struct weir_batch *batch)
 	return sent;
 }
 
+void client_left(struct client *client)
+{
+	client->has_left = true;
+	weir_stream_close(relay.batcher, client->stream, WEIR_CLOSE_DISCARD);
+}
+
 /* Its stream is gone: sent and closed, or discarded, or abandoned since it does not read. */
 static void closed(void *context, void *stream_context, uint64_t dropped_bytes)
 {
 	struct client *client = stream_context;
 
 	(void)context;
-	if (dropped_bytes != 0)
+	if (dropped_bytes != 0 && !client->has_left)
 		relay.counters.dropped++;
 	client->stream = 0;
 	client->state = CLIENT_DEAD;
@@ -90,7 +99,7 @@ int client_batcher_create(void)
 static struct client *client_make(int fd)
 {
 	struct client *client = calloc(1, sizeof(*client));
-	int one = 1;
+	int one = 1, unsent = UNSENT_BYTES;
 
 	if (client == NULL)
 		return NULL;
@@ -102,6 +111,7 @@ static struct client *client_make(int fd)
 	}
 	/* What is sent has been gathered already. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	client->all_next = relay.clients;
 	if (relay.clients != NULL)
 		relay.clients->all_prev = client;
@@ -271,7 +281,7 @@ void client_ready(struct client *client, unsigned events)
 	if (client->state == CLIENT_DEAD)
 		return;
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
-		client_drop(client);
+		client_left(client);
 		return;
 	}
 	if ((events & EPOLLOUT) != 0)

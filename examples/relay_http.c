@@ -188,7 +188,7 @@ static void read_nothing(struct client *client)
 		;
 	/* It has gone; or it has sent all it will send, and wants the rest. */
 	if ((got == 0 && client->state == CLIENT_EVENTS) || (got < 0 && errno != EAGAIN && errno != EINTR))
-		weir_stream_close(relay.batcher, client->stream, WEIR_CLOSE_DISCARD);
+		client_left(client);
 }
 
 void http_read(struct client *client)
@@ -209,7 +209,7 @@ void http_read(struct client *client)
 		goes_on = handle_all(client);
 	}
 	if (client->state == CLIENT_REQUEST && (got == 0 || (errno != EAGAIN && errno != EINTR)))
-		weir_stream_close(relay.batcher, client->stream, WEIR_CLOSE_DRAIN);
+		client_close(client);
 	if (client->request.id != 0 && (client->request_length == 0 || client->state != CLIENT_REQUEST)) {
 		weir_pool_release(relay.pool, client->request.id);
 		client->request.id = 0;

@@ -110,7 +110,7 @@ char *report_metrics(size_t *length)
 	counter(out, "relay_lines_too_long_total", "Lines of sources that were left out.", c->lines_too_long);
 	counter(out, "relay_sent_bytes_total", "Bytes that sockets took.", c->sent_bytes);
 	counter(out, "relay_writes_total", "Calls of writev.", c->writes);
-	counter(out, "relay_clients_dropped_total", "Clients that went with bytes unsent.", c->dropped);
+	counter(out, "relay_clients_dropped_total", "Clients that were ended with bytes unsent.", c->dropped);
 	counter(out, "relay_skips_total", "Times a client was set to live.", c->skips);
 	counter(out, "relay_skipped_events_total", "Events that such clients missed.", c->skipped_events);
 	counter(out, "relay_resumed_total", "Clients that resumed from the ring.", c->resumed);

@@ -54,6 +54,7 @@ include tests/preload/local.mk
 include tests/lint/local.mk
 include tests/stress/local.mk
 include tests/programs/local.mk
+include tests/examples/local.mk
 include tests/sabotage/local.mk
 
 TESTS += $(tests_unit)

@@ -85,8 +85,9 @@ int64_t weir_batcher_destroy(struct weir_batcher *batcher)
 
 	if (b == NULL)
 		return 0;
-	if (atomic_load_explicit(&b->callbacks, memory_order_relaxed) != 0)
-		return WEIR_ERROR_BUSY;
+	for (unsigned i = 0; i < SHARDS; i++)
+		if (atomic_load_explicit(&b->shards[i].callbacks, memory_order_relaxed) != 0)
+			return WEIR_ERROR_BUSY;
 	atomic_store_explicit(&b->is_ending, true, memory_order_relaxed);
 	for (uint32_t i = 0; i < STREAMS_MAX && (s = table_at(b, i)) != NULL; i++) {
 		batch_lock_acquire(&s->lock);

@@ -81,6 +81,7 @@ struct due_list {
 /* A share of the streams, by index. */
 struct shard {
 	_Alignas(CACHE_LINE) struct lock lock;
+	_Atomic uint32_t callbacks; /* running ones; relaxed: who asks is alone, or within one */
 	struct due_list due[DUE_KINDS];
 	struct weir_batcher_metrics counts; /* what streams have reported; not those of open ones */
 };
@@ -91,11 +92,10 @@ struct weir_batcher {
 	struct weir_batcher_config config;
 	double growth_factor; /* the pool's */
 	/* Shared; relaxed: each is a hint of how things are, nothing hangs on its order. */
-	_Atomic uint64_t now_ns;    /* only rises */
-	_Atomic int pressure;	    /* enum weir_pressure_level, as of the last maintenance */
-	_Atomic size_t fill_bytes;  /* how far a batch is filled: max_bytes, less under pressure */
-	_Atomic bool is_ending;	    /* accepts no token and no stream */
-	_Atomic uint32_t callbacks; /* running ones */
+	_Atomic uint64_t now_ns;   /* only rises */
+	_Atomic int pressure;	   /* enum weir_pressure_level, as of the last maintenance */
+	_Atomic size_t fill_bytes; /* how far a batch is filled: max_bytes, less under pressure */
+	_Atomic bool is_ending;	   /* accepts no token and no stream */
 	struct shard shards[SHARDS];
 
 	struct lock table_lock; /* what follows */

@@ -28,13 +28,14 @@ bool is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flu
 /* Unlocked meanwhile. Returns how many bytes were taken. */
 static size_t call_flush(struct weir_batcher *b, struct stream *s, const struct weir_batch *batch)
 {
+	struct shard *shard = shard_of(b, s);
 	int64_t taken;
 
 	s->flags |= STREAM_OFFERING;
 	batch_lock_release(&s->lock);
-	atomic_fetch_add_explicit(&b->callbacks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shard->callbacks, 1, memory_order_relaxed);
 	taken = b->config.flush(b->config.context, batch);
-	atomic_fetch_sub_explicit(&b->callbacks, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&shard->callbacks, 1, memory_order_relaxed);
 	batch_lock_acquire(&s->lock);
 	pending_seal(s);
 	s->flags &= (uint8_t)~STREAM_OFFERING;
@@ -165,9 +166,9 @@ uint64_t stream_end(struct weir_batcher *b, struct stream *s)
 	lock_release(&shard->lock);
 	table_give(b, s);
 	if (b->config.closed != NULL) {
-		atomic_fetch_add_explicit(&b->callbacks, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&shard->callbacks, 1, memory_order_relaxed);
 		b->config.closed(b->config.context, context, dropped);
-		atomic_fetch_sub_explicit(&b->callbacks, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&shard->callbacks, 1, memory_order_relaxed);
 	}
 	return dropped;
 }

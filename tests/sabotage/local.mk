@@ -4,6 +4,7 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
@@ -24,10 +25,12 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-not-chained.patch \
 	tests/sabotage/hysteresis-gone.patch \
+	tests/sabotage/idle-batch-keeps-its-buffer.patch \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/our-handler-shown.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
@@ -35,10 +38,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
+	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
+	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stop-flag-ignored.patch \
+	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/usable-size-forgotten.patch \

@@ -4,6 +4,7 @@ tests_unit = \
 	tests/unit/test_advice \
 	tests/unit/test_arena \
 	tests/unit/test_batch \
+	tests/unit/test_batch_pool \
 	tests/unit/test_batch_random \
 	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
@@ -67,3 +68,6 @@ tests_unit_test_batch_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_threads_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_random_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=aligned_alloc
+tests_unit_test_batch_pool_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_pool_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=malloc,--wrap=aligned_alloc
