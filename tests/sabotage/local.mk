@@ -23,6 +23,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
+	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-not-chained.patch \
@@ -31,10 +32,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/idle-batch-keeps-its-buffer.patch \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
+	tests/sabotage/large-past-the-limit.patch \
+	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/offered-piece-changed.patch \
+	tests/sabotage/old-number-honoured.patch \
 	tests/sabotage/one-class-a-lock.patch \
 	tests/sabotage/other-builds-engine-taken.patch \
 	tests/sabotage/our-handler-shown.patch \
@@ -50,6 +54,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/run-not-coalesced.patch \
+	tests/sabotage/sample-freed-untold.patch \
+	tests/sabotage/sampled-calloc-not-cleared.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
@@ -59,11 +65,15 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stream-lock-not-waited-for.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
+	tests/sabotage/thinned-weigh-the-same.patch \
+	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
+	tests/sabotage/weight-not-inverse.patch \
+	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch
