@@ -250,6 +250,27 @@ START_TEST(a_batch_goes_out_at_its_age_and_not_before)
 }
 END_TEST
 
+/* Among many streams some share a queue. */
+START_TEST(what_is_due_does_not_take_along_what_is_not)
+{
+	static struct lane many[64];
+
+	start_plain();
+	memset(many, 0, sizeof(many));
+	for (int i = 0; i < 64; i++) {
+		ck_assert_int_eq(weir_stream_open(batcher, &many[i], &many[i].id), 0);
+		weir_batcher_maintain(batcher, (uint64_t)i * MS / 4);
+		ck_assert_int_eq(weir_stream_add(batcher, many[i].id, "x", 1), 0);
+	}
+	for (unsigned i = 0; i < 64; i++) {
+		weir_batcher_maintain(batcher, 20 * MS + i * MS / 4);
+		ck_assert_uint_eq(seen.offers, i + 1);
+		ck_assert_uint_eq(many[i].length, 1);
+	}
+	stop();
+}
+END_TEST
+
 START_TEST(time_that_goes_back_counts_as_the_latest)
 {
 	start_plain();
@@ -552,6 +573,29 @@ START_TEST(tokens_added_while_an_offer_fails_come_after_what_it_left)
 }
 END_TEST
 
+static void add_later(const struct weir_batch *batch)
+{
+	(void)batch;
+	add_all(0, "later", 1);
+}
+
+START_TEST(tokens_added_while_a_large_one_is_offered_come_after_its_rest)
+{
+	start_plain();
+	make_large();
+	seen.within = add_later;
+	seen.takes = 1000;
+	ck_assert_int_eq(weir_stream_add(batcher, lanes[0].id, large, sizeof(large)), 0);
+	ck_assert_uint_eq(weir_stream_pending(batcher, lanes[0].id), 2005);
+	seen.takes = INT64_MAX;
+	ck_assert_int_eq(weir_stream_flush(batcher, lanes[0].id), 0);
+	ck_assert_uint_eq(lanes[0].length, 3005);
+	ck_assert_mem_eq(lanes[0].text, large, sizeof(large));
+	ck_assert_mem_eq(lanes[0].text + 3000, "later", 5);
+	stop();
+}
+END_TEST
+
 static void discard_itself(const struct weir_batch *batch)
 {
 	ck_assert_int_eq(weir_stream_close(batcher, batch->stream, WEIR_CLOSE_DISCARD), WEIR_ERROR_AGAIN);
@@ -653,6 +697,9 @@ START_TEST(the_id_of_a_closed_stream_names_no_other)
 		ck_need(other != stale && other != 0);
 		ck_need(weir_stream_add(batcher, stale, "x", 1) == WEIR_ERROR_NOT_FOUND);
 		ck_need(weir_stream_add(batcher, other, "x", 1) == 0);
+		/* Now that there is room for more in its place, too. */
+		ck_need(weir_stream_add(batcher, stale, "x", 1) == WEIR_ERROR_NOT_FOUND);
+		ck_need(weir_stream_pending(batcher, other) == 1);
 		ck_need(weir_stream_flush(batcher, stale) == WEIR_ERROR_NOT_FOUND);
 		ck_need(weir_stream_pending(batcher, stale) == 0);
 		ck_assert_int_eq(weir_stream_close(batcher, other, WEIR_CLOSE_DRAIN), 0);
@@ -833,6 +880,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_batch_goes_out_when_it_has_its_count);
 	tcase_add_test(tests, a_batch_goes_out_when_it_has_its_bytes);
 	tcase_add_test(tests, a_batch_goes_out_at_its_age_and_not_before);
+	tcase_add_test(tests, what_is_due_does_not_take_along_what_is_not);
 	tcase_add_test(tests, time_that_goes_back_counts_as_the_latest);
 	tcase_add_test(tests, a_flush_hands_out_one_span_of_the_pools_memory);
 	tcase_add_test(tests, a_buffer_grows_by_the_growth_factor_up_to_the_largest_batch);
@@ -848,6 +896,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_callback_may_use_other_streams);
 	tcase_add_test(tests, tokens_that_a_callback_adds_to_its_own_stream_come_after_it);
 	tcase_add_test(tests, tokens_added_while_an_offer_fails_come_after_what_it_left);
+	tcase_add_test(tests, tokens_added_while_a_large_one_is_offered_come_after_its_rest);
 	tcase_add_test(tests, a_callback_may_close_its_own_stream_and_what_it_took_counts);
 	tcase_add_test(tests, a_callback_cannot_destroy_its_batcher);
 	tcase_add_test(tests, a_stream_that_is_closed_drains_first);
