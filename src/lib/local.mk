@@ -41,7 +41,7 @@ libweirdir = $(libdir)
 libweir_PROGRAMS = libweir.so.0
 libweir_so_0_SOURCES =
 libweir_so_0_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-soname,libweir.so.0 \
-	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
+	$(NO_UNDEFINED) -Wl,-z,relro,-z,now,-z,nodelete \
 	-Wl,--version-script=$(srcdir)/src/lib/libweir.map \
 	-Wl,--whole-archive,libpools.a,--no-whole-archive
 libweir_so_0_LDADD = $(LAYERS) -lpthread

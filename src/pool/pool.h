@@ -74,10 +74,22 @@ bool pool_resize_in_place(void *p, size_t size);
 /* Into a free neighbour, from less than size to size at least, and to wanted bytes if it has
  * them, which may be more than the pool serves but not more than a class holds. False: it cannot. */
 bool pool_grow_in_place(void *p, size_t size, size_t wanted);
-/* How much to ask for when a buffer of that capacity must move to grow to size. */
-size_t pool_grown_bytes(size_t capacity, size_t size);
+/*
+ * How much to ask for when p must move to grow to size: by the growth factor over what it has, or,
+ * if it has grown before, over what is wanted, so that a program that grows its buffers by a
+ * factor itself finds room at the next step.
+ */
+size_t pool_grown_bytes(const void *p, size_t size);
 /* p has room for more than was asked for; the program asked for size of it. */
 void pool_set_size(void *p, size_t size);
+/* The same of a buffer that took over from one that had to grow. */
+void pool_set_grown(void *p, size_t size);
+/*
+ * Free p, whose content has moved on to a larger buffer: into the heap, since the next one to
+ * grow wants the pages, joined with their neighbours, more than another of that size. False: not a
+ * buffer in use, nothing was done.
+ */
+bool pool_free_outgrown(void *p);
 
 enum pool_pointer { POOL_POINTER_IN_USE, POOL_POINTER_FREE, POOL_POINTER_INNER, POOL_POINTER_WILD };
 /* What p is, and of which buffer (IN_USE and FREE: itself; INNER: the one around it). */

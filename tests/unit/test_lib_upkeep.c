@@ -150,6 +150,7 @@ START_TEST(collections_for_the_threshold_are_a_second_apart)
 }
 END_TEST
 
+#ifndef WEIR_TSAN
 START_TEST(a_request_does_what_is_due_in_a_process_of_one_thread)
 {
 	struct weir_pool_config config = lib_config();
@@ -169,6 +170,7 @@ START_TEST(a_request_does_what_is_due_in_a_process_of_one_thread)
 	lib_machine_gone();
 }
 END_TEST
+#endif
 
 /* --- pressure -------------------------------------------------------------------------------- */
 
@@ -369,7 +371,9 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_pool_that_passes_its_threshold_is_collected_at_once);
 	tcase_add_test(tests, what_recent_demand_explains_survives_the_threshold);
 	tcase_add_test(tests, collections_for_the_threshold_are_a_second_apart);
+#ifndef WEIR_TSAN /* which has a thread of its own */
 	tcase_add_test(tests, a_request_does_what_is_due_in_a_process_of_one_thread);
+#endif
 	tcase_add_test(tests, pressure_is_detected_by_what_the_kernel_says);
 	tcase_add_test(tests, a_system_that_says_nothing_is_survived_and_counted);
 	tcase_add_test(tests, a_change_of_level_is_told_once_after_the_pool_has_acted);
