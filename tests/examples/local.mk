@@ -1,6 +1,6 @@
 # The examples at work, and what a token costs; part of check-programs.
 
-tests_examples = tests/examples/batch_cost.sh tests/examples/relay.sh
+tests_examples = tests/examples/batch.sh tests/examples/batch_cost.sh tests/examples/relay.sh
 tests_programs += $(tests_examples)
 EXTRA_DIST += $(tests_examples)
 

@@ -15,14 +15,14 @@ relay_pid=
 # start_relay [OPTION...]: to relay_pid, url; tokens go to descriptor 9
 start_relay()
 {
-	local port tries
+	local port
 	rm -f "$scratch/tokens"
 	mkfifo "$scratch/tokens" || exit 99
 	: >"$scratch/log"
 	"$relay" --listen 127.0.0.1:0 --flush-ms 5 "$@" <"$scratch/tokens" 2>"$scratch/log" &
 	relay_pid=$!
 	exec 9>"$scratch/tokens"
-	for tries in $(seq 100); do
+	for _ in $(seq 100); do
 		port=$(sed -n 's/^relay: listening on .*:\([0-9]*\)$/\1/p' "$scratch/log")
 		[ -z "$port" ] || break
 		sleep 0.05
@@ -53,8 +53,7 @@ events()
 # Wait until so many events have been published.
 published()
 {
-	local tries
-	for tries in $(seq 200); do
+	for _ in $(seq 200); do
 		curl -s --max-time 5 "$url/metrics" | grep -qx "relay_events_total $1" && return 0
 		sleep 0.05
 	done
@@ -77,9 +76,10 @@ is_as()
 	fi
 }
 
+# An event as it is written down here: its number alone, and no blank at a line's end.
 numbers()
 {
-	sed -E 's/^id: [0-9a-f]+\./id: /' "$1"
+	sed -E 's/^id: [0-9a-f]+\./id: /; s/ $//' "$@"
 }
 
 lines_become_events()
@@ -95,7 +95,7 @@ resume()
 {
 	local last
 	last=$(sed -n 's/^id: //p' "$scratch/raw" | sed -n 2p)
-	events /events 0.5 -H "Last-Event-ID: $last" | sed -E 's/^id: [0-9a-f]+\./id: /'
+	events /events 0.5 -H "Last-Event-ID: $last" | numbers
 }
 
 status_of()
@@ -131,7 +131,7 @@ data: , wor
 data: ld
 
 id: 3
-data: 
+data:
 
 id: 4
 data: back\slash
@@ -142,7 +142,7 @@ is_as 'Last-Event-ID resumes behind that event' "$scratch/seen" <<'SEEN'
 retry: 1000
 
 id: 3
-data: 
+data:
 
 id: 4
 data: back\slash
@@ -168,6 +168,7 @@ fi
 if command -v wrk >/dev/null; then
 	wrk -t1 -c20 -d1s "$url/metrics" >"$scratch/wrk" 2>&1
 	sed -n 's/^Requests\/sec: */# wrk: requests of \/metrics a second: /p' "$scratch/wrk"
+	# shellcheck disable=SC2016 # awk's own
 	expect 'wrk gets answers, and no error' \
 		awk '/requests in/ { n = $1 } /Non-2xx|Socket errors/ { print; bad = 1 } END { exit n < 100 || bad }' \
 		"$scratch/wrk"
@@ -186,7 +187,7 @@ retry: 1000
 
 id: 5
 event: end
-data: 
+data:
 
 SEEN
 

@@ -7,6 +7,7 @@ tests_unit = \
 	tests/unit/test_batch \
 	tests/unit/test_batch_pool \
 	tests/unit/test_batch_random \
+	tests/unit/test_batch_stream \
 	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
@@ -70,9 +71,10 @@ tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)
 
 # Token batches, on a pool that watches its user (tests/common/checked_pool.h), so not on ours.
-EXTRA_DIST += tests/common/checked_pool.h
+EXTRA_DIST += tests/common/checked_pool.h tests/unit/batch_lanes.h
 batch_test_LDADD = libpools.a $(LDADD)
 tests_unit_test_batch_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_stream_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_threads_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_random_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=aligned_alloc
