@@ -25,7 +25,30 @@ bench_cells_tail_CPPFLAGS = $(AM_CPPFLAGS) -DBENCH_TAIL
 bench_cells_tail_CFLAGS = $(AM_CFLAGS) -pthread
 bench_cells_tail_LDADD =
 
+# A pair of the library's, as a program links it.
+EXTRA_PROGRAMS += bench/pool_pair
+CLEANFILES += bench/pool_pair
+bench_pool_pair_CPPFLAGS = -D_GNU_SOURCE= -I$(srcdir)/include
+bench_pool_pair_CFLAGS = $(AM_CFLAGS) -pthread
+bench_pool_pair_LDADD = -L. -lweir
+bench_pool_pair_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(abs_top_builddir)'
+EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
+
 EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
 
 .PHONY: bench-cells
-bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT)
+bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)
+
+# Token batches: bench/batch, beside memcpy and a queue with a malloc for each.
+EXTRA_PROGRAMS += bench/batch
+CLEANFILES += bench/batch
+bench_batch_SOURCES = bench/batch.c
+bench_batch_CPPFLAGS = $(examples_flags)
+bench_batch_CFLAGS = $(AM_CFLAGS) -pthread
+bench_batch_LDFLAGS = $(AM_LDFLAGS) $(examples_rpath)
+bench_batch_LDADD = $(examples_libweir)
+EXTRA_bench_batch_DEPENDENCIES = libweir.so
+EXTRA_DIST += bench/relay_soak.py
+
+.PHONY: bench-batch
+bench-batch: bench/batch$(EXEEXT)

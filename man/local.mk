@@ -17,6 +17,39 @@ man/settings.mdoc: weir$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) man && ./weir$(EXEEXT) options --mdoc >$@.tmp && mv -f $@.tmp $@
 endif
 
+# The library's. libweir(3) has the whole of examples/pool.c where its source has the line
+# @EXAMPLE@, and weir_batcher_create(3) of examples/batch.c, so what they show is what is built
+# and tested. A page of several functions is found by each one's name.
+dist_man_MANS += man/weir_health.3 man/weir_pool_create.3 man/weir_pool_metrics.3 man/weir_set_log.3
+man_MANS += man/libweir.3 man/weir_batcher_create.3
+EXTRA_DIST += man/libweir.3.in man/weir_batcher_create.3.in
+CLEANFILES += man/libweir.3 man/weir_batcher_create.3
+
+man/libweir.3: man/libweir.3.in examples/pool.c Makefile
+	$(AM_V_GEN)$(MKDIR_P) man && $(MAN_QUOTE) $(srcdir)/examples/pool.c >$@.quoted && \
+	$(MAN_EXAMPLE) $(srcdir)/man/libweir.3.in >$@.tmp && mv -f $@.tmp $@ && rm -f $@.quoted
+man/weir_batcher_create.3: man/weir_batcher_create.3.in examples/batch.c Makefile
+	$(AM_V_GEN)$(MKDIR_P) man && $(MAN_QUOTE) $(srcdir)/examples/batch.c >$@.quoted && \
+	$(MAN_EXAMPLE) $(srcdir)/man/weir_batcher_create.3.in >$@.tmp && mv -f $@.tmp $@ && rm -f $@.quoted
+
+# As mdoc takes it literally; and that in place of @EXAMPLE@.
+MAN_QUOTE = sed -e 's|\\|\\e|g' -e 's|^\.|\\\&.|'
+MAN_EXAMPLE = sed -e '/^@EXAMPLE[@]$$/{' -e 'r $@.quoted' -e d -e '}'
+
+man_names = sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([a-z_]*\).*/\1/p'
+install-data-hook:
+	cd '$(DESTDIR)$(man3dir)' && for page in weir_batcher_create weir_health weir_pool_create weir_pool_metrics weir_set_log; do \
+		for name in `$(man_names) $$page.3`; do \
+			test $$name = $$page || { rm -f $$name.3 && $(LN_S) $$page.3 $$name.3; }; \
+		done; \
+	done
+uninstall-local:
+	for page in weir_batcher_create weir_health weir_pool_create weir_pool_metrics weir_set_log; do \
+		for name in `$(man_names) $(srcdir)/man/$$page.3*`; do \
+			rm -f '$(DESTDIR)$(man3dir)'/$$name.3; \
+		done; \
+	done
+
 MAN_EDIT = sed -e 's|@LIBDIR[@]|$(libdir)|g'
 
 man/weir.1: man/weir.1.in Makefile

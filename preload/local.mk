@@ -14,6 +14,7 @@ libweir_preload_so_SOURCES = \
 	preload/dlopen.c \
 	preload/dump.c preload/dump.h \
 	preload/elf_symbol.c preload/elf_symbol.h \
+	preload/engine.c \
 	preload/glibc.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \

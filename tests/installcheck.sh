@@ -1,5 +1,5 @@
 #!/bin/bash
-# installcheck.sh BINDIR LIBDIR -- what make install has put there works from there.
+# installcheck.sh BINDIR LIBDIR [EXAMPLE] -- what make install has put there works from there.
 set -euo pipefail
 
 bindir=$1 libdir=$2
@@ -30,4 +30,33 @@ LD_PRELOAD=$object grep -q libweir-preload /proc/self/maps || fail "$object is n
 "$bindir/weir" version >/dev/null || fail "weir version fails"
 "$bindir/weir" run -- grep -q "$(realpath "$object")" /proc/self/maps ||
 	fail "weir run does not find $object"
-echo "installcheck: $object and $bindir/weir work"
+
+# A program that is built with what pkg-config says, by the C and by the C++ compiler, against what is installed.
+# Under DESTDIR the paths in weir.pc are not those of the files, which PKG_CONFIG_SYSROOT_DIR puts right.
+example=${3:-}
+if [ -n "$example" ]; then
+	destdir=${DESTDIR:-}
+	export PKG_CONFIG_PATH=$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$destdir
+	pkg-config --exists weir || fail "pkg-config does not find weir"
+	[ "$(pkg-config --modversion weir)" = "$("$bindir/weir" version | sed -n 's/^weir \([0-9.]*\).*/\1/p')" ] ||
+		fail "weir.pc has another version than weir"
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	# shellcheck disable=SC2046 # flags are words
+	"${CC:-cc}" -std=gnu99 -Wall -Wextra -pedantic -Werror "$example" $(pkg-config --cflags --libs weir) -o "$scratch/c" ||
+		fail "$example is not built as C"
+	printf '#include <weir.h>\nint main() { return weir_pool_destroy(nullptr) == 0 ? 0 : 1; }\n' >"$scratch/x.cc"
+	# shellcheck disable=SC2046
+	"${CXX:-c++}" -std=c++11 -Wall -Wextra -pedantic -Werror "$scratch/x.cc" $(pkg-config --cflags --libs weir) \
+		-o "$scratch/x" || fail "a program is not built as C++"
+	LD_LIBRARY_PATH=$libdir "$scratch/x" || fail "the C++ program fails"
+	head -c 300000 /dev/zero >"$scratch/in"
+	for preload in '' "$object"; do
+		LD_PRELOAD=$preload LD_LIBRARY_PATH=$libdir "$scratch/c" <"$scratch/in" >"$scratch/out" 2>"$scratch/err" ||
+			fail "the example fails: $(cat "$scratch/err")"
+		cmp -s "$scratch/in" "$scratch/out" || fail "the example does not copy"
+		grep -q '"buffer_count":1,' "$scratch/err" || fail "the example says: $(cat "$scratch/err")"
+	done
+	[ "$(readlink "$libdir/libweir.so")" = libweir.so.0 ] || fail "libweir.so is no link to libweir.so.0"
+fi
+echo "installcheck: $object, $bindir/weir and libweir work"

@@ -54,6 +54,7 @@ include tests/preload/local.mk
 include tests/lint/local.mk
 include tests/stress/local.mk
 include tests/programs/local.mk
+include tests/examples/local.mk
 include tests/sabotage/local.mk
 
 TESTS += $(tests_unit)
@@ -90,6 +91,7 @@ check-sabotage:
 if WITH_PRELOAD
 if !CROSS_COMPILING
 installcheck-local:
-	$(SHELL) $(srcdir)/tests/installcheck.sh '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)'
+	DESTDIR='$(DESTDIR)' CC='$(CC)' CXX='$(CXX)' $(SHELL) $(srcdir)/tests/installcheck.sh \
+		'$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)' '$(srcdir)/examples/pool.c'
 endif
 endif

@@ -16,6 +16,14 @@
 /* Relaxed: it only says how much is said; written once at start. */
 static enum log_level threshold = LOG_WARN;
 
+/* Release in log_set_sink(), acquire where it is called: what it reads was written before. */
+static void (*log_sink)(enum log_level level, const char *text);
+
+void log_set_sink(void (*sink)(enum log_level level, const char *text))
+{
+	STORE_RELEASE(&log_sink, sink);
+}
+
 void log_set_level(enum log_level level)
 {
 	STORE_RELAXED(&threshold, level);
@@ -31,11 +39,13 @@ bool log_begin(struct log_line *line, enum log_level level)
 	if (!log_is_on(level))
 		return false;
 	line->saved_errno = errno;
+	line->level = level;
 	/* The last byte is kept for the newline. */
 	out_init(&line->out, -1, line->buffer, sizeof(line->buffer) - 1);
 	out_str(&line->out, "weir[");
 	out_u64(&line->out, (uint64_t)getpid());
 	out_str(&line->out, "]: ");
+	line->prefix = (unsigned)line->out.used;
 	return true;
 }
 
@@ -44,6 +54,13 @@ void log_end(struct log_line *line)
 	static const char cut[] = "...";
 	if (line->out.error == ENOSPC)
 		memcpy(line->buffer + line->out.used - strlen(cut), cut, strlen(cut));
+	void (*sink)(enum log_level, const char *) = LOAD_ACQUIRE(&log_sink);
+	if (sink != NULL) {
+		line->buffer[line->out.used] = '\0';
+		sink(line->level, line->buffer + line->prefix);
+		errno = line->saved_errno;
+		return;
+	}
 	line->buffer[line->out.used] = '\n';
 
 	size_t done = 0, whole = line->out.used + 1;

@@ -80,6 +80,9 @@ size_t pool_size(const void *p); /* as last requested */
 /* Fit it to size where it is: within its capacity, or into a free neighbour (then by the
  * growth factor). False: it cannot stay, or should not since it would keep too much. */
 bool pool_resize_in_place(void *p, size_t size);
+/* Into a free neighbour, from less than size to size at least, and to wanted bytes if it has
+ * them, which may be more than the pool serves but not more than a class holds. False: it cannot. */
+bool pool_grow_in_place(void *p, size_t size, size_t wanted);
 /*
  * How much to ask for when p must move to grow to size: by the growth factor over what it has, or,
  * if it has grown before, over what is wanted, so that a program that grows its buffers by a

@@ -94,12 +94,12 @@ static void reclass(struct run *run)
 	STORE_RELAXED(&run->size_class, (uint8_t)size_class_within(run->pages));
 }
 
-static bool grow(struct run *run, void *p, size_t size)
+/* To size at least, and to wanted bytes if the neighbour has them. */
+static bool grow(struct run *run, void *p, size_t size, size_t wanted)
 {
 	uint32_t page = (uint32_t)(run - range.runs);
 	uint32_t had = run->pages, length;
 	uint32_t least = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
-	size_t wanted = grown_bytes(run, size);
 	uint32_t wanted_pages = (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT);
 
 	if (!pool_count_pages((int64_t)(wanted_pages - had)))
@@ -129,7 +129,8 @@ static bool resize_buffer(struct run *run, char *p, size_t size)
 	uint32_t pages;
 
 	if (size > capacity)
-		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes && grow(run, p, size);
+		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
+		       grow(run, p, size, grown_bytes(run, size));
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
@@ -144,6 +145,14 @@ static bool resize_buffer(struct run *run, char *p, size_t size)
 	}
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 	return true;
+}
+
+bool pool_grow_in_place(void *p, size_t size, size_t wanted)
+{
+	struct run *run = run_of(p);
+
+	return !size_class_is_slab(run->size_class) && size > capacity_of(run) &&
+	       grow(run, p, size, MAX(size, wanted));
 }
 
 bool pool_resize_in_place(void *p, size_t size)

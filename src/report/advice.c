@@ -33,9 +33,27 @@ static void put_of(struct out *out, uint64_t used_bytes, uint64_t limit_bytes)
 	out_size_human(out, limit_bytes);
 }
 
+/* A pool of libweir has members of struct weir_pool_config instead of variables. */
+static void put_name(struct out *out, const struct snapshot *snapshot, const char *variable)
+{
+	static const struct {
+		const char *variable, *member;
+	} members[] = {
+	    {"WEIR_POOL_LIMIT", "max_bytes"},
+	    {"WEIR_MAX_BUFFERS", "max_buffers"},
+	    {"WEIR_MAX_IDLE", "max_idle_ns"},
+	};
+
+	if (snapshot->pool_name != NULL)
+		for (unsigned i = 0; i < ARRAY_LENGTH(members); i++)
+			if (strcmp(members[i].variable, variable) == 0)
+				variable = members[i].member;
+	out_str(out, variable);
+}
+
 static void put_setting(struct out *out, const struct snapshot *snapshot, const char *variable)
 {
-	out_str(out, variable);
+	put_name(out, snapshot, variable);
 	out_str(out, " (");
 	option_write_value(out, option_find(variable), snapshot->settings);
 	out_char(out, ')');
@@ -70,7 +88,9 @@ static bool pressure_critical(const struct snapshot *s, const struct metrics *m,
 	put_pressure(out, &s->pressure);
 	out_str(out, "). The pool holds ");
 	put_of(out, m->idle_bytes, m->total_allocated_bytes);
-	out_str(out, " idle, which goes back now. Raise the memory limit or lower WEIR_POOL_LIMIT.");
+	out_str(out, " idle, which goes back now. Raise the memory limit or lower ");
+	put_name(out, s, "WEIR_POOL_LIMIT");
+	out_char(out, '.');
 	return true;
 }
 
@@ -139,12 +159,23 @@ static bool misuse_survived(const struct snapshot *s, const struct metrics *m UN
 {
 	/* A refused purge counts as an error too, and has advice of its own. */
 	uint64_t misuses = s->pool.errors - MIN(s->pool.errors, s->pool.purges_refused);
-	if (misuses == 0 || s->settings->on_misuse != ON_MISUSE_WARN)
+	if (misuses == 0 || s->pool_name != NULL || s->settings->on_misuse != ON_MISUSE_WARN)
 		return false;
 	out_number_of(out, misuses, "double or wild free");
 	out_str(out,
 	    " survived, since WEIR_ON_MISUSE is warn. Each is a line on stderr that names the buffer. It is an "
 	    "error of the program, which may have damaged its data: correct it.");
+	return true;
+}
+
+static bool unknown_ids(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	if (s->unknown_ids == 0)
+		return false;
+	out_number_of(out, s->unknown_ids, "call");
+	out_str(out,
+	    " named a buffer that is not out: released twice, or never handed out. Nothing was damaged, but it "
+	    "is an error of the program: correct it.");
 	return true;
 }
 
@@ -178,7 +209,8 @@ static bool temporary_buffers(const struct snapshot *s, const struct metrics *m,
 	if (pool->temporary_buffers == 0)
 		return false;
 	out_number_of(out, pool->temporary_buffers, "request");
-	out_str(out, " found the pool full and got a temporary buffer from jemalloc. ");
+	out_str(out, " found the pool full and got a temporary buffer");
+	out_str(out, s->pool_name == NULL ? " from jemalloc. " : ". ");
 	if (is_near(m->buffer_count, pool->limit_buffers)) {
 		out_str(out, "The pool has ");
 		out_count(out, m->buffer_count);
@@ -212,7 +244,9 @@ static bool pool_limit_near(const struct snapshot *s, const struct metrics *m, s
 	if (!is_near(m->total_used_bytes, s->pool.limit_bytes))
 		return false;
 	put_of(out, m->total_used_bytes, s->pool.limit_bytes);
-	out_str(out, " that the pool may hold are in use. Requests past that go to jemalloc. Raise ");
+	out_str(out, " that the pool may hold are in use. Requests past that ");
+	out_str(out, s->pool_name == NULL ? "go to jemalloc" : "get temporary buffers");
+	out_str(out, ". Raise ");
 	put_setting(out, s, "WEIR_POOL_LIMIT");
 	out_str(out, ", or look at the oldest buffers for some that should be gone.");
 	return true;
@@ -225,7 +259,9 @@ static bool buffer_limit_near(const struct snapshot *s, const struct metrics *m 
 	out_count(out, s->pool.buffers_in_use);
 	out_str(out, " of ");
 	out_count(out, s->pool.limit_buffers);
-	out_str(out, " buffers that the pool may have are in use. Requests past that go to jemalloc. Raise ");
+	out_str(out, " buffers that the pool may have are in use. Requests past that ");
+	out_str(out, s->pool_name == NULL ? "go to jemalloc" : "get temporary buffers");
+	out_str(out, ". Raise ");
 	put_setting(out, s, "WEIR_MAX_BUFFERS");
 	out_char(out, '.');
 	return true;
@@ -239,7 +275,9 @@ static bool purge_refused(const struct snapshot *s, const struct metrics *m, str
 	out_number_of(out, s->pool.purges_refused, "time");
 	out_str(out, " to take pages back (mlockall, or a seccomp filter without madvise), so ");
 	out_size_human(out, m->idle_bytes);
-	out_str(out, " idle stay resident. Allow madvise, or lower WEIR_POOL_LIMIT.");
+	out_str(out, " idle stay resident. Allow madvise, or lower ");
+	put_name(out, s, "WEIR_POOL_LIMIT");
+	out_char(out, '.');
 	return true;
 }
 
@@ -300,7 +338,7 @@ static bool has_many_sizes(const struct pool_stats *pool)
 
 static bool low_reuse(const struct snapshot *s, const struct metrics *m, struct out *out)
 {
-	if (s->pool.allocations < REUSE_REQUESTS_MIN || m->reuse_rate >= REUSE_LOW ||
+	if (s->pool_name != NULL || s->pool.allocations < REUSE_REQUESTS_MIN || m->reuse_rate >= REUSE_LOW ||
 	    !has_many_sizes(&s->pool))
 		return false;
 	out_str(out, "Only ");
@@ -326,6 +364,13 @@ static bool idle_memory(const struct snapshot *s, const struct metrics *m, struc
 		out_str(out,
 		    " in use. Maintenance is inline, done in requests of the program: while it asks for nothing, "
 		    "nothing goes back. WEIR_BACKGROUND=always gives it a thread.");
+		return true;
+	}
+	if (s->pool_name != NULL) {
+		out_str(
+		    out, " in use, kept for the next burst. They go back when they were idle for so long: ");
+		put_setting(out, s, "WEIR_MAX_IDLE");
+		out_str(out, "; or at once by weir_pool_clean_up().");
 		return true;
 	}
 	out_str(out,
@@ -358,6 +403,7 @@ static const struct {
     {"PRESSURE_CRITICAL", "critical", pressure_critical},
     {"LEAK_LIKELY", "critical", leak_likely},
     {"MISUSE_SURVIVED", "critical", misuse_survived},
+    {"UNKNOWN_IDS", "critical", unknown_ids},
     {"NO_RANGE", "warning", no_range},
     {"LEAK_POSSIBLE", "warning", leak_possible},
     {"PRESSURE_MEDIUM", "warning", pressure_medium},

@@ -4,6 +4,7 @@ libreport_a_SOURCES = \
 	src/report/advice.c \
 	src/report/dump_name.c \
 	src/report/dump_name.h \
+	src/report/engine.h \
 	src/report/metrics.c \
 	src/report/metrics.h \
 	src/report/snapshot.h \

@@ -35,6 +35,8 @@ struct advice {
 
 struct snapshot {
 	const struct settings *settings;
+	const char *pool_name; /* of libweir, whose settings these are; NULL: the process's engine */
+	uint64_t unknown_ids;  /* of libweir: calls with an id that named no buffer */
 	uint32_t pid;
 	char program[128]; /* as it was started, perhaps by a link; empty: not known */
 	char exe[256];

@@ -8,7 +8,7 @@ declare -A may_include=(
 	[src/pool]="base pool"
 	[src/track]="base pool track"
 	[src/report]="base pool track report"
-	[src/lib]="base pool track report lib"
+	[src/lib]="base pool track report lib include"
 	[src/cli]="base pool track report cli"
 	[preload]="base pool track report preload"
 )

@@ -1,6 +1,6 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
-tests_preload = tests/preload/counts.sh tests/preload/dumps.sh tests/preload/exports.sh \
+tests_preload = tests/preload/counts.sh tests/preload/dumps.sh tests/preload/exports.sh tests/preload/library.sh \
 	tests/preload/own_handler.sh tests/preload/run.sh tests/preload/track.py
 EXTRA_DIST += $(tests_preload)
 
@@ -8,11 +8,17 @@ tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE
 tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/pattern.h \
 	tests/preload/work.c tests/preload/work.h
 
-check_PROGRAMS += tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
+check_PROGRAMS += tests/preload/library tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
 	tests/preload/signals tests/preload/stuck tests/preload/threads \
 	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe \
 	tests/preload/tracked tests/preload/tracked_cxx
 
+tests_preload_library_SOURCES = tests/preload/library.c
+tests_preload_library_CPPFLAGS = $(tests_preload_flags)
+tests_preload_library_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_library_LDADD = -L. -lweir
+tests_preload_library_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(abs_top_builddir)'
+EXTRA_tests_preload_library_DEPENDENCIES = libweir.so
 tests_preload_own_handler_SOURCES = tests/preload/own_handler.c
 tests_preload_own_handler_CPPFLAGS = $(tests_preload_flags)
 tests_preload_own_handler_LDADD = -lpthread

@@ -4,6 +4,11 @@ tests_unit = \
 	tests/unit/test_advice \
 	tests/unit/test_apart \
 	tests/unit/test_arena \
+	tests/unit/test_batch \
+	tests/unit/test_batch_pool \
+	tests/unit/test_batch_random \
+	tests/unit/test_batch_stream \
+	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
 	tests/unit/test_flow \
@@ -31,14 +36,51 @@ tests_unit = \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
+# Of the library: what they link is below.
+tests_unit_lib = \
+	tests/unit/test_lib_buffers \
+	tests/unit/test_lib_engine \
+	tests/unit/test_lib_faults \
+	tests/unit/test_lib_figures \
+	tests/unit/test_lib_model \
+	tests/unit/test_lib_policy \
+	tests/unit/test_lib_threads \
+	tests/unit/test_lib_upkeep
+
+tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/lib_pool.h tests/unit/run_suite.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
+
+tests_unit_test_lib_buffers_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_figures_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_lib_figures_LDADD = libpools.a $(LDADD) $(JANSSON_LIBS)
+# Each mapping, madvise and allocation passes the test.
+tests_unit_test_lib_faults_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_faults_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=aligned_alloc
+tests_unit_test_lib_model_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_policy_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_engine_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)
+
+# Token batches, on a pool that watches its user (tests/common/checked_pool.h), so not on ours.
+EXTRA_DIST += tests/common/checked_pool.h tests/unit/batch_lanes.h
+batch_test_LDADD = libpools.a $(LDADD)
+tests_unit_test_batch_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_stream_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_threads_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_random_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=aligned_alloc
+tests_unit_test_batch_pool_LDADD = $(batch_test_LDADD)
+tests_unit_test_batch_pool_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=malloc,--wrap=aligned_alloc
 
 # What is computed without libm is compared with libm.
 tests_unit_test_sampler_LDADD = $(LDADD) -lm

@@ -1,0 +1,54 @@
+/*
+ * engine.c -- the engine under malloc, for libweir in the same process.
+ *
+ * libweir finds weir_engine by a weak reference and takes its buffers here, so that the
+ * program's pools and its malloc share range, limits and figures. Called with no lock of the
+ * interposer held; takes those of the pool. What pool_init() could not make (WEIR_ENABLE=off, no
+ * address space) answers NULL to every request, as malloc_slow() finds, too.
+ */
+#include "report/engine.h"
+
+#include <errno.h>
+
+#include "pool/pool.h"
+#include "preload/preload.h"
+
+extern EXPORT const struct engine weir_engine;
+
+static void *take(size_t size)
+{
+	return pool_malloc(size);
+}
+
+static bool give(void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+
+	return (offset < range.fast_bytes && pool_free(offset)) ||
+	       (offset < range.bytes && pool_free_long(p));
+}
+
+static bool clean_up(void)
+{
+	int saved = errno;
+	bool is_done = maintain_now(true);
+
+	errno = saved;
+	return is_done;
+}
+
+const struct engine weir_engine = {
+    .version = ENGINE_VERSION,
+    .struct_bytes = sizeof(struct engine),
+    .settings_bytes = sizeof(struct settings),
+    .stats_bytes = sizeof(struct pool_stats),
+    .release = WEIR_VERSION,
+    .take = take,
+    .give = give,
+    .usable_bytes = pool_usable_bytes,
+    .grow = pool_grow_in_place,
+    .shrink = pool_resize_in_place,
+    .clean_up = clean_up,
+    .collect = pool_stats_collect,
+    .settings = &preload.settings,
+};

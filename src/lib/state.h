@@ -1,0 +1,186 @@
+/*
+ * state.h -- a pool of the library, from inside: its slots, its idle buffers, its figures.
+ *
+ * A slot describes one buffer, and its number with the serial of the handing out makes the
+ * id. Slots never move: they stand in chunks, each as large as all before it. The serial
+ * comes from one counter of the process, in blocks, so that an id of one pool means nothing in
+ * another and none ever comes back.
+ *
+ * A pool's own buffers are those within its limits, in use or idle; a temporary one is beside
+ * them. Engine memory that the pool holds is in use as far as the engine knows.
+ *
+ * Everything in struct weir_pool is under ->lock unless its comment says otherwise. The lock is never
+ * held while memory is taken from or given to the engine (which may mean a system call), but for a
+ * buffer that grows where it is, nor while a callback of the program runs.
+ */
+#ifndef WEIR_LIB_STATE_H
+#define WEIR_LIB_STATE_H
+
+#include <pthread.h>
+
+#include "base/lock.h"
+#include "lib/buffer_pool.h"
+#include "pool/size_class.h"
+#include "track/risk.h"
+
+#define SLOT_INDEX_BITS 20
+#define SLOTS_MAX ((uint32_t)1 << SLOT_INDEX_BITS)
+#define SLOTS_FIRST_SHIFT 6
+#define SLOTS_FIRST ((uint32_t)1 << SLOTS_FIRST_SHIFT)
+#define SLOT_CHUNKS (SLOT_INDEX_BITS - SLOTS_FIRST_SHIFT + 1)
+#define SLOT_NONE UINT32_MAX
+#define SERIAL_MASK (UINT64_MAX >> SLOT_INDEX_BITS)
+
+enum slot_state {
+	SLOT_FREE,   /* describes nothing; in the list of free slots, or never used */
+	SLOT_TAKEN,  /* somebody fills it; its id is not known yet */
+	SLOT_IDLE,   /* a buffer that waits for a request */
+	SLOT_IN_USE, /* a buffer that the program holds */
+	SLOT_BUSY,   /* the same, while it is resized or cleared */
+};
+
+struct slot {
+	void *data;
+	uint64_t serial; /* of the last handing out; 0: none */
+	uint64_t created_ns, handed_ns, last_used_ns;
+	uint64_t use_count;
+	uint32_t size, capacity; /* bytes */
+	uint32_t next, prev;	 /* in its class's list of idle buffers; next also among free slots */
+	uint32_t newer, older;	 /* idle buffers by time of release */
+	uint8_t state;
+	uint8_t size_class;  /* the largest that its capacity covers */
+	bool is_temporary;   /* past the limits: goes at its release */
+	bool is_from_malloc; /* not the engine's */
+	bool is_offered;     /* its pages were offered to swap since its last use */
+};
+
+/* Idle buffers: by class, the last released first, and all by time of release. */
+struct idle {
+	uint32_t heads[SIZE_CLASSES];
+	uint64_t occupied[(SIZE_CLASSES + 63) / 64]; /* a bit a class */
+	uint32_t newest, oldest;
+	uint64_t count, bytes;
+};
+
+struct weir_pool {
+	/* Frozen. */
+	struct weir_pool_config config; /* its name is ->name */
+	char name[32];
+
+	/* Relaxed, read without the lock on every request: when somebody has to look at the pool. */
+	_Atomic uint64_t inline_due_ns; /* UINT64_MAX: nobody inline */
+	_Atomic uint64_t due_ns;
+	_Atomic int pressure_level;	      /* relaxed; enum weir_pressure_level of the last look */
+	_Atomic uint64_t errors[POOL_ERRORS]; /* relaxed; statistics */
+	_Atomic uint32_t holders;	      /* batchers; relaxed add, acquire in destroy */
+	_Atomic uint32_t is_in_pass;	      /* acquire and release: one pass at a time */
+	_Atomic(pthread_t) pass_thread;	      /* relaxed; whose pass it is, while is_in_pass */
+	struct weir_pool *next;		      /* under LOCK_pools */
+
+	_Alignas(CACHE_LINE) struct lock lock; /* LOCK_pool */
+	uint64_t serial, serial_end;	       /* the next one, and where the block ends */
+	uint32_t free_slot, slots_made;
+	struct slot *chunks[SLOT_CHUNKS]; /* NULL: not mapped yet */
+	struct idle idle;
+	uint64_t buffers, bytes;       /* of the pool's own: in use, idle and about to be */
+	uint64_t in_use, in_use_bytes; /* of the pool's own */
+	uint64_t temporary_in_use, temporary_bytes;
+	uint64_t peak, peak_before;		   /* most in use in this monitor interval, and in the last */
+	uint64_t allocations, reuses, temporaries; /* requests served; by idle buffers; past limits */
+	uint64_t gc_count, purged_bytes;
+	bool is_collection_wanted; /* use passed the threshold */
+	uint64_t last_gc_ns, last_monitor_ns;
+	uint32_t offer_hand;	       /* the next slot to be looked at for compression */
+	struct weir_pressure pressure; /* of the last look */
+	bool has_swap;		       /* likewise: there is swap to offer pages to */
+	uint64_t started_ns;	       /* ages of risk count from here */
+	struct facts facts;	       /* every handing out and release, each with weight 1 */
+	struct risk_hold risk_hold;
+	struct risk_site risk; /* as of the last tick; its level is the held one */
+	weir_pressure_callback on_pressure;
+	void *on_pressure_context;
+
+	struct slot first_slots[SLOTS_FIRST];
+};
+
+/* --- slots.c: all under the pool's lock -------------------------------------------------------- */
+
+struct slot *slot_at(struct weir_pool *pool, uint32_t index);
+/* A slot that is SLOT_TAKEN; SLOT_NONE: 2^20 are out, or no memory. */
+uint32_t slot_take(struct weir_pool *pool);
+void slot_return(struct weir_pool *pool, uint32_t index);
+/* The slot that id names, SLOT_IN_USE or SLOT_BUSY; NULL: none. */
+struct slot *slot_find(struct weir_pool *pool, weir_id id, uint32_t *index);
+/* The id of its next handing out. */
+weir_id slot_new_id(struct weir_pool *pool, uint32_t index);
+weir_id slot_id(const struct slot *slot, uint32_t index);
+
+void idle_init(struct idle *idle);
+void idle_push(struct weir_pool *pool, uint32_t index);
+void idle_remove(struct weir_pool *pool, uint32_t index);
+/* The best fit for want bytes in a class of at most max_bytes; SLOT_NONE: there is none. */
+uint32_t idle_best(const struct weir_pool *pool, size_t want, size_t max_bytes);
+
+/* --- buffers.c -------------------------------------------------------------------------------- */
+
+/* Memory that left the pool and goes to where it came from, once the lock is released. */
+#define VICTIMS_MAX 64
+struct victims {
+	unsigned count;
+	uint64_t bytes;
+	struct {
+		void *data;
+		bool is_from_malloc;
+	} at[VICTIMS_MAX];
+};
+
+/* Under the lock: an idle buffer leaves the pool. */
+void victim_take(struct weir_pool *pool, uint32_t index, struct victims *victims);
+/* Without it. */
+void victims_give(const struct victims *victims);
+
+/* Under the lock: of a buffer in use or idle. */
+void slot_info(const struct slot *slot, uint32_t index, struct weir_buffer_info *info);
+
+/* --- leak.c ----------------------------------------------------------------------------------- */
+
+/* Seconds since the pool was made. */
+double leak_seconds(const struct weir_pool *pool, uint64_t now_ns);
+/* Judge anew; without the lock. */
+void leak_tick(struct weir_pool *pool, uint64_t now_ns);
+
+/* --- upkeep.c --------------------------------------------------------------------------------- */
+
+/* Somebody found the pool due. Without locks. */
+void upkeep_due(struct weir_pool *pool, uint64_t now_ns);
+/* What is due at now, unless another is at it (false). */
+bool upkeep_pass(struct weir_pool *pool, uint64_t now_ns);
+bool upkeep_claim(struct weir_pool *pool);
+/* The same by who has claimed it; ends the claim. */
+void upkeep_claimed(struct weir_pool *pool, uint64_t now_ns);
+
+/* --- registry.c ------------------------------------------------------------------------------- */
+
+/* The library's thread serves the pool from now on. False: there is none to be had. */
+bool background_start(struct weir_pool *pool);
+/* It looks again when the pools are due. */
+void background_wake(void);
+
+/* --- monitor.c -------------------------------------------------------------------------------- */
+
+/* How scarce memory is now, and whether there is swap. Blocking, some 100 us. */
+int monitor_look(struct weir_pressure *pressure, bool *has_swap);
+void monitor_fork_prepare(void);
+void monitor_fork_done(bool is_child);
+
+/* --- figures.c -------------------------------------------------------------------------------- */
+
+void figures_fork_prepare(void);
+void figures_fork_done(bool is_child);
+
+/* --- event.c ---------------------------------------------------------------------------------- */
+
+/* Count it, and say it where the count is a power of two. Under no lock. */
+void event_survived(struct weir_pool *pool, enum pool_error error);
+
+#endif
