@@ -8,6 +8,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
@@ -20,6 +21,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
+	tests/sabotage/fork-leaves-sites-locked.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-not-chained.patch \
@@ -29,18 +31,26 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/our-handler-shown.patch \
+	tests/sabotage/overflow-uncounted.patch \
+	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/path-one-too-long.patch \
+	tests/sabotage/plugin-takes-rows.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
+	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sigpipe-let-through.patch \
+	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
