@@ -363,6 +363,7 @@ static const struct {
     {"WEIR_FOO", NULL},
     {"WEIR_", NULL},
     {"WEIR_X", NULL},
+    {"WEIR_COMPATIBLE", NULL},
     {"WEIR_METRICS_FILE", NULL},
     {"WEIR_THIS_IS_LONGER_THAN_ANY_NAME_CAN_BE", NULL},
 };
