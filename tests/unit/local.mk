@@ -6,6 +6,7 @@ tests_unit = \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
+	tests/unit/test_flow \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
