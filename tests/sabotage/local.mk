@@ -22,6 +22,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
@@ -52,6 +53,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
+	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
