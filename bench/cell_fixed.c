@@ -5,6 +5,7 @@
  * empties the heap each time, so an allocator that trims when it can pays for it here.
  * fifo-*: 16 buffers stay live, the oldest replaced by a new one, never touched.
  * lifo-*, small-64: each buffer freed at once.
+ * frames-*: four live buffers of some MiB, the oldest replaced by a new one, of which a word a page is written.
  * calloc-*: a word of each page is written before the free, so that zeroing has to happen again.
  */
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include "bench.h"
 
 #define LIVE 16
+#define FRAMES 4
 
 static void free_all(struct worker *w, unsigned count)
 {
@@ -70,6 +72,31 @@ static uint64_t fifo_slice(struct worker *w, uint64_t ops)
 	return ops;
 }
 
+static uint64_t frames_slice(struct worker *w, uint64_t ops)
+{
+	size_t size = w->run->cell->size;
+
+	for (uint64_t i = 0; i < ops; i++) {
+		struct slot *slot = &w->slots[w->position++ % FRAMES];
+
+		if (slot->buf != NULL) {
+			give(w, slot->buf);
+			live_add(w, -(int64_t)size);
+		}
+		slot->buf = take(w, size);
+		live_add(w, (int64_t)size);
+		touch_pages(slot->buf, size);
+	}
+	live_look(w);
+	return ops;
+}
+
+static void frames_drain(struct worker *w)
+{
+	for (unsigned i = 0; i < FRAMES; i++)
+		give(w, w->slots[i].buf);
+}
+
 static uint64_t lifo_slice(struct worker *w, uint64_t ops)
 {
 	size_t size = w->run->cell->size;
@@ -106,12 +133,22 @@ static void fifo_drain(struct worker *w)
 		.ops = count, .slots = LIVE, .size = bytes, .slice = fixed_slice                             \
 	}
 
+#define FRAMES_OF(label, bytes, count)                                                                       \
+	{                                                                                                    \
+		.name = "frames-" label, .about = "4 live, the oldest replaced, a word per page written",    \
+		.workers = 1, .ops = count, .slots = FRAMES, .size = bytes, .has_rss = true,                 \
+		.slice = frames_slice, .drain = frames_drain                                                 \
+	}
+
 const struct cell cells_fixed[] = {
     FIXED("4K", 4 * BENCH_KIB, 50000000),
     FIXED("16K", 16 * BENCH_KIB, 50000000),
     FIXED("64K", 64 * BENCH_KIB, 50000000),
     FIXED("256K", 256 * BENCH_KIB, 40000000),
     FIXED("1M", BENCH_MIB, 10000000),
+    FRAMES_OF("2M", 2 * BENCH_MIB, 40000),
+    FRAMES_OF("8M", 8 * BENCH_MIB, 8000),
+    FRAMES_OF("32M", 32 * BENCH_MIB, 2000),
     {
 	.name = "fifo-64K",
 	.about = "16 live of 64 KiB, the oldest replaced, untouched",

@@ -371,6 +371,7 @@ void *apart_take(size_t size, size_t alignment, bool *is_zero)
 	void *p = NULL;
 
 	*is_zero = false;
+	pool_look();
 	if (range.bytes != 0 && alignment <= PAGE_BYTES && size <= APART_BYTES_MAX)
 		p = class < CLASSES ? slot_take(class) : run_take(size, is_zero);
 	if (p == NULL)

@@ -135,6 +135,11 @@ static void maintain_if_due(uint32_t now)
 		maintain();
 }
 
+void pool_look(void)
+{
+	maintain_if_due(look_at_clock());
+}
+
 COLD void *pool_poll(struct run *run, void *p)
 {
 	uint32_t now = look_at_clock();

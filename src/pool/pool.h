@@ -59,6 +59,9 @@ void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
 /* The use count of p, whose entry is run, came round: look at the clock. Returns p. */
 COLD void *pool_poll(struct run *run, void *p);
+/* On paths that are slow anyway, and hold no lock: look at the clock, and maintain where it is due. So a
+ * program of one thread that never asks for a buffer gives memory back, too. */
+void pool_look(void);
 /* What free does with a pointer into the range that the fast path does not take: samples, and all
  * where buffers are cleared. False: nothing in use starts there, nothing was done. */
 bool pool_free_long(void *p);

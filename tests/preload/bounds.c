@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,6 +72,48 @@ static int burst_and_wait(unsigned ms, bool is_until_gone)
 			return GONE;
 	}
 	return resident_kib() < before + BURST_KIB * 3 / 4 ? GONE : KEPT;
+}
+
+static char *take_frame(size_t bytes)
+{
+	char *p = malloc(bytes);
+
+	if (p == NULL)
+		abort();
+	for (size_t k = 0; k < bytes; k += 4096)
+		p[k] = 1;
+	return p;
+}
+
+/*
+ * Frames of 16 MiB, too large for the pool: the next one faults for few pages. Then they are
+ * freed, and nothing but smaller ones comes, never a buffer of the pool: whether they went back.
+ */
+static int frames_come_and_go(void)
+{
+	struct rusage first, second;
+	long before = resident_kib();
+	char *p[4];
+
+	free(take_frame(16 * MIB));
+	getrusage(RUSAGE_SELF, &first);
+	free(take_frame(16 * MIB));
+	getrusage(RUSAGE_SELF, &second);
+	if (second.ru_minflt - first.ru_minflt > 100)
+		return NOT_TAKEN;
+	for (size_t i = 0; i < ARRAY_LENGTH(p); i++)
+		p[i] = take_frame(16 * MIB);
+	if (resident_kib() < before + 4 * 16 * 1024 * 7 / 8)
+		return NOT_TAKEN;
+	for (size_t i = 0; i < ARRAY_LENGTH(p); i++)
+		free(p[i]);
+	for (unsigned waited = 0; waited < 12000; waited += 50) {
+		free(take_frame(2 * MIB));
+		sleep_ms(50);
+		if (resident_kib() < before + 4 * 16 * 1024 / 4)
+			return GONE;
+	}
+	return KEPT;
 }
 
 /* Many more than are allowed, of many sizes: 0 if none is lost, and MAX_BUFFERS - 10 at least were the pool's. */
@@ -242,11 +285,24 @@ static void freed_neighbours_join_and_serve_larger_buffers(void)
 	    within >= large / 4, "%zu of %zu buffers of 1 MiB lie where those of 64 KiB were", within, large);
 }
 
+static void a_frame_finds_the_pages_of_the_one_before_and_frames_that_end_go_back(void)
+{
+	static const char *const settings[][2] = {{"WEIR_MONITOR_INTERVAL", "1s"}, {"WEIR_MAX_IDLE", "1h"}};
+
+	if (is_weirs()) {
+		int end = run_again("--inner-frames", settings, ARRAY_LENGTH(settings));
+
+		EXPECT(end == GONE, "%d", end);
+	}
+}
+
 static const struct test tests[] = {
     {"what_a_burst_needed_is_there_for_the_next_one", what_a_burst_needed_is_there_for_the_next_one, 0},
     {"what_no_burst_asks_for_again_goes_back", what_no_burst_asks_for_again_goes_back, 0},
     {"what_was_idle_for_too_long_goes_back_though_it_may_be_needed",
 	what_was_idle_for_too_long_goes_back_though_it_may_be_needed, 0},
+    {"a_frame_finds_the_pages_of_the_one_before_and_frames_that_end_go_back",
+	a_frame_finds_the_pages_of_the_one_before_and_frames_that_end_go_back, 0},
     {"freed_neighbours_join_and_serve_larger_buffers", freed_neighbours_join_and_serve_larger_buffers, 0},
     {"no_more_buffers_than_allowed_are_in_the_pool", no_more_buffers_than_allowed_are_in_the_pool, 0},
 };
@@ -259,6 +315,8 @@ int main(int argc, char **argv)
 		return burst_and_wait(6000, false);
 	if (argc == 2 && strcmp(argv[1], "--inner-gone") == 0)
 		return burst_and_wait(12000, true);
+	if (argc == 2 && strcmp(argv[1], "--inner-frames") == 0)
+		return frames_come_and_go();
 	if (argc == 2 && strcmp(argv[1], "--inner-limit") == 0)
 		return pass_the_limit();
 	return harness_run(argc, argv, suites, 1);

@@ -10,6 +10,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
@@ -23,6 +24,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
+	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
@@ -42,9 +45,12 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/one-class-a-lock.patch \
 	tests/sabotage/other-builds-engine-taken.patch \
 	tests/sabotage/our-handler-shown.patch \
+	tests/sabotage/overflow-uncounted.patch \
+	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
+	tests/sabotage/plugin-takes-rows.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
@@ -53,14 +59,18 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/refused-request-counted.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/rest-of-a-large-token-last.patch \
+	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/sigpipe-let-through.patch \
+	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
+	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
@@ -69,6 +79,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \

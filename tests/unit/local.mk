@@ -32,6 +32,7 @@ tests_unit = \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_tick \
 	tests/unit/test_track \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text

@@ -135,12 +135,13 @@ static void note_ended(uint32_t sample)
 
 START_TEST(the_sample_of_what_is_freed_is_told)
 {
-	char *p, *q, *buffer, *large;
+	char *p, *q, *r, *buffer, *large;
 
 	start(false);
 	pool.sample_ended = note_ended;
-	p = take(48);
 	q = take(48);
+	p = take(48);
+	r = take(48); /* so that the slab stays */
 	large = take(5000000);
 	buffer = pool_malloc(70000);
 	pool_set_sample(p, 11);
@@ -163,8 +164,11 @@ START_TEST(the_sample_of_what_is_freed_is_told)
 	ck_assert_ptr_eq(pool_malloc(70000), buffer);
 	ck_assert(pool_free((uintptr_t)buffer - range.base));
 	/* A slot that is used again has no sample of those before. */
+	ck_assert_ptr_eq(take(48), q);
 	ck_assert_ptr_eq(take(48), p);
 	ck_assert(pool_free_long(p));
+	ck_assert(pool_free_long(q));
+	ck_assert(pool_free_long(r));
 	ck_assert_uint_eq(ended_count, 3);
 	engine_stop();
 }
