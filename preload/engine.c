@@ -24,7 +24,8 @@ static bool give(void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
 
-	return offset < range.fast_bytes ? pool_free(offset) : offset < range.bytes && pool_free_long(p);
+	return (offset < range.fast_bytes && pool_free(offset)) ||
+	       (offset < range.bytes && pool_free_long(p));
 }
 
 static bool clean_up(void)

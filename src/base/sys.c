@@ -84,6 +84,23 @@ bool sys_page_out(void *start, size_t bytes)
 	return ok;
 }
 
+bool sys_resident_pages(void *start, size_t pages, size_t *resident)
+{
+	unsigned char bits[128];
+	int saved = errno;
+	bool ok = true;
+
+	*resident = 0;
+	for (size_t done = 0, some; ok && done < pages; done += some) {
+		some = MIN(pages - done, sizeof(bits));
+		ok = mincore((char *)start + done * PAGE_BYTES, some * PAGE_BYTES, bits) == 0;
+		for (size_t i = 0; ok && i < some; i++)
+			*resident += bits[i] & 1;
+	}
+	errno = saved;
+	return ok;
+}
+
 void sys_no_huge_pages(void *start, size_t bytes)
 {
 	int saved = errno;

@@ -41,7 +41,8 @@ static bool own_give(void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
 
-	return offset < range.fast_bytes ? pool_free(offset) : offset < range.bytes && pool_free_long(p);
+	return (offset < range.fast_bytes && pool_free(offset)) ||
+	       (offset < range.bytes && pool_free_long(p));
 }
 
 static bool own_clean_up(void)

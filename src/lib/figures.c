@@ -297,7 +297,7 @@ static size_t list_engine(struct weir_buffer_info *infos, size_t max)
 	lock_acquire(&figures.lock);
 	gather(NULL, &more);
 	count = engine_get()->collect(&s->pool, s->buffers, (unsigned)MIN(max, (size_t)SNAPSHOT_BUFFERS_MAX));
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; infos != NULL && i < count; i++) {
 		const struct pool_buffer_info *b = &s->buffers[i];
 
 		infos[i] = (struct weir_buffer_info){

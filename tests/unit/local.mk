@@ -2,6 +2,7 @@
 
 tests_unit = \
 	tests/unit/test_advice \
+	tests/unit/test_apart \
 	tests/unit/test_arena \
 	tests/unit/test_batch \
 	tests/unit/test_batch_pool \
@@ -10,10 +11,12 @@ tests_unit = \
 	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
+	tests/unit/test_flow \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
+	tests/unit/test_modules \
 	tests/unit/test_options \
 	tests/unit/test_out \
 	tests/unit/test_pool \
@@ -22,9 +25,14 @@ tests_unit = \
 	tests/unit/test_reclaim \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
+	tests/unit/test_sites \
+	tests/unit/test_sampler \
+	tests/unit/test_samples \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
+	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_track \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
@@ -73,3 +81,7 @@ tests_unit_test_batch_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wra
 tests_unit_test_batch_pool_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_pool_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=malloc,--wrap=aligned_alloc
+
+# What is computed without libm is compared with libm.
+tests_unit_test_sampler_LDADD = $(LDADD) -lm
+tests_unit_test_samples_LDADD = $(LDADD) -lm
