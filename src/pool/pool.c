@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/reclaim.h"
 
@@ -24,7 +25,7 @@
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
 #define POLL_MASK_MAX 31
 
-struct pool pool = {.due = UINT32_MAX};
+struct pool pool = {.min_bytes = SIZE_MAX, .due = UINT32_MAX};
 
 static size_t range_bytes_wanted(uint64_t ram)
 {
@@ -39,6 +40,17 @@ static size_t range_bytes_wanted(uint64_t ram)
 	return wanted;
 }
 
+/* The share of the pool that one CPU's magazines may hold. */
+static void set_budget(void)
+{
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
+	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
+	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+
+	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+}
+
 bool pool_init(const struct settings *settings)
 {
 	unsigned cpu_bound = sys_cpu_bound();
@@ -51,6 +63,7 @@ bool pool_init(const struct settings *settings)
 		return false;
 	arenas_init(extra, arena_count);
 	magazines_init((char *)extra + arenas_bytes, cpu_bound);
+	apart_init();
 	pool.limit_buffers = settings->max_buffers;
 	pool.growth_factor = settings->growth_factor;
 	if (settings->zero_on_free)
@@ -58,7 +71,7 @@ bool pool_init(const struct settings *settings)
 	pool.is_zeroing = settings->zero_on_free;
 	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
-	atomic_store_explicit(&magazines.budget_bytes, MAGAZINE_BUDGET_MIN, memory_order_relaxed);
+	set_budget();
 	reclaim_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
 	pool.min_bytes = settings->min_buffer_size;
@@ -78,17 +91,6 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 }
 
 /* --- time ------------------------------------------------------------------- */
-
-/* The share of the pool that one CPU's magazines may hold. */
-static void set_budget(void)
-{
-	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
-	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
-	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
-	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
-
-	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
-}
 
 /*
  * Look at the clock. How often that is done follows the load: seldom while the clock
@@ -220,10 +222,10 @@ static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 	return room;
 }
 
-/* How many to fetch at once: half of the magazine, but little of a small limit. */
-static unsigned batch_size(unsigned class, uint32_t room)
+/* How many to move at once: up to half of the magazine, but little of a small limit. */
+static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
 {
-	uint64_t batch = MIN((uint64_t)room / 2 + 1, (uint64_t)BATCH_MAX);
+	uint64_t batch = MIN(MIN(room / 2 + 1, most), (unsigned)BATCH_MAX);
 
 	batch = MIN(batch, MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1));
 	if (pool.limit_buffers != 0) {
@@ -260,7 +262,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	uint64_t counted;
 	struct arena_change change;
 
-	want = batch_size(class, grow_magazine(cpu, class, now));
+	want = batch_size(class, grow_magazine(cpu, class, now), magazine_note_miss(cpu, class));
 	counted = pages_for(class, want);
 	if (!limits_take(counted, want)) {
 		want = 1;
@@ -343,11 +345,70 @@ static void give_back(const uint32_t *pages, unsigned count, uint32_t now)
 	limits_return(change.out_pages, count);
 }
 
+static void end_sample(uint32_t sample)
+{
+	if (sample != 0 && pool.sample_ended != NULL)
+		pool.sample_ended(sample);
+}
+
+/* A sampled buffer is one like any other again. False: another thread did that. */
+static bool unmark(struct run *run, uint32_t *sample)
+{
+	uint8_t state = RUN_SAMPLED;
+
+	/* Of two who free it at once one gets past here. Relaxed: what its entry says is its owner's. */
+	if (!__atomic_compare_exchange_n(
+		&run->state, &state, RUN_IN_USE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	*sample = run->buffer.sample;
+	STORE_RELAXED(&run->buffer.sample, 0);
+	return true;
+}
+
+void pool_set_sample(void *p, uint32_t sample)
+{
+	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+
+	if (run->state != RUN_IN_USE && run->state != RUN_SAMPLED) {
+		apart_set_sample(run, p, sample);
+		return;
+	}
+	STORE_RELAXED(&run->buffer.sample, sample);
+	STORE_RELAXED(&run->state, sample != 0 ? RUN_SAMPLED : RUN_IN_USE);
+}
+
+void pool_end_sample(void *p)
+{
+	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+	uint32_t sample =
+	    run->state == RUN_SLOTS || run->state == RUN_APART ? apart_sample(run, p) : run->buffer.sample;
+
+	pool_set_sample(p, 0);
+	end_sample(sample);
+}
+
 bool pool_free_long(void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
 	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
+	uint32_t sample;
+
+	switch (LOAD_RELAXED(&run->state)) {
+	case RUN_SAMPLED:
+		if (run->offset != (offset & (PAGE_BYTES - 1)) || !unmark(run, &sample))
+			return false;
+		end_sample(sample);
+		break;
+	case RUN_SLOTS:
+	case RUN_APART:
+		if (!apart_free(run, p, &sample))
+			return false;
+		end_sample(sample);
+		return true;
+	default:
+		break;
+	}
 	if (!pool_is_in_use(run, offset))
 		return false;
 	if (pool.is_zeroing)
@@ -355,12 +416,32 @@ bool pool_free_long(void *p)
 	return pool_free(offset);
 }
 
+bool pool_free_outgrown(void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT), now;
+	struct run *run = run_at(page);
+	uint32_t sample = 0;
+
+	if (run->offset != (offset & (PAGE_BYTES - 1)) ||
+	    !(LOAD_RELAXED(&run->state) == RUN_SAMPLED ? unmark(run, &sample) : run->state == RUN_IN_USE))
+		return false;
+	end_sample(sample);
+	if (pool.is_zeroing)
+		memset(p, 0, run->buffer.size);
+	now = slow_now(magazine_cpu_current());
+	STORE_RELAXED(&run->state, RUN_IDLE);
+	STORE_RELAXED(&run->buffer.last_used, now);
+	give_back(&page, 1, now);
+	return true;
+}
+
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
 COLD void pool_free_slow(uint32_t page)
 {
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
-	uint32_t pages[BATCH_MAX + 1], room;
-	uint32_t now;
+	uint32_t pages[BATCH_MAX + 1], room, now;
+	unsigned batch;
 
 	if (!magazines.is_rseq && magazine_push_any(class, page))
 		return;
@@ -370,13 +451,17 @@ COLD void pool_free_slow(uint32_t page)
 	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))
 		return;
-	while (count < batch_size(class, room)) {
+	batch = batch_size(class, room, magazine_note_overflow(cpu, class));
+	while (count < batch) {
 		uint32_t other = magazine_pop_any(class);
 
 		if (other == 0)
 			break;
 		pages[count++] = other;
 	}
+	/* Where nobody allocates, the other sizes' go as well: one lock does for all. */
+	if (magazine_is_freeing(cpu))
+		count += magazine_sweep(cpu, pages + count, BATCH_MAX - count);
 	give_back(pages, count, now);
 	maintain_if_due(now);
 }
@@ -394,6 +479,7 @@ void pool_fork_prepare(void)
 		return;
 	reclaim_fork_prepare();
 	magazines_fork_prepare();
+	apart_fork_prepare();
 	for (unsigned i = 0; i < arenas.count; i++)
 		lock_acquire(&arenas.at[i].lock);
 	lock_acquire(&range.lock);
@@ -413,6 +499,7 @@ static void fork_done(bool is_child)
 		else
 			lock_release(&arenas.at[i].lock);
 	}
+	apart_fork_done(is_child);
 	magazines_fork_done(is_child);
 	reclaim_fork_done(is_child);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
 
@@ -22,31 +23,69 @@ UNLOCKED_READER static size_t capacity_of(const struct run *run)
 	return (size_t)run->pages << PAGE_SHIFT;
 }
 
+static bool is_apart(const struct run *run)
+{
+	return run->state == RUN_SLOTS || run->state == RUN_APART;
+}
+
+bool pool_is_apart(const void *p)
+{
+	return is_apart(run_of(p));
+}
+
 size_t pool_usable_bytes(const void *p)
 {
-	return capacity_of(run_of(p));
+	const struct run *run = run_of(p);
+
+	return is_apart(run) ? apart_usable_bytes(run) : capacity_of(run);
 }
 
 size_t pool_size(const void *p)
 {
-	return run_of(p)->buffer.size;
+	const struct run *run = run_of(p);
+
+	return is_apart(run) ? apart_size(run) : run->buffer.size;
 }
 
 bool pool_is_buffer(const void *p)
 {
-	return pool_is_in_use(run_of(p), (uintptr_t)p - range.base);
+	const struct run *run = run_of(p);
+
+	if (is_apart(run))
+		return apart_is_in_use(run, p);
+	return (run->state == RUN_IN_USE || run->state == RUN_SAMPLED) &&
+	       run->offset == ((uintptr_t)p & (PAGE_BYTES - 1));
 }
 
 void pool_set_size(void *p, size_t size)
 {
-	STORE_RELAXED(&run_of(p)->buffer.size, (uint32_t)size);
+	struct run *run = run_of(p);
+
+	/* A slot's own size is not kept: what is usable of it is all that matters. */
+	if (run->state != RUN_SLOTS)
+		STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 }
 
-size_t pool_grown_bytes(size_t capacity, size_t size)
+void pool_set_grown(void *p, size_t size)
 {
-	size_t grown = (size_t)((double)capacity * pool.growth_factor);
+	struct run *run = run_of(p);
+
+	pool_set_size(p, size);
+	STORE_RELAXED(&run->buffer.serial, run->buffer.serial | BUFFER_HAS_GROWN);
+}
+
+static size_t grown_bytes(const struct run *run, size_t size)
+{
+	size_t capacity = capacity_of(run);
+	bool has_grown = (run->buffer.serial & BUFFER_HAS_GROWN) != 0;
+	size_t grown = (size_t)((double)(has_grown ? size : capacity) * pool.growth_factor);
 
 	return MIN(MAX(grown, size), pool.max_bytes);
+}
+
+size_t pool_grown_bytes(const void *p, size_t size)
+{
+	return grown_bytes(run_of(p), size);
 }
 
 /* A run whose length changed belongs to the largest class that it covers. */
@@ -55,11 +94,12 @@ static void reclass(struct run *run)
 	STORE_RELAXED(&run->size_class, (uint8_t)size_class_within(run->pages));
 }
 
-static bool grow(struct run *run, uint32_t page, size_t size)
+static bool grow(struct run *run, void *p, size_t size)
 {
+	uint32_t page = (uint32_t)(run - range.runs);
 	uint32_t had = run->pages, length;
 	uint32_t least = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
-	size_t wanted = pool_grown_bytes((size_t)had << PAGE_SHIFT, size);
+	size_t wanted = grown_bytes(run, size);
 	uint32_t wanted_pages = (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT);
 
 	if (!pool_count_pages((int64_t)(wanted_pages - had)))
@@ -71,7 +111,7 @@ static bool grow(struct run *run, uint32_t page, size_t size)
 	}
 	pool_count_pages(-(int64_t)(wanted_pages - length));
 	reclass(run);
-	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	pool_set_grown(p, size);
 	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
 	return true;
 }
@@ -83,16 +123,13 @@ static void clear_rest(const struct run *run, char *p, size_t size)
 		memset(p + size, 0, run->buffer.size - size);
 }
 
-bool pool_resize_in_place(void *p, size_t size)
+static bool resize_buffer(struct run *run, char *p, size_t size)
 {
-	struct run *run = run_of(p);
-	uint32_t page = (uint32_t)(run - range.runs);
 	size_t capacity = capacity_of(run);
 	uint32_t pages;
 
 	if (size > capacity)
-		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
-		       grow(run, page, size);
+		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes && grow(run, p, size);
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
@@ -100,12 +137,24 @@ bool pool_resize_in_place(void *p, size_t size)
 			return false;
 		clear_rest(run, p, size);
 		pool_count_pages(-(int64_t)(run->pages - pages));
-		arenas_trim(page, pages, LOAD_RELAXED(&pool.now));
+		arenas_trim((uint32_t)(run - range.runs), pages, LOAD_RELAXED(&pool.now));
 		reclass(run);
 	} else {
 		clear_rest(run, p, size);
 	}
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	return true;
+}
+
+bool pool_resize_in_place(void *p, size_t size)
+{
+	struct run *run = run_of(p);
+
+	if (is_apart(run) ? !apart_resize(run, p, size) : !resize_buffer(run, p, size))
+		return false;
+	if ((run->state == RUN_SAMPLED || run->state == RUN_APART) && run->buffer.sample != 0 &&
+	    pool.sample_resized != NULL)
+		pool.sample_resized(run->buffer.sample, size);
 	return true;
 }
 
@@ -116,7 +165,7 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 	const struct run *run = run_at(page);
 
 	/* Creations are numbered by arena; small numbers, which JSON's readers keep exact. */
-	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) * ARENAS_MAX + page_owner(page);
+	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_FLAGS) * ARENAS_MAX + page_owner(page);
 	info->address = (uint64_t)(uintptr_t)page_address(page) + run->offset;
 	info->capacity_bytes = capacity_of(run);
 	/* malloc writes a line's words one by one; who looks meanwhile meets old and new side by side. */
@@ -124,7 +173,8 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 	info->created_ticks = run->buffer.created;
 	info->last_used_ticks = run->buffer.last_used;
 	info->use_count = run->buffer.use_count;
-	info->is_in_use = run->state == RUN_IN_USE;
+	info->sample = LOAD_RELAXED(&run->buffer.sample);
+	info->is_in_use = run->state == RUN_IN_USE || run->state == RUN_SAMPLED || run->state == RUN_APART;
 }
 
 UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
@@ -132,7 +182,9 @@ UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
 	const struct run *run = run_at(page);
 	uintptr_t start = (uintptr_t)page_address(page) + run->offset;
 
-	return (run->state == RUN_IN_USE || run->state == RUN_IDLE) && address >= start &&
+	unsigned state = LOAD_RELAXED(&run->state);
+
+	return (run_is_buffer(state) || state == RUN_APART) && address >= start &&
 	       address < start + capacity_of(run);
 }
 
@@ -158,7 +210,8 @@ UNLOCKED_READER enum pool_pointer pool_describe(const void *p, struct pool_buffe
 				return POOL_POINTER_INNER;
 			return info->is_in_use ? POOL_POINTER_IN_USE : POOL_POINTER_FREE;
 		}
-		if (run->state == RUN_FREE || run->state == RUN_TAIL || (back != 0 && run->state == RUN_SLAB))
+		if (run->state == RUN_FREE || run->state == RUN_TAIL || run->state == RUN_SLOTS ||
+		    (back != 0 && run->state == RUN_SLAB))
 			break;
 		back++;
 	}

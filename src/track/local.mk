@@ -5,6 +5,8 @@ libtrack_a_SOURCES = \
 	src/track/accrual.h \
 	src/track/approx.c \
 	src/track/approx.h \
+	src/track/cold.c \
+	src/track/cold.h \
 	src/track/facts.c \
 	src/track/facts.h \
 	src/track/flat_tail.c \
@@ -13,9 +15,24 @@ libtrack_a_SOURCES = \
 	src/track/growth.h \
 	src/track/life_table.c \
 	src/track/life_table.h \
+	src/track/modules.c \
+	src/track/modules.h \
 	src/track/risk.c \
 	src/track/risk.h \
 	src/track/risk_process.c \
 	src/track/risk_text.c \
+	src/track/sampler.c \
+	src/track/sampler.h \
+	src/track/samples.c \
+	src/track/samples.h \
 	src/track/series.c \
-	src/track/series.h
+	src/track/series.h \
+	src/track/site_frames.c \
+	src/track/sites.c \
+	src/track/sites.h \
+	src/track/stack.c \
+	src/track/stack.h \
+	src/track/tick.c \
+	src/track/tick.h \
+	src/track/track.c \
+	src/track/track.h

@@ -3,18 +3,21 @@
 tests_unit = \
 	tests/unit/test_accrual \
 	tests/unit/test_advice \
+	tests/unit/test_apart \
 	tests/unit/test_approx \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
 	tests/unit/test_facts \
 	tests/unit/test_flat_tail \
+	tests/unit/test_flow \
 	tests/unit/test_growth \
 	tests/unit/test_life_table \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
+	tests/unit/test_modules \
 	tests/unit/test_options \
 	tests/unit/test_out \
 	tests/unit/test_pool \
@@ -25,11 +28,16 @@ tests_unit = \
 	tests/unit/test_risk_process \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
+	tests/unit/test_sampler \
+	tests/unit/test_samples \
 	tests/unit/test_series \
 	tests/unit/test_simulate \
+	tests/unit/test_sites \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
+	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_track \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
