@@ -60,11 +60,15 @@ double flat_tail_stays_factor(double exposure, double died, double to_age)
 	double logs[NEVER_STEPS + RELEASE_DOUBLINGS], most = -1e300, never = 0, random = 0;
 	double hazard = STAYS_HAZARD / MAX(to_age, 1);
 
-	for (unsigned i = 0; i < NEVER_STEPS; i++, hazard /= NEVER_STEP)
+	for (unsigned i = 0; i < NEVER_STEPS; i++) {
 		logs[i] = log_likelihood(exposure, died, hazard);
+		hazard /= NEVER_STEP;
+	}
 	hazard = 1 / RELEASE_FIRST;
-	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++, hazard /= 2)
+	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++) {
 		logs[i] = log_likelihood(exposure, died, hazard);
+		hazard /= 2;
+	}
 	/* Relative to the likeliest, so that no sum vanishes. */
 	for (unsigned i = 0; i < ARRAY_LENGTH(logs); i++)
 		most = MAX(most, logs[i]);
