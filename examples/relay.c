@@ -84,6 +84,13 @@ static uint64_t number(const char *name, const char *text, uint64_t least, uint6
 	return value;
 }
 
+static const char usage[] =
+    "usage: relay [--listen HOST:PORT] [--source-listen HOST:PORT|/PATH] [--no-stdin]\n"
+    "             [--policy skip|drop] [--max-clients N] [--max-channels N] [--backlog BYTES]\n"
+    "             [--ring BYTES] [--flush-ms N] [--keepalive-s N] [--stall-s N] [--grace-s N]\n"
+    "Serves lines of stdin, and of sources that connect, as server-sent events: GET /events,\n"
+    "/events/CHANNEL, /health, /metrics. A source's first line is its channel; stdin is \"main\".\n";
+
 static void read_settings(int argc, char **argv)
 {
 	static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
@@ -92,7 +99,8 @@ static void read_settings(int argc, char **argv)
 	    {"max-channels", required_argument, NULL, 'h'}, {"backlog", required_argument, NULL, 'b'},
 	    {"ring", required_argument, NULL, 'r'}, {"flush-ms", required_argument, NULL, 'f'},
 	    {"keepalive-s", required_argument, NULL, 'k'}, {"stall-s", required_argument, NULL, 's'},
-	    {"grace-s", required_argument, NULL, 'g'}, {NULL, 0, NULL, 0}};
+	    {"grace-s", required_argument, NULL, 'g'}, {"help", no_argument, NULL, '?' + 256},
+	    {NULL, 0, NULL, 0}};
 	struct settings *s = &relay.settings;
 	int option, index = 0;
 
@@ -151,7 +159,11 @@ static void read_settings(int argc, char **argv)
 		case 'g':
 			s->grace_ns = number(name, optarg, 0, 3600) * SECOND_NS;
 			break;
+		case '?' + 256:
+			fputs(usage, stdout);
+			exit(0);
 		default:
+			fputs(usage, stderr);
 			exit(2);
 		}
 	}
@@ -164,7 +176,7 @@ static void read_settings(int argc, char **argv)
 /* Descriptors for all clients, or fewer clients. */
 static void fit_clients(void)
 {
-	const unsigned others = CLIENTS_SPARE + 64 + relay.settings.max_channels;
+	const unsigned others = CLIENTS_SPARE + 64 + SOURCES_MAX;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -258,7 +270,7 @@ static void start(void)
 	if (relay.epoll < 0)
 		die("epoll");
 	config.name = "relay";
-	config.max_buffers = relay.settings.max_clients + 2 * relay.settings.max_channels + 64;
+	config.max_buffers = relay.settings.max_clients + relay.settings.max_channels + SOURCES_MAX + 64;
 	config.background = WEIR_BACKGROUND_NEVER;
 	r = weir_pool_create(&relay.pool, &config);
 	if (r == 0)

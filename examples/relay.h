@@ -26,6 +26,8 @@
 
 #define CLIENTS_SPARE 32 /* past max_clients, to be told so */
 
+#define SOURCES_MAX (2 * relay.settings.max_channels)
+
 enum policy { POLICY_SKIP, POLICY_DROP };
 
 struct settings {
@@ -155,7 +157,8 @@ void http_read(struct client *client);
 void http_refuse(struct client *client, const char *status);
 
 /* relay_source.c */
-int source_open(int fd, const char *channel); /* channel NULL: its first line says */
+/* channel NULL: its first line says. The descriptor is the source's, also where that fails: -1. */
+int source_open(int fd, const char *channel);
 void source_accept(struct peer *listener);
 void source_ready(struct source *source);
 void sources_close(void);

@@ -14,6 +14,8 @@
 
 #include "relay.h"
 
+static unsigned source_count;
+
 static void source_free(struct source *source)
 {
 	struct source **at = &relay.sources;
@@ -21,6 +23,7 @@ static void source_free(struct source *source)
 	while (*at != source)
 		at = &(*at)->next;
 	*at = source->next;
+	source_count--;
 	if (source->channel != NULL)
 		channel_source_ended(source->channel);
 	weir_pool_release(relay.pool, source->line.id);
@@ -50,11 +53,13 @@ int source_open(int fd, const char *channel)
 
 	if (source == NULL || weir_pool_allocate(relay.pool, LINE_BYTES_MAX, &source->line) != 0) {
 		free(source);
+		close(fd);
 		return -1;
 	}
 	source->peer = (struct peer){.kind = PEER_SOURCE, .fd = fd};
 	source->next = relay.sources;
 	relay.sources = source;
+	source_count++;
 	if ((channel != NULL && !join(source, channel)) || relay_watch(&source->peer, EPOLLIN) != 0) {
 		source_free(source);
 		return -1;
@@ -66,8 +71,14 @@ void source_accept(struct peer *listener)
 {
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd >= 0 && source_open(fd, NULL) != 0)
+	if (fd < 0)
+		return;
+	if (source_count >= SOURCES_MAX) {
+		relay_log("a source was refused: there are %u", source_count);
+		close(fd);
+	} else if (source_open(fd, NULL) != 0) {
 		relay_log("a source was refused: no memory");
+	}
 }
 
 /* In place; returns the length. */

@@ -42,6 +42,7 @@ const struct engine weir_engine = {
     .struct_bytes = sizeof(struct engine),
     .settings_bytes = sizeof(struct settings),
     .stats_bytes = sizeof(struct pool_stats),
+    .track_bytes = sizeof(struct track_snapshot),
     .release = WEIR_VERSION,
     .take = take,
     .give = give,
@@ -50,5 +51,6 @@ const struct engine weir_engine = {
     .shrink = pool_resize_in_place,
     .clean_up = clean_up,
     .collect = pool_stats_collect,
+    .track = track_collect,
     .settings = &preload.settings,
 };

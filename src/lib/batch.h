@@ -5,8 +5,8 @@
  * batch_pending.c keeps a stream's bytes in buffers; batch_due.c knows whose time comes;
  * batch_maintain.c does what is due; batch_table.c finds streams by their ids.
  *
- * Locks: a stream's, then its shard's; the pool's own come below, and the table's stands
- * alone. None is held while a callback runs. A stream's owner may ask three things of it in any
+ * Locks, in the order of locks.def: a stream's, then the table's or its shard's, then the pool's
+ * own. None is held while a callback runs. A stream's owner may ask three things of it in any
  * order: add, offer, close; what happens when they meet is decided by its flags, which
  * only change under its lock.
  */
@@ -80,8 +80,8 @@ struct due_list {
 
 /* A share of the streams, by index. */
 struct shard {
-	_Alignas(CACHE_LINE) struct lock lock;
-	_Atomic uint32_t callbacks; /* running ones; relaxed: who asks is alone, or within one */
+	_Alignas(CACHE_LINE) struct lock lock; /* LOCK_batch_shard */
+	_Atomic uint32_t callbacks;	       /* running ones; relaxed: who asks is alone, or within one */
 	struct due_list due[DUE_KINDS];
 	struct weir_batcher_metrics counts; /* what streams have reported; not those of open ones */
 };
@@ -98,7 +98,7 @@ struct weir_batcher {
 	_Atomic bool is_ending;	   /* accepts no token and no stream */
 	struct shard shards[SHARDS];
 
-	struct lock table_lock; /* what follows */
+	struct lock table_lock; /* LOCK_batch_table; what follows */
 	uint32_t free_first, used_count, open_count;
 	/* Release when a chunk is put there, acquire by whoever looks an id up. */
 	struct stream *_Atomic chunks[STREAMS_MAX / CHUNK_STREAMS];

@@ -55,6 +55,7 @@ static const struct engine own = {
     .struct_bytes = sizeof(struct engine),
     .settings_bytes = sizeof(struct settings),
     .stats_bytes = sizeof(struct pool_stats),
+    .track_bytes = sizeof(struct track_snapshot),
     .release = WEIR_VERSION,
     .take = own_take,
     .give = own_give,
@@ -70,7 +71,9 @@ static bool is_ours(const struct engine *found)
 {
 	return found->version == ENGINE_VERSION && found->struct_bytes == sizeof(struct engine) &&
 	       found->settings_bytes == sizeof(struct settings) &&
-	       found->stats_bytes == sizeof(struct pool_stats) && strcmp(found->release, WEIR_VERSION) == 0;
+	       found->stats_bytes == sizeof(struct pool_stats) &&
+	       found->track_bytes == sizeof(struct track_snapshot) &&
+	       strcmp(found->release, WEIR_VERSION) == 0;
 }
 
 static void start_own(void)

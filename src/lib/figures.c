@@ -89,12 +89,65 @@ static void fill_pressure(struct pressure *to, const struct weir_pressure *from)
 	};
 }
 
+struct leak {
+	double score, confidence, growth_bytes_per_hour;
+	double live_objects, live_bytes;
+	double time_to_limit_seconds; /* negative: it does not grow */
+	enum risk_level level;
+	const char *reason;
+};
+
 /* What is asked for besides the snapshot. */
 struct more {
 	struct weir_pressure pressure; /* the snapshot points into it */
-	struct risk_site risk;
+	struct leak leak;
 	uint64_t temporary_in_use;
 };
+
+/* The interposer judges the process by its call sites; an engine of our own is not tracked. */
+static void take_process_risk(const struct snapshot *s, struct more *more)
+{
+	const struct track_risk *risk = &s->track.risk;
+
+	more->leak = (struct leak){
+	    .reason = risk_reason_name(RISK_INSUFFICIENT),
+	    .time_to_limit_seconds = -1,
+	};
+	if (!metrics_is_risk_known(s))
+		return;
+	more->leak.score = risk->score;
+	more->leak.confidence = risk->confidence;
+	more->leak.level = (enum risk_level)risk->level;
+	more->leak.reason = risk->reason;
+	more->leak.time_to_limit_seconds = risk->time_to_limit_seconds;
+}
+
+static double time_to_limit(const struct weir_pressure *pressure, double bytes_per_hour)
+{
+	double left;
+
+	if (bytes_per_hour <= 0 || pressure->limit_bytes == 0 || pressure->limit_bytes == UINT64_MAX)
+		return -1;
+	left = (double)(pressure->limit_bytes - MIN(pressure->used_bytes, pressure->limit_bytes));
+	return left / bytes_per_hour * 3600;
+}
+
+/* The pool's lock is held. */
+static void take_pool_risk(const struct weir_pool *pool, struct more *more)
+{
+	const struct risk_site *risk = &pool->risk;
+
+	more->leak = (struct leak){
+	    .score = risk->score,
+	    .confidence = risk->confidence,
+	    .growth_bytes_per_hour = risk->growth_bytes_per_hour,
+	    .live_objects = risk->live_objects,
+	    .live_bytes = risk->live_bytes,
+	    .time_to_limit_seconds = time_to_limit(&pool->pressure, risk->growth_bytes_per_hour),
+	    .level = risk->level,
+	    .reason = risk_reason_name(risk->reason),
+	};
+}
 
 /* LOCK_health is held. */
 static void gather(struct weir_pool *pool, struct more *more)
@@ -115,14 +168,16 @@ static void gather(struct weir_pool *pool, struct more *more)
 	if (pool == NULL) {
 		engine->collect(&s->pool, NULL, 0);
 		monitor_look(&more->pressure, &has_swap);
-		more->risk.reason = RISK_INSUFFICIENT;
+		if (engine->track != NULL)
+			engine->track(&s->track);
+		take_process_risk(s, more);
 	} else {
 		s->pool_name = pool->name;
 		config_as_settings(&pool->config, &figures.settings);
 		lock_acquire(&pool->lock);
 		fill_stats(pool, &s->pool);
 		more->pressure = pool->pressure;
-		more->risk = pool->risk;
+		take_pool_risk(pool, more);
 		more->temporary_in_use = pool->temporary_in_use;
 		lock_release(&pool->lock);
 		s->pool.errors = sum_errors(pool);
@@ -134,18 +189,6 @@ static void gather(struct weir_pool *pool, struct more *more)
 }
 
 /* --- metrics ---------------------------------------------------------------------------------- */
-
-static double time_to_limit(const struct more *more)
-{
-	const struct weir_pressure *pressure = &more->pressure;
-	double left;
-
-	if (more->risk.growth_bytes_per_hour <= 0 || pressure->limit_bytes == 0 ||
-	    pressure->limit_bytes == UINT64_MAX)
-		return -1;
-	left = (double)(pressure->limit_bytes - MIN(pressure->used_bytes, pressure->limit_bytes));
-	return left / more->risk.growth_bytes_per_hour * 3600;
-}
 
 /* How full the limits are, temporary buffers aside. */
 static double limit_share(const struct snapshot *s, const struct metrics *m)
@@ -175,7 +218,7 @@ int weir_pool_metrics(struct weir_pool *pool, struct weir_pool_metrics *metrics)
 	    .pool_utilization = m.pool_utilization,
 	    .limit_utilization = limit_share(s, &m),
 	    .gc_count = s->pool.gc_count,
-	    .memory_leak_risk = more.risk.score,
+	    .memory_leak_risk = more.leak.score,
 	    .average_buffer_size_bytes = m.average_buffer_size_bytes,
 	    .last_memory_pressure = s->pressure.value,
 	    .allocations = s->pool.allocations,
@@ -185,12 +228,11 @@ int weir_pool_metrics(struct weir_pool *pool, struct weir_pool_metrics *metrics)
 	    .purged_bytes = s->pool.purged_bytes,
 	    .resident_bytes = m.resident_bytes,
 	    .errors = s->pool.errors,
-	    .leak_risk_level = (int)more.risk.level,
-	    .leak_risk_confidence = more.risk.confidence,
-	    .time_to_limit_seconds = time_to_limit(&more),
+	    .leak_risk_level = (int)more.leak.level,
+	    .leak_risk_confidence = more.leak.confidence,
+	    .time_to_limit_seconds = more.leak.time_to_limit_seconds,
 	};
-	strncpy(metrics->leak_risk_reason, risk_reason_name(more.risk.reason),
-	    sizeof(metrics->leak_risk_reason) - 1);
+	strncpy(metrics->leak_risk_reason, more.leak.reason, sizeof(metrics->leak_risk_reason) - 1);
 	lock_release(&figures.lock);
 	return WEIR_OK;
 }
@@ -343,7 +385,7 @@ static struct out out_to(char *text, size_t size)
 }
 
 /* What the pool's leak risk asks for; the report's rows know sites only. */
-static void advise_leak(struct weir_recommendation *r, const struct risk_site *risk)
+static void advise_leak(struct weir_recommendation *r, const struct leak *risk)
 {
 	struct out out = out_to(r->text, sizeof(r->text));
 
@@ -355,7 +397,7 @@ static void advise_leak(struct weir_recommendation *r, const struct risk_site *r
 	out_str(&out, " (");
 	out_decimal(&out, risk->score, 2);
 	out_str(&out, ", ");
-	out_str(&out, risk_reason_name(risk->reason));
+	out_str(&out, risk->reason);
 	out_str(&out, "): ");
 	out_number_of(&out, (uint64_t)risk->live_objects, "buffer");
 	out_str(&out, " with ");
@@ -369,10 +411,12 @@ static void advise_leak(struct weir_recommendation *r, const struct risk_site *r
 static size_t advise(const struct more *more, struct weir_recommendation *recommendations, size_t max)
 {
 	const struct snapshot *s = &figures.snapshot;
-	size_t count, first = more->risk.level >= RISK_MEDIUM && max != 0;
+	/* Of the process the report's rows speak. */
+	bool is_pool = s->pool_name != NULL;
+	size_t count, first = is_pool && more->leak.level >= RISK_MEDIUM && max != 0;
 
 	if (first != 0)
-		advise_leak(&recommendations[0], &more->risk);
+		advise_leak(&recommendations[0], &more->leak);
 	advice_derive(&figures.snapshot);
 	count = first + MIN(max - first, (size_t)s->advice_count);
 	for (size_t i = first; i < count; i++) {
@@ -421,7 +465,7 @@ static void take_health(struct weir_pool *pool, struct weir_health *health)
 	out = out_to(health->pool_utilization, sizeof(health->pool_utilization));
 	out_percent(&out, m.pool_utilization);
 	out = out_to(health->memory_leak_risk, sizeof(health->memory_leak_risk));
-	out_str(&out, risk_level_name(more.risk.level));
+	out_str(&out, risk_level_name(more.leak.level));
 	health->recommendation_count = advise(&more, health->recommendations, WEIR_RECOMMENDATIONS_MAX);
 }
 

@@ -21,6 +21,7 @@ struct engine {
 	uint32_t struct_bytes;	 /* sizeof(struct engine) */
 	uint32_t settings_bytes; /* sizeof(struct settings) */
 	uint32_t stats_bytes;	 /* sizeof(struct pool_stats) */
+	uint32_t track_bytes;	 /* sizeof(struct track_snapshot) */
 	const char *release;	 /* WEIR_VERSION */
 
 	/* A buffer of 1 to SIZE_CLASS_MAX_BYTES, of the range; NULL: exhausted. */
@@ -38,6 +39,8 @@ struct engine {
 	bool (*clean_up)(void);
 	/* The figures, as pool_stats_collect(). */
 	unsigned (*collect)(struct pool_stats *stats, struct pool_buffer_info *oldest, unsigned max);
+	/* Lifetimes and leak risk, as track_collect(). NULL: nobody tracks. */
+	void (*track)(struct track_snapshot *snapshot);
 	/* Frozen. */
 	const struct settings *settings;
 };

@@ -4,6 +4,7 @@
  */
 #include "lib/engine.h"
 #include "lib_pool.h"
+#include "track/risk.h"
 
 extern struct engine weir_engine;
 
@@ -62,11 +63,26 @@ static unsigned collect(struct pool_stats *stats, struct pool_buffer_info *oldes
 
 static struct settings settings;
 
+static void track(struct track_snapshot *snapshot)
+{
+	snapshot->is_active = true;
+	snapshot->risk = (struct track_risk){
+	    .is_known = true,
+	    .score = 0.81,
+	    .confidence = 0.7,
+	    .level = RISK_HIGH,
+	    .level_name = "HIGH",
+	    .reason = "MIXTURE_LEAK",
+	    .time_to_limit_seconds = 7200,
+	};
+}
+
 EXPORT struct engine weir_engine = {
     .version = ENGINE_VERSION,
     .struct_bytes = sizeof(struct engine),
     .settings_bytes = sizeof(struct settings),
     .stats_bytes = sizeof(struct pool_stats),
+    .track_bytes = sizeof(struct track_snapshot),
     .release = WEIR_VERSION,
     .take = take,
     .give = give,
@@ -75,6 +91,7 @@ EXPORT struct engine weir_engine = {
     .shrink = no_shrink,
     .clean_up = clean,
     .collect = collect,
+    .track = track,
     .settings = &settings,
 };
 
@@ -136,8 +153,24 @@ START_TEST(where_it_has_no_more_malloc_serves_and_nothing_is_lost)
 }
 END_TEST
 
+START_TEST(the_leak_risk_of_the_process_is_what_the_interposer_says)
+{
+	struct weir_pool_metrics metrics;
+	struct weir_health health;
+
+	start();
+	ck_assert_int_eq(weir_pool_metrics(NULL, &metrics), WEIR_OK);
+	ck_assert_double_eq(metrics.memory_leak_risk, 0.81);
+	ck_assert_int_eq(metrics.leak_risk_level, WEIR_RISK_HIGH);
+	ck_assert_str_eq(metrics.leak_risk_reason, "MIXTURE_LEAK");
+	ck_assert_double_eq(metrics.time_to_limit_seconds, 7200);
+	ck_assert_int_eq(weir_health(NULL, &health), WEIR_OK);
+	ck_assert_str_eq(health.memory_leak_risk, "HIGH");
+}
+END_TEST
+
 static const char *const differences[] = {
-    "version", "release", "struct_bytes", "settings_bytes", "stats_bytes"};
+    "version", "release", "struct_bytes", "settings_bytes", "stats_bytes", "track_bytes"};
 
 START_TEST(an_engine_of_another_build_is_left_alone_and_that_is_said)
 {
@@ -157,8 +190,11 @@ START_TEST(an_engine_of_another_build_is_left_alone_and_that_is_said)
 	case 3:
 		weir_engine.settings_bytes += 8;
 		break;
-	default:
+	case 4:
 		weir_engine.stats_bytes -= 8;
+		break;
+	default:
+		weir_engine.track_bytes += 8;
 	}
 	weir_set_log(listen, NULL, WEIR_LOG_WARN);
 	pool = lib_pool(NULL);
@@ -175,6 +211,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_add_test(tests, the_engine_of_the_process_serves_the_pools);
 	tcase_add_test(tests, where_it_has_no_more_malloc_serves_and_nothing_is_lost);
+	tcase_add_test(tests, the_leak_risk_of_the_process_is_what_the_interposer_says);
 	tcase_add_loop_test(tests, an_engine_of_another_build_is_left_alone_and_that_is_said, 0,
 	    (int)ARRAY_LENGTH(differences));
 }
