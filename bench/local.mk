@@ -29,3 +29,14 @@ EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RE
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT)
+
+# Leak risk on simulated call sites: `make bench/leak/simulate`, and in short among the unit tests.
+leak_simulator = \
+	bench/leak/first_model.c \
+	bench/leak/sim.h \
+	bench/leak/sim_kinds.c \
+	bench/leak/sim_run.c
+EXTRA_PROGRAMS += bench/leak/simulate
+CLEANFILES += bench/leak/simulate
+bench_leak_simulate_SOURCES = bench/leak/simulate.c $(leak_simulator)
+bench_leak_simulate_LDADD = libtrack.a libbase.a -lm

@@ -49,22 +49,25 @@ double flat_tail_beyond(double age)
 	return clamp01(1 - approx_log2(MAX(age, RELEASE_FIRST) / RELEASE_FIRST) / (RELEASE_DOUBLINGS + 0.3));
 }
 
-/* ln of the likelihood of died deaths in exposure at a constant hazard. */
-static double log_likelihood(double exposure, double died, double hazard)
+/* ln of the likelihood of died deaths in exposure at count hazards, each one divided by step. */
+static void log_likelihoods(
+    double *logs, unsigned count, double exposure, double died, double hazard, double step)
 {
-	return died * LN2 * approx_log2(hazard) - exposure * hazard;
+	double of_hazard = LN2 * approx_log2(hazard), of_step = LN2 * approx_log2(step);
+
+	for (unsigned i = 0; i < count; i++) {
+		logs[i] = died * of_hazard - exposure * hazard;
+		of_hazard -= of_step;
+		hazard /= step;
+	}
 }
 
 double flat_tail_stays_factor(double exposure, double died, double to_age)
 {
 	double logs[NEVER_STEPS + RELEASE_DOUBLINGS], most = -1e300, never = 0, random = 0;
-	double hazard = STAYS_HAZARD / MAX(to_age, 1);
 
-	for (unsigned i = 0; i < NEVER_STEPS; i++, hazard /= NEVER_STEP)
-		logs[i] = log_likelihood(exposure, died, hazard);
-	hazard = 1 / RELEASE_FIRST;
-	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++, hazard /= 2)
-		logs[i] = log_likelihood(exposure, died, hazard);
+	log_likelihoods(logs, NEVER_STEPS, exposure, died, STAYS_HAZARD / MAX(to_age, 1), NEVER_STEP);
+	log_likelihoods(logs + NEVER_STEPS, RELEASE_DOUBLINGS, exposure, died, 1 / RELEASE_FIRST, 2);
 	/* Relative to the likeliest, so that no sum vanishes. */
 	for (unsigned i = 0; i < ARRAY_LENGTH(logs); i++)
 		most = MAX(most, logs[i]);

@@ -5,6 +5,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/batch-past-the-limit.patch \
+	tests/sabotage/batches-never-settle.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
@@ -35,6 +36,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/old-number-honoured.patch \
+	tests/sabotage/one-class-a-lock.patch \
 	tests/sabotage/our-handler-shown.patch \
 	tests/sabotage/overflow-uncounted.patch \
 	tests/sabotage/own-frames-shown.patch \
@@ -47,9 +49,21 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
 	tests/sabotage/risk-before-a-tick.patch \
+	tests/sabotage/risk-cohorts-by-the-clock.patch \
+	tests/sabotage/risk-falls-at-once.patch \
+	tests/sabotage/risk-few-are-enough.patch \
+	tests/sabotage/risk-fixed-release-forgotten.patch \
+	tests/sabotage/risk-kin-ignored.patch \
+	tests/sabotage/risk-late-leak-unseen.patch \
+	tests/sabotage/risk-limit-lifts-a-cache.patch \
+	tests/sabotage/risk-live-not-at-risk.patch \
+	tests/sabotage/risk-load-is-growth.patch \
+	tests/sabotage/risk-store-not-known.patch \
+	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
+	tests/sabotage/series-forgets-the-last.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
