@@ -355,6 +355,23 @@ bool pool_free_long(void *p)
 	return pool_free(offset);
 }
 
+bool pool_free_outgrown(void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT), now;
+	struct run *run = run_at(page);
+
+	if (!pool_is_in_use(run, offset))
+		return false;
+	if (pool.is_zeroing)
+		memset(p, 0, run->buffer.size);
+	now = slow_now(magazine_cpu_current());
+	STORE_RELAXED(&run->state, RUN_IDLE);
+	STORE_RELAXED(&run->buffer.last_used, now);
+	give_back(&page, 1, now);
+	return true;
+}
+
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
 COLD void pool_free_slow(uint32_t page)
 {
