@@ -51,6 +51,15 @@ def seconds_of(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def generations_of(objects, age_p50, uptime):
+    """Into how many of GENERATIONS stretches of the uptime the births of what is live fall, going by the median
+    age alone: half of the uptime is births all along, near none or near all of it is one generation."""
+    if not objects or age_p50 is None or uptime <= 0:
+        return 0
+    share = min(1.0, age_p50 / uptime)
+    return min(objects, max(1.0, GENERATIONS * 2 * min(share, 1 - share)))
+
+
 def facts_of(dump, target):
     """What the evaluation needs of a dump in JSON."""
     risk = dump.get("risk", {})
@@ -77,7 +86,12 @@ def facts_of(dump, target):
                 "life_p50": site.get("lifetime_p50_seconds"),
                 "life_p99": site.get("lifetime_p99_seconds"),
                 "age_p50": site.get("age_p50_seconds"),
-                "generations": len(generations.get(str(site["id"]), ())),
+                "births": site.get("births"),
+                "deaths": site.get("deaths"),
+                "generations": max(
+                    len(generations.get(str(site["id"]), ())),
+                    generations_of(site.get("live_objects", 0), site.get("age_p50_seconds"), uptime),
+                ),
                 "guilty": guilty,
                 "frames": frames if guilty else frames[:10],
             }

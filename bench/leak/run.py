@@ -123,7 +123,7 @@ def survey(name, options, tools):
 # ---- a run ----
 
 
-def plan(job, options, sites):
+def plan(job, options, sites, share):
     """The site, the sizes and the share of a leaking run; of its clean twin with the share 0."""
     name, seed, twin, kind = job
     site = site_choice(sites, seed, kind == "pool")
@@ -136,7 +136,7 @@ def plan(job, options, sites):
     if kind == "small":
         wanted = max(wanted, 2 * evaluate.EVIDENCE * options.sample_interval / mean)
     wanted = min(wanted, LEAKED_BYTES_MAX / mean)
-    share = min(0.1, max(0.001, wanted / (rate * seconds)))
+    share = share or min(0.1, max(0.001, wanted / (rate * seconds)))
     sizes = "4096-1048576" if kind == "pool" else "1-4095"
     return {"site": site, "share": share if twin == "leak" else 0, "sizes": sizes}
 
@@ -150,14 +150,16 @@ def leaked_at(truth, moment):
     return leaked
 
 
-def run_job(job, options, tools, sites):
+def run_job(job, options, tools, sites, share=None):
+    """One run as it is recorded; None where the program has no site of that kind. share: of the frees that are
+    left out; by the seed where none is given."""
     name, seed, twin, kind = job
     seconds = options.minutes * 60
     record = {
         "program": name, "seed": seed, "twin": twin, "kind": kind, "scale": options.scale,
         "is_held_out": seed in options.held_out, "sample_interval": options.sample_interval, "dumps": [],
     }  # fmt: skip
-    planned = plan(job, options, sites)
+    planned = plan(job, options, sites, share)
     if planned is None:
         if twin == "leak":
             return None
