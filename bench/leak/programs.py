@@ -403,15 +403,19 @@ PROGRAMS = {
 }
 
 
-def site_choice(survey, seed, wants_pool, pool_from=4096, pool_to=1 << 20):
-    """A site of the survey whose objects come and go: seeded, of pool buffers or of small objects; or None."""
+def site_choice(survey, seed, wants_pool, least_births):
+    """A site of the survey whose objects come and go, seeded, among the 12 that hand out most; or None. Wants pool
+    buffers or small objects, and at least so many births a second."""
     fit = []
-    for site in survey:
-        mean = site["bytes"] / max(1, site["births"])
-        is_pool = pool_from <= mean <= pool_to
-        rate = site["births"] / max(1.0, site["seconds"])
-        if is_pool != wants_pool or mean < 48 or rate < 1.5 or site["deaths"] < 0.5 * site["births"]:
-            continue
-        fit.append(site)
-    fit.sort(key=lambda s: (-s["births"], s["frames"]))
+    # A cache that has not been full yet has hardly let anything go.
+    for least_deaths in (0.5, 0.03):
+        for site in survey:
+            mean = site["bytes"] / max(1, site["births"])
+            is_frequent = 0 < site["births"] >= least_births * site["seconds"]
+            if is_frequent and (mean >= 4096) == wants_pool and mean >= 48 and site["deaths"] >= least_deaths * site["births"]:
+                fit.append(site)
+        if fit:
+            break
+    # Small objects are sampled by bytes; buffers are known one by one.
+    fit.sort(key=lambda s: (-(s["births"] if wants_pool else s["bytes"]), s["frames"]))
     return random.Random(seed * 7919 + wants_pool).choice(fit[:12]) if fit else None

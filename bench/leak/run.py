@@ -32,7 +32,8 @@ import report  # noqa: E402
 from process import Run  # noqa: E402
 from programs import PROGRAMS, site_choice  # noqa: E402
 
-SURVEY_SECONDS = 15
+SURVEY_SECONDS = 16
+SURVEY_START = 0.3  # share of it that is left out
 LEAKED_BYTES_MAX = 96 << 20  # a run is not to fill the machine
 said = threading.Lock()
 
@@ -90,7 +91,11 @@ def known_part(frames):
     return ",".join(known) if len(known) >= 3 else None
 
 
-def parse_survey(lines, seconds):
+def is_large(site):
+    return site["bytes"] >= 4096 * site["births"]
+
+
+def parse_survey(lines):
     sites = {}
     for line in lines:
         words = line.split()
@@ -100,7 +105,7 @@ def parse_survey(lines, seconds):
         if frames is None:
             continue
         key = frames, int(words[2]) >= 4096 * int(words[0])
-        site = sites.setdefault(key, {"births": 0, "deaths": 0, "bytes": 0, "frames": frames, "seconds": seconds})
+        site = sites.setdefault(key, {"births": 0, "deaths": 0, "bytes": 0, "frames": frames})
         for i, key in enumerate(("births", "deaths", "bytes")):
             site[key] += int(words[i])
     return list(sites.values())
@@ -113,10 +118,18 @@ def survey(name, options, tools):
         program = PROGRAMS[name]()
         pid = program.start(run, SURVEY_SECONDS + 5, 1)
         program.load(run, SURVEY_SECONDS, 1)
-        time.sleep(SURVEY_SECONDS)
-        sites = parse_survey(run.survey(pid), SURVEY_SECONDS)
+        time.sleep(SURVEY_SECONDS * SURVEY_START)
+        began = {(s["frames"], is_large(s)): s for s in parse_survey(run.survey(pid))}
+        time.sleep(SURVEY_SECONDS * (1 - SURVEY_START))
+        sites = parse_survey(run.survey(pid))
         if not sites:
             raise RuntimeError(f"no survey: {run.last_words()}")
+        # What the program does at its start is not what it does under load.
+        for site in sites:
+            before = began.get((site["frames"], is_large(site)), {})
+            for key in ("births", "deaths", "bytes"):
+                site[key] -= before.get(key, 0)
+            site["seconds"] = SURVEY_SECONDS * (1 - SURVEY_START)
         return sites
 
 
@@ -126,10 +139,11 @@ def survey(name, options, tools):
 def plan(job, options, sites, share):
     """The site, the sizes and the share of a leaking run; of its clean twin with the share 0."""
     name, seed, twin, kind = job
-    site = site_choice(sites, seed, kind == "pool")
+    seconds = options.minutes * 60 * (1 - options.warm_up)
+    # So many that a tenth of them suffices to be judged.
+    site = site_choice(sites, seed, kind == "pool", 0 if share else 15 * evaluate.EVIDENCE / seconds)
     if site is None:
         return None
-    seconds = options.minutes * 60 * (1 - options.warm_up)
     rate = site["births"] / site["seconds"]
     mean = site["bytes"] / site["births"]
     wanted = math.exp(random.Random(seed * 31 + len(name)).uniform(math.log(60), math.log(600)))
