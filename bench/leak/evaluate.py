@@ -86,8 +86,8 @@ def facts_of(dump, target):
                 "life_p50": site.get("lifetime_p50_seconds"),
                 "life_p99": site.get("lifetime_p99_seconds"),
                 "age_p50": site.get("age_p50_seconds"),
-                "births": site.get("births"),
-                "deaths": site.get("deaths"),
+                "births": site.get("allocated_objects"),
+                "deaths": site.get("freed_objects"),
                 "generations": max(
                     len(generations.get(str(site["id"]), ())),
                     generations_of(site.get("live_objects", 0), site.get("age_p50_seconds"), uptime),

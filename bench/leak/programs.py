@@ -58,7 +58,7 @@ def until(seconds, condition):
 class Program:
     name = command = ""
     port = 0
-    rate = 100
+    rate = 100  # requests a second: such that Weir's budget of stacks, which is not scaled, suffices for most buffers
 
     def is_there(self):
         return shutil.which(self.command, path=PATH) is not None
@@ -92,7 +92,7 @@ class Program:
 class Redis(Program):
     """Values come, are read, grow and expire; the set of keys has a bound."""
 
-    name, command, rate = "redis", "redis-server", 200
+    name, command, rate = "redis", "redis-server", 120
 
     def settings(self):
         return []
@@ -116,7 +116,7 @@ class RedisFill(Redis):
     name = "redis-fill"
 
     def settings(self):
-        return ["--maxmemory", "48mb", "--maxmemory-policy", "allkeys-lru"]
+        return ["--maxmemory", "24mb", "--maxmemory-policy", "allkeys-lru"]
 
     def load(self, run, seconds, seed):
         run.start_load(self.load_command("redis", seconds, seed, "--fill"))
@@ -167,7 +167,7 @@ http {{
 class Nginx(Program):
     """Proxies with and without buffers, serves files, compresses, and is told to reload while it is loaded."""
 
-    name, command, rate = "nginx", "nginx", 80
+    name, command, rate = "nginx", "nginx", 12
 
     def start(self, run, seconds, seed):
         self.port, back = free_port(), self.origin(run, seconds + 60)
@@ -197,12 +197,12 @@ class Nginx(Program):
 class Memcached(Program):
     """Fills up to its limit with ever new keys, and then evicts."""
 
-    name, command, rate = "memcached", "memcached", 250
+    name, command, rate = "memcached", "memcached", 100
 
     def start(self, run, seconds, seed):
         self.port = free_port()
         process = run.start_target(
-            ["memcached", "-l", "127.0.0.1", "-p", self.port, "-U", "0", "-m", "64", "-t", "2", "-u", "root"]
+            ["memcached", "-l", "127.0.0.1", "-p", self.port, "-U", "0", "-m", "32", "-t", "2", "-u", "root"]
         )
         self.listening(process)
         return process.pid
@@ -214,7 +214,7 @@ class Memcached(Program):
 class Node(Program):
     """Streams, compresses, and keeps whole buffers in a cache that has a bound."""
 
-    name, command, rate = "node", "node", 40
+    name, command, rate = "node", "node", 10
 
     def start(self, run, seconds, seed):
         self.port = free_port()
@@ -232,7 +232,7 @@ class Node(Program):
 class PythonQueues(Program):
     """Imports, queues between threads, a cache."""
 
-    name, command, rate = "python", "python3", 60
+    name, command, rate = "python", "python3", 15
 
     def start(self, run, seconds, seed):
         command = [PYTHON, str(HERE / "python_app.py"), f"{seconds + 10:.0f}", self.rate, self.shape(seed), seed]
@@ -245,7 +245,7 @@ class PythonQueues(Program):
 class Sqlite(Program):
     """The shell of sqlite on a database that grows past its page cache."""
 
-    name, command, rate = "sqlite", "sqlite3", 60
+    name, command, rate = "sqlite", "sqlite3", 20
 
     def start(self, run, seconds, seed):
         self.process = run.start_target(["sqlite3", "-batch", f"{run.folder}/db"], has_input=True)
@@ -283,13 +283,13 @@ class Ffmpeg(Program):
 class Varnish(Program):
     """A cache in malloc storage that fills, and then drops what is old."""
 
-    name, command, rate = "varnish", "varnishd", 60
+    name, command, rate = "varnish", "varnishd", 20
 
     def start(self, run, seconds, seed):
         self.port, back = free_port(), self.origin(run, seconds + 90)
         process = run.start_target(
             ["varnishd", "-F", "-n", f"{run.folder}/v", "-a", f"127.0.0.1:{self.port}", "-j", "none"]
-            + ["-b", f"127.0.0.1:{back}", "-s", "malloc,32m", "-p", "vsl_space=1m", "-t", "3600"]
+            + ["-b", f"127.0.0.1:{back}", "-s", "malloc,24m", "-p", "vsl_space=1m", "-t", "3600"]
         )
         self.listening(process, 60)
         return until(10, lambda: children_of(process.pid))[0]
@@ -306,7 +306,7 @@ http_port 127.0.0.1:{port} accel defaultsite=bench no-vhost
 cache_peer 127.0.0.1 parent {back} 0 no-query originserver no-digest
 acl all_of_it src 127.0.0.1
 http_access allow all_of_it
-cache_mem 32 MB
+cache_mem 24 MB
 maximum_object_size_in_memory 512 KB
 memory_pools off
 access_log none
@@ -322,7 +322,7 @@ shutdown_lifetime 0 seconds
 class Squid(Program):
     """A cache in memory that fills, with squid's own pools switched off."""
 
-    name, command, rate = "squid", "squid", 60
+    name, command, rate = "squid", "squid", 12
 
     def start(self, run, seconds, seed):
         self.port, back = free_port(), self.origin(run, seconds + 90)
@@ -360,7 +360,7 @@ backend out
 class Haproxy(Program):
     """Proxies and compresses, with haproxy's own pools switched off."""
 
-    name, command, rate = "haproxy", "haproxy", 80
+    name, command, rate = "haproxy", "haproxy", 10
 
     def start(self, run, seconds, seed):
         self.port, back = free_port(), self.origin(run, seconds + 60)
@@ -386,7 +386,7 @@ class Shape(Program):
         return True
 
     def start(self, run, seconds, seed):
-        command = [run.tool("shapes"), self.what, "--seed", seed, "--seconds", f"{seconds * run.scale:.0f}"]
+        command = [run.tool("shapes"), self.what, "--seed", seed, "--seconds", f"{(seconds + 10) * run.scale:.0f}"]
         return run.start_target(command, is_ended_by_itself=True).pid
 
     def load(self, run, seconds, seed):
