@@ -4,6 +4,7 @@ Every process that a run starts is a child of ours, dies with us (by the kernel,
 limit and is ended by its own pid. Nothing is written outside of the run's folder, which goes with it.
 """
 
+import ctypes
 import glob
 import json
 import os
@@ -94,11 +95,23 @@ class Run:
         paths = glob.glob(f"{self.out}/dump.{pid}.*.json")
         return sorted(paths, key=lambda p: int(p.rsplit(".", 2)[1]))
 
-    def dump(self, pid):
-        """A dump of the process, or None when it is gone or does not answer."""
+    def ask(self, pid, thread_name):
+        """Send the signal to the process, or to its first thread of that name. False: it is gone."""
         try:
-            os.kill(pid, DUMP_SIGNAL)
-        except ProcessLookupError:
+            if thread_name is None:
+                os.kill(pid, DUMP_SIGNAL)
+                return True
+            for thread in sorted(map(int, os.listdir(f"/proc/{pid}/task"))):
+                with open(f"/proc/{pid}/task/{thread}/comm", encoding="latin-1") as file:
+                    if file.read().strip() == thread_name:
+                        return ctypes.CDLL(None, use_errno=True).tgkill(pid, thread, DUMP_SIGNAL) == 0
+        except OSError:
+            pass
+        return False
+
+    def dump(self, pid, thread_name=None):
+        """A dump of the process, or None when it is gone or does not answer."""
+        if not self.ask(pid, thread_name):
             return None
         deadline = time.monotonic() + DUMP_SECONDS
         while time.monotonic() < deadline:

@@ -60,6 +60,8 @@ class Program:
     port = 0
     rate = 100  # requests a second: such that Weir's budget of stacks, which is not scaled, suffices for most buffers
 
+    dump_thread = None  # whom a dump is asked of: a thread's name; None: the process
+
     def is_there(self):
         return shutil.which(self.command, path=PATH) is not None
 
@@ -107,7 +109,7 @@ class Redis(Program):
         return process.pid
 
     def load(self, run, seconds, seed):
-        run.start_load(self.load_command("redis", seconds, seed, "--keys", 1000))
+        run.start_load(self.load_command("redis", seconds, seed, "--keys", 300))
 
 
 class RedisFill(Redis):
@@ -283,6 +285,8 @@ class Ffmpeg(Program):
 class Varnish(Program):
     """A cache in malloc storage that fills, and then drops what is old."""
 
+    # Its first thread takes any signal that interrupts its poll() for the end.
+    dump_thread = "cache-worker"
     name, command, rate = "varnish", "varnishd", 20
 
     def start(self, run, seconds, seed):

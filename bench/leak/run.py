@@ -191,7 +191,7 @@ def run_job(job, options, tools, sites, share=None):
             program = PROGRAMS[name]()
             pid = program.start(run, seconds, seed)
             program.load(run, seconds, seed)
-            dumps = take_dumps(run, pid, seconds, options)
+            dumps = take_dumps(run, pid, seconds, options, program.dump_thread)
             record["usage"] = run.usage(pid)
             record["truth"] = run.truth(pid)
             for dump in dumps:
@@ -206,13 +206,13 @@ def run_job(job, options, tools, sites, share=None):
     return record
 
 
-def take_dumps(run, pid, seconds, options):
+def take_dumps(run, pid, seconds, options, thread_name):
     started, dumps = time.monotonic(), []
     for k in range(1, options.dumps + 1):
         wait = started + seconds * k / options.dumps - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        dump = run.dump(pid)
+        dump = run.dump(pid, thread_name)
         if dump is not None:
             dumps.append(dump)
         elif run.target.poll() is not None:
@@ -304,12 +304,12 @@ def main():
     parser.add_argument("--seeds", type=numbers, default=[1, 2, 3])
     parser.add_argument("--held-out", type=numbers, default=[], help="of the seeds, those that nothing is tuned on")
     parser.add_argument("--kinds", type=lambda t: t.split(","), default=["pool", "small"], help="of leaks: pool,small")
-    parser.add_argument("--minutes", type=float, default=2, help="of each run (2)")
+    parser.add_argument("--minutes", type=float, default=2.5, help="of each run (2.5)")
     parser.add_argument("--jobs", type=int, default=4, help="runs at a time (4)")
     parser.add_argument("--dumps", type=int, default=30, help="of each run (30)")
     parser.add_argument("--scale", type=float, default=240, help="WEIR_TIME_SCALE (240)")
     parser.add_argument("--warm-up", type=float, default=0.15, help="share of a run before anything leaks (0.15)")
-    parser.add_argument("--sample-interval", type=int, default=4096, help="WEIR_SAMPLE_INTERVAL in bytes (4096)")
+    parser.add_argument("--sample-interval", type=int, default=1024, help="WEIR_SAMPLE_INTERVAL in bytes (1024)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Weir")
     parser.add_argument("--build", default=HERE.parent.parent / "build", help="where make has built (build)")
     parser.add_argument("--weir", help="the object to preload; default: that of the build")
