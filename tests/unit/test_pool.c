@@ -2,6 +2,7 @@
  * test_pool.c -- the pool as its front end uses it, against a model that holds every
  * buffer with what was written into it.
  */
+#include <sched.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -347,6 +348,60 @@ START_TEST(zero_on_free_clears_all_that_was_written_wherever_it_goes)
 }
 END_TEST
 
+static uint64_t locks_taken(void)
+{
+	static struct pool_stats stats;
+
+	pool_stats_collect(&stats, NULL, 0);
+	return stats.lock_acquisitions;
+}
+
+START_TEST(who_only_frees_takes_a_lock_for_many_sizes_at_once)
+{
+	enum { BUFFERS = 512 };
+	void *all[BUFFERS];
+	uint64_t before;
+	defaults();
+	start();
+	for (unsigned i = 0; i < BUFFERS; i++)
+		all[i] = pool_malloc(4 * KIB + random_next(&random_state) % (60 * KIB));
+	before = locks_taken();
+	for (unsigned i = 0; i < BUFFERS; i++)
+		ck_assert(free_any(all[i]));
+	/* Of 512, some 60 find room; one class at a time takes 334 locks, this way 78. */
+	ck_assert_uint_le(locks_taken() - before, BUFFERS / 5);
+	ck_assert_uint_gt(locks_taken() - before, 4);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(what_circulates_settles_where_the_magazine_holds_all_of_it)
+{
+	enum { LIVE = 16, WARM = 200, ROUNDS = 1000 };
+	static const size_t sizes[] = {16 * KIB, 64 * KIB, 256 * KIB};
+	void *all[LIVE];
+	uint64_t before = 0;
+	cpu_set_t one;
+	size_t size = sizes[_i];
+	defaults();
+	start();
+	CPU_ZERO(&one);
+	CPU_SET(magazine_cpu_current(), &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (unsigned round = 0; round < WARM + ROUNDS; round++) {
+		if (round == WARM)
+			before = locks_taken();
+		for (unsigned i = 0; i < LIVE; i++)
+			all[i] = pool_malloc(size);
+		for (unsigned i = 0; i < LIVE; i++)
+			ck_assert(free_any(all[i]));
+	}
+	ck_assert_uint_eq(locks_taken(), before);
+	engine_stop();
+}
+END_TEST
+
 /* As realloc does it; whether p had to move. */
 static bool grow_to(char **p, size_t size)
 {
@@ -608,6 +663,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, past_the_limit_of_buffers_a_request_gets_nothing_until_one_is_freed);
 	tcase_add_loop_test(tests, eight_threads_do_not_pass_a_limit_either, 0, 2);
 	tcase_add_test(tests, zero_on_free_clears_all_that_was_written_wherever_it_goes);
+	tcase_add_test(tests, who_only_frees_takes_a_lock_for_many_sizes_at_once);
+	tcase_add_loop_test(tests, what_circulates_settles_where_the_magazine_holds_all_of_it, 0, 3);
 	tcase_add_test(tests, buffers_that_their_program_grows_by_half_move_at_every_other_step_at_most);
 	tcase_add_test(tests, a_buffer_that_grows_once_is_given_its_growth_and_no_more);
 	tcase_add_test(tests, what_says_that_it_is_zero_is_zero);
