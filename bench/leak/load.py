@@ -184,6 +184,8 @@ async def read_resp(reader):
 def redis_commands(request, dice, options):
     size = log_uniform(dice, options.least, options.most)
     key = f"k{request}" if options.fill else f"k{dice.randrange(options.keys)}"
+    if dice.random() < options.echo:
+        return [resp("ECHO", BODY[:size])]
     choice = dice.random()
     if choice < 0.5:
         return [resp("SET", key, BODY[:size])]
@@ -302,6 +304,7 @@ def main():
     parser.add_argument("--fill", action="store_true", help="ever new keys")
     parser.add_argument("--cached", type=float, default=0.5, help="share of requests for what was asked for before")
     parser.add_argument("--posts", type=float, default=0, help="share of requests that bring a body")
+    parser.add_argument("--echo", type=float, default=0, help="share of values that redis sends back and forgets")
     parser.add_argument("--paths", default="", help="prefixes, separated by commas")
     options = parser.parse_args()
     sys.exit(asyncio.run(origin(options) if options.kind == "origin" else clients(options)))

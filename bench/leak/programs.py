@@ -95,6 +95,7 @@ class Redis(Program):
     """Values come, are read, grow and expire; the set of keys has a bound."""
 
     name, command, rate = "redis", "redis-server", 120
+    values = ["--keys", 300]
 
     def settings(self):
         return []
@@ -109,7 +110,7 @@ class Redis(Program):
         return process.pid
 
     def load(self, run, seconds, seed):
-        run.start_load(self.load_command("redis", seconds, seed, "--keys", 300))
+        run.start_load(self.load_command("redis", seconds, seed, *self.values))
 
 
 class RedisFill(Redis):

@@ -73,6 +73,7 @@ def environment_of(options, tools, **leak):
         "LD_PRELOAD": f"{tools['injector']}:{tools['weir']}",
         "WEIR_TIME_SCALE": str(options.scale),
         "WEIR_SAMPLE_INTERVAL": str(options.sample_interval),
+        "WEIR_MEMORY_LIMIT": options.memory_limit,
         **settings,
         **{f"LEAK_{k.upper()}": str(v) for k, v in leak.items()},
     }
@@ -108,6 +109,7 @@ def parse_survey(lines):
         site = sites.setdefault(key, {"births": 0, "deaths": 0, "bytes": 0, "frames": frames})
         for i, key in enumerate(("births", "deaths", "bytes")):
             site[key] += int(words[i])
+        site["life_ms"] = float(words[4])
     return list(sites.values())
 
 
@@ -310,6 +312,8 @@ def main():
     parser.add_argument("--scale", type=float, default=240, help="WEIR_TIME_SCALE (240)")
     parser.add_argument("--warm-up", type=float, default=0.15, help="share of a run before anything leaks (0.15)")
     parser.add_argument("--sample-interval", type=int, default=1024, help="WEIR_SAMPLE_INTERVAL in bytes (1024)")
+    # A rehearsal of a day in minutes has the traffic, and so the leak, of minutes: its limit is smaller as well.
+    parser.add_argument("--memory-limit", default="512M", help="WEIR_MEMORY_LIMIT (512M)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Weir")
     parser.add_argument("--build", default=HERE.parent.parent / "build", help="where make has built (build)")
     parser.add_argument("--weir", help="the object to preload; default: that of the build")

@@ -7,7 +7,7 @@
  * that
  *
  *	cache	keeps answers in a cache that is full after three fifths of the time, and then replaces;
- *	startup	keeps 90 buffers from its start, and 60 more that it loads a little later;
+ *	startup	keeps 50 buffers from its start, and 30 more that it loads a little later;
  *	triple	gets three times the requests from the middle on;
  *	queue	queues half of what it answers; from 0.3 to 0.5 of the time what takes it away is half as fast as
  *		what brings it, and then twice as fast until the queue is short again.
@@ -35,8 +35,8 @@
 #define REQUESTS_PER_SECOND 0.05
 #define REQUEST_SECONDS 4.0
 #define REQUESTS_MAX 4096
-#define STARTUP_BUFFERS 90
-#define LATER_BUFFERS 60
+#define STARTUP_BUFFERS 50
+#define LATER_BUFFERS 30
 #define QUEUE_MAX 8192
 #define STEP_SECONDS_MAX 20.0 /* a step that took longer counts as this */
 

@@ -46,6 +46,7 @@ def start(folder, shape, leaks):
         "PATH": "/usr/bin:/bin",
         "LD_PRELOAD": OBJECT,
         "WEIR_TIME_SCALE": str(SCALE),
+        "WEIR_MEMORY_LIMIT": "128M",  # what leaks within hours of so few requests is to matter
         "WEIR_DUMP": f"{folder}/{name}.%n",
         "WEIR_DUMP_FORMAT": "json",
         "WEIR_LOG": "error",
