@@ -80,6 +80,8 @@ def facts_of(dump, target):
                 "score": site["risk"],
                 "level": site["level"],
                 "reason": site.get("reason", ""),
+                "why": site.get("why", ""),
+                "confidence": site.get("confidence"),
                 "objects": site.get("live_objects", 0),
                 "bytes": site.get("live_bytes", 0),
                 "growth": site.get("growth_bytes_per_hour", 0),
@@ -349,7 +351,7 @@ def faults(runs):
             yield (
                 f"{name}: innocent HIGH {site['score']:.2f} {site['reason']} after {dump['uptime'] / 3600:.1f} h, "
                 f"{site['objects']:.0f} objects, {site['bytes'] / 1024:.0f} KiB, life p50 {site['life_p50']} "
-                f"p99 {site['life_p99']}, age p50 {site['age_p50']}: {' '.join(site['frames'][:5])}"
+                f"p99 {site['life_p99']}, age p50 {site['age_p50']}: {site['why']}: {' '.join(site['frames'][:5])}"
             )
         if run["twin"] == "clean":
             worst = max(run["dumps"], key=lambda d: (LEVELS[d["level"]], d["score"]))
@@ -363,7 +365,7 @@ def faults(runs):
                     f"{name}: guilty ranks {place}, {guilty[0]['level'] if guilty else 'not listed'} "
                     f"{guilty[0]['score'] if guilty else 0:.2f} {guilty[0]['reason'] if guilty else ''}; process "
                     f"{last['level']} {last['score']:.2f}; {last['leaked']} leaked, {last['leaked_bytes'] >> 10} KiB, "
-                    f"share {run['share']:.4f}, {last['uptime'] / 3600:.1f} h"
+                    f"share {run['share']:.4f}, {last['uptime'] / 3600:.1f} h: {guilty[0]['why'] if guilty else ''}"
                 )
         else:
             leaked = run["dumps"][-1]["leaked"]
