@@ -343,7 +343,8 @@ def evaluate(runs):
 def faults(runs):
     """What went wrong, a line each, for whoever wants to mend the model."""
     for run in runs:
-        name = f"{run['program']} seed {run['seed']} {run['twin']} {run['kind'] if run['twin'] == 'leak' else ''}".strip()
+        kind = f" {run['kind']}" if run["twin"] == "leak" else ""
+        name = f"{run['program']} seed {run['seed']} {run['twin']}{kind}"
         if run.get("error") or not run["dumps"]:
             yield f"{name}: failed: {run.get('error') or 'no dump'}"
             continue
@@ -356,7 +357,8 @@ def faults(runs):
         if run["twin"] == "clean":
             worst = max(run["dumps"], key=lambda d: (LEVELS[d["level"]], d["score"]))
             if worst["level"] != "LOW":
-                yield f"{name}: process {worst['level']} {worst['score']:.2f} {worst['reason']} at {worst['uptime'] / 3600:.1f} h"
+                verdict = f"{worst['level']} {worst['score']:.2f} {worst['reason']}"
+                yield f"{name}: process {verdict} at {worst['uptime'] / 3600:.1f} h"
         elif last := last_evident(run):
             place = rank(last)
             guilty = [s for s in last["sites"] if s["guilty"]]

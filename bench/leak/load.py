@@ -265,7 +265,8 @@ def sql_statements(request, dice, options):
     if choice < 0.85:
         return f"SELECT count(*), max(length(s)) FROM t GROUP BY k % {dice.randrange(2, 50)} ORDER BY 2 LIMIT 1;"
     if choice < 0.95:
-        return f"SELECT length(group_concat(hex(substr(b, 1, {dice.randrange(1, 2000)})))) FROM t WHERE k % 97 = {dice.randrange(97)};"
+        text = f"group_concat(hex(substr(b, 1, {dice.randrange(1, 2000)})))"
+        return f"SELECT length({text}) FROM t WHERE k % 97 = {dice.randrange(97)};"
     if options.fill:
         return f"UPDATE t SET s = s || 'x' WHERE k = {dice.randrange(key + 1)};"
     return f"DELETE FROM t WHERE k % 41 = {dice.randrange(41)};"

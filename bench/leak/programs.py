@@ -417,7 +417,8 @@ def site_choice(survey, seed, wants_pool, least_births):
         for site in survey:
             mean = site["bytes"] / max(1, site["births"])
             is_frequent = 0 < site["births"] >= least_births * site["seconds"]
-            if is_frequent and (mean >= 4096) == wants_pool and mean >= 48 and site["deaths"] >= least_deaths * site["births"]:
+            goes = site["deaths"] >= least_deaths * site["births"]
+            if is_frequent and goes and (mean >= 4096) == wants_pool and mean >= 48:
                 fit.append(site)
         if fit:
             break

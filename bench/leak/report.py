@@ -44,29 +44,30 @@ def delay_table(figures, is_markdown):
     for what in ("site", "process"):
         for level in ("MEDIUM", "HIGH"):
             d = figures[f"{what}_{level}"]
-            rows.append(
-                [f"{what} to {level}", f"{d['reached']} of {d['of']}", duration(d["seconds"]), number(d["objects"], "{:.0f}")]
-            )
+            reached = f"{d['reached']} of {d['of']}"
+            rows.append([f"{what} to {level}", reached, duration(d["seconds"]), number(d["objects"], "{:.0f}")])
     return table(rows, is_markdown)
 
 
 def facts(figures):
-    low1, high1 = evaluate.share_bounds(figures["top1"], figures["ranked"])
+    f = figures
     lines = [
-        f"{figures['clean']} clean runs and {figures['leaking']} leaking ones, of which {figures['evident']} leaked enough to "
-        f"be judged; {figures['failed']} runs failed",
+        f"{f['clean']} clean runs and {f['leaking']} leaking ones, of which {f['evident']} leaked enough to be judged; "
+        f"{f['failed']} runs failed",
     ]
-    if figures["ranked"]:
+    if f["ranked"]:
+        low, high = evaluate.share_bounds(f["top1"], f["ranked"])
         lines.append(
-            f"the guilty site ranks first in {figures['top1']} of {figures['ranked']} ({figures['top1'] / figures['ranked']:.0%}; "
-            f"95%: {low1:.0%} to {high1:.0%}), among the first three in {figures['top3']} ({figures['top3'] / figures['ranked']:.0%})"
+            f"the guilty site ranks first in {f['top1']} of {f['ranked']} ({f['top1'] / f['ranked']:.0%}; 95%: {low:.0%} to "
+            f"{high:.0%}), among the first three in {f['top3']} ({f['top3'] / f['ranked']:.0%})"
         )
-    if figures["clean"]:
+    if f["clean"]:
+        process = number(f.get("false_high_per_day_upper"), "{:.2f}")
+        sites = number(f.get("false_high_sites_per_day_upper"), "{:.2f}")
         lines.append(
-            f"false HIGH in {figures['clean_days']:.1f} clean process-days: {figures['false_high_process']} of the process (95%: at "
-            f"most {number(figures.get('false_high_per_day_upper'), '{:.2f}')} a day), {figures['false_high_sites']} of a site (at "
-            f"most {number(figures.get('false_high_sites_per_day_upper'), '{:.2f}')} a day); MEDIUM at some time in "
-            f"{figures['false_medium_runs']} of {figures['clean']} clean runs"
+            f"false HIGH in {f['clean_days']:.1f} clean process-days: {f['false_high_process']} of the process (95%: at most "
+            f"{process} a day), {f['false_high_sites']} of a site (at most {sites} a day); MEDIUM at some time in "
+            f"{f['false_medium_runs']} of {f['clean']} clean runs"
         )
     return lines
 

@@ -185,9 +185,8 @@ def run_job(job, options, tools, sites, share=None):
     warm_up = seconds * options.warm_up
     record |= {"target": target, "share": planned["share"], "leak_after": warm_up * options.scale}
     record["survey"] = {k: v for k, v in planned["site"].items() if k != "frames"}
-    environment = environment_of(
-        options, tools, mode="inject", site=frames, sizes=planned["sizes"], share=planned["share"], after=warm_up, seed=seed
-    )
+    leak = {"site": frames, "sizes": planned["sizes"], "share": planned["share"], "after": warm_up, "seed": seed}
+    environment = environment_of(options, tools, mode="inject", **leak)
     with Run(tools, environment, options.scale, options.keep) as run:
         try:
             program = PROGRAMS[name]()

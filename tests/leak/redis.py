@@ -53,7 +53,8 @@ def main():
     )  # fmt: skip
     tools = run.tools_of(options)
     run.SURVEY_SECONDS = 3
-    # Values that are sent back at once, one buffer each: Weir's budget of stacks, which is not scaled, suffices for all.
+    # Values that are sent back at once, one buffer each: Weir's budget of stacks, which is not scaled,
+    # suffices for all.
     programs.Redis.rate = 90
     programs.Redis.values = ["--keys", 100, "--least", 5000, "--most", 15000, "--echo", 1]
     sites = [s for s in run.survey("redis", options, tools) if is_fit(s)]
@@ -71,8 +72,9 @@ def main():
             return 1
     last = leak["dumps"][-1]
     why = "\n".join(evaluate.faults([clean, leak])) + f"\n{last['sites'][:3]}"
-    check("frees were left out in one and in one only", last["leaked"] >= 30 and clean["dumps"][-1]["leaked"] == 0, last["leaked"])
-    held = last["live_bytes"] - clean["dumps"][-1]["live_bytes"]
+    other = clean["dumps"][-1]
+    check("frees were left out in one and in one only", last["leaked"] >= 30 and other["leaked"] == 0, last["leaked"])
+    held = last["live_bytes"] - other["live_bytes"]
     check("what was left out is held", held > 0.5 * last["leaked_bytes"], f"{held} of {last['leaked_bytes']}")
     is_followed = all(len(d["sites"]) >= 5 for d in clean["dumps"])
     check("the clean redis is followed, and never reaches HIGH", is_followed and sum(evaluate.alarms(clean)) == 0, why)

@@ -20,6 +20,7 @@ LIMIT = 120  # of wall time, for all of them
 # Every so many requests one is leaked, and every so many leaks there is a dump.
 LEAK_EVERY, DUMP_LEAKS = 11, 5
 LEAKED_MOST = 60
+FAULTS = (OSError, ValueError, KeyError, IndexError, RuntimeError, subprocess.TimeoutExpired)
 
 SHAPES = {
     "cache": "a program that fills a cache",
@@ -53,9 +54,8 @@ def start(folder, shape, leaks):
     }
     command = [BUILD / "bench/leak/shapes", shape, "--seconds", SECONDS, *more]
     with open(f"{folder}/{name}.err", "wb") as errors:
-        return name, subprocess.Popen(
-            list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True
-        )
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
+        return name, subprocess.Popen(list(map(str, command)), env=environment, text=True, **streams)
 
 
 def result_of(folder, name, process):
@@ -126,8 +126,8 @@ def main():
                 try:
                     bounds, dumps = result_of(folder, name, process)
                     (check_leaking if leaks else check_clean)(shape, bounds, dumps)
-                except (OSError, ValueError, KeyError, IndexError, RuntimeError, subprocess.TimeoutExpired) as error:
-                    check(f"{SHAPES[shape]}{' and leaks' if leaks else ''}: it runs and leaves dumps", False, repr(error))
+                except FAULTS as error:
+                    check(f"{name}: it runs and leaves dumps", False, repr(error))
         finally:
             for _, _, _, process in started:
                 if process.poll() is None:
