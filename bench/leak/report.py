@@ -58,15 +58,15 @@ def facts(figures):
     if f["ranked"]:
         low, high = evaluate.share_bounds(f["top1"], f["ranked"])
         lines.append(
-            f"the guilty site ranks first in {f['top1']} of {f['ranked']} ({f['top1'] / f['ranked']:.0%}; 95%: {low:.0%} to "
-            f"{high:.0%}), among the first three in {f['top3']} ({f['top3'] / f['ranked']:.0%})"
+            f"the guilty site ranks first in {f['top1']} of {f['ranked']} ({f['top1'] / f['ranked']:.0%}; 95%: "
+            f"{low:.0%} to {high:.0%}), among the first three in {f['top3']} ({f['top3'] / f['ranked']:.0%})"
         )
     if f["clean"]:
         process = number(f.get("false_high_per_day_upper"), "{:.2f}")
         sites = number(f.get("false_high_sites_per_day_upper"), "{:.2f}")
         lines.append(
-            f"false HIGH in {f['clean_days']:.1f} clean process-days: {f['false_high_process']} of the process (95%: at most "
-            f"{process} a day), {f['false_high_sites']} of a site (at most {sites} a day); MEDIUM at some time in "
+            f"false HIGH in {f['clean_days']:.1f} clean process-days: {f['false_high_process']} of the process (95%: at "
+            f"most {process} a day), {f['false_high_sites']} of a site (at most {sites} a day); MEDIUM at some time in "
             f"{f['false_medium_runs']} of {f['clean']} clean runs"
         )
     return lines
