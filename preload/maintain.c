@@ -23,6 +23,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "preload/preload.h"
+#include "track/track.h"
 
 #define THREAD_STACK_BYTES ((size_t)256 << 10)
 #define PROBE_BYTES ((size_t)16 << 20)
@@ -94,7 +95,26 @@ static void say_level(const struct pressure *pressure, enum pressure_level befor
 	log_end(&line);
 }
 
-static void monitor(void)
+/* What tracking goes by; call it once the rest of the monitor has looked. */
+static void put_facts(
+    struct track_facts *facts, const struct meminfo *info, const struct process_info *process)
+{
+	const struct fallback_stats *fallback = &preload.fallback;
+	uint64_t limit = pressure_memory_limit(info, preload.settings.memory_limit);
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+
+	*facts = (struct track_facts){
+	    .memory_limit_bytes = limit != UINT64_MAX ? limit : 0,
+	    .memory_used_bytes =
+		pressure_memory_used(info, preload.settings.memory_limit, process->rss_bytes),
+	    .rss_bytes = process->rss_bytes,
+	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
+	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
+	    .major_faults = process->major_faults,
+	};
+}
+
+static void monitor(struct track_facts *facts)
 {
 	struct meminfo info;
 	struct process_info process = {0};
@@ -112,6 +132,7 @@ static void monitor(void)
 	read_fallback(&preload.fallback);
 	if (preload.pressure.level == PRESSURE_CRITICAL && maintain_may_ask_jemalloc())
 		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	put_facts(facts, &info, &process);
 }
 
 /* --- a pass ------------------------------------------------------------------ */
@@ -120,19 +141,27 @@ static bool pass(bool is_everything)
 {
 	uint32_t now = clock_now_ticks();
 	uint64_t purged;
+	struct track_facts facts;
+	bool is_monitor_due;
 
 	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	STORE_RELAXED(&pool.now, now);
 	/* The first pass too: until then neither the cgroup's limit nor the pressure is known. */
-	if (is_everything || !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
-	    now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval)) {
+	is_monitor_due = is_everything ||
+			 !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
+			 now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval);
+	if (is_monitor_due) {
 		maintain.last_monitor = now;
-		monitor();
+		monitor(&facts);
 	}
 	purged = reclaim_run(now, preload.pressure.level, is_everything);
 	if (is_everything && maintain_may_ask_jemalloc())
 		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	if (is_monitor_due) {
+		facts.now_ticks = now;
+		track_tick(&facts);
+	}
 	STORE_RELAXED(&pool.due, reclaim_next(now));
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 	return purged != 0;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pool/apart.h"
 #include "preload/alloc.h"
 #include "preload/bootstrap.h"
 #include "preload/misuse.h"
@@ -30,19 +31,30 @@ COLD void *alloc_malloc_slow(size_t size)
 	return next.malloc(size);
 }
 
-__attribute__((noinline)) void alloc_free_elsewhere(void *p)
+/* Above the largest that the pool serves; alignment: a power of two. NULL: jemalloc has to. */
+static void *large(size_t alignment, size_t size, bool *is_zero)
 {
-	/* jemalloc purges in some frees, and a refused madvise() sets errno. */
-	int *error = (int *)(void *)((char *)__builtin_thread_pointer() + next.errno_offset);
-	int saved = *error;
+	void *p;
 
-	next.free(p);
-	*error = saved;
+	if (size > APART_BYTES_MAX || alignment > PAGE_BYTES)
+		return NULL;
+	p = apart_take(size, alignment, is_zero);
+	return p != NULL && sampler_passes(TRACK_LARGE, size) ? sample_note(TRACK_LARGE, p, size) : p;
 }
 
-COLD void alloc_free_misused(void *p)
+__attribute__((noinline)) void *alloc_malloc_large(size_t size)
 {
-	misuse_free(p);
+	bool is_zero;
+	void *p;
+
+	p = large(ALLOC_MIN_BYTES, size, &is_zero);
+	return p != NULL ? p : next.malloc(size);
+}
+
+COLD void alloc_free_slow(void *p)
+{
+	if (!pool_free_long(p))
+		misuse_free(p);
 }
 
 void alloc_free_zeroing(void *p)
@@ -51,6 +63,15 @@ void alloc_free_zeroing(void *p)
 		next.free_foreign(p);
 	else if (!pool_free_long(p))
 		misuse_free(p);
+}
+
+/* What the range has for a request that the pool does not want: large ones, and samples. NULL: nothing. */
+INLINE void *apart(size_t alignment, size_t size, bool *is_zero)
+{
+	if (size >= pool.min_bytes)
+		return large(alignment, size, is_zero);
+	size = MAX(size, ALLOC_MIN_BYTES);
+	return sampler_passes(TRACK_SMALL, size) ? sample_apart(alignment, size, is_zero) : NULL;
 }
 
 void *alloc_aligned(size_t alignment, size_t size)
@@ -63,16 +84,25 @@ void *alloc_aligned(size_t alignment, size_t size)
 	if (LIKELY(alignment <= SIZE_CLASS_ALIGNMENT_MIN && pool_wants(size))) {
 		uint32_t page = pool_pop(size);
 
-		if (LIKELY(page != 0))
-			return pool_hand_out(page, size);
+		if (LIKELY(page != 0)) {
+			p = pool_hand_out(page, size);
+			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
+		}
 	}
 	if (alignment <= alignof(max_align_t))
 		return alloc_malloc(MAX(size, alignment));
 	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
 		p = pool_aligned(alignment, size);
 		if (LIKELY(p != NULL))
-			return p;
+			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+	}
+	if (!pool_wants(size)) {
+		bool is_zero;
+
+		p = apart(alignment, size, &is_zero);
+		if (p != NULL)
+			return p;
 	}
 	error = next.posix_memalign(&p, alignment, size);
 	if (error != 0) {
@@ -112,19 +142,26 @@ EXPORT void free(void *p)
 EXPORT void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
+	bool is_zero;
 	void *p;
 
 	if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!pool_wants(bytes))
+	if (!pool_wants(bytes)) {
+		p = apart(ALLOC_MIN_BYTES, bytes, &is_zero);
+		if (p != NULL)
+			return is_zero ? p : memset(p, 0, bytes);
 		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
+	}
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 		return next.calloc(count, size);
 	}
+	if (sampler_passes(TRACK_POOL, bytes))
+		sample_note(TRACK_POOL, p, bytes);
 	return pool_is_zero(p) ? p : memset(p, 0, bytes);
 }
 
@@ -149,6 +186,8 @@ static void *outgrow(void *p, size_t size)
 	if (UNLIKELY(to == NULL))
 		return move(p, used, size);
 	pool_set_grown(to, size);
+	if (sampler_passes(TRACK_POOL, size))
+		sample_note(TRACK_POOL, to, size);
 	memcpy(to, p, used);
 	if (UNLIKELY(!pool_free_outgrown(p)))
 		misuse_free(p);
@@ -161,11 +200,27 @@ static void *realloc_pooled(void *p, size_t size)
 		misuse_free(p);
 		return alloc_malloc(size);
 	}
-	if (pool_resize_in_place(p, size))
+	if (pool_resize_in_place(p, size)) {
+		if (UNLIKELY(size < pool.min_bytes && pool_is_apart(p)))
+			sample_again(p, size);
 		return p;
-	if (size > pool_usable_bytes(p) && pool_wants(size))
+	}
+	if (size > pool_usable_bytes(p) && pool_wants(size) && !pool_is_apart(p))
 		return outgrow(p, size);
 	return move(p, pool_size(p), size);
+}
+
+/* p is jemalloc's, and what it becomes may be a sample. NULL: it is none, and p is as it was. */
+static COLD void *realloc_picked(void *p, size_t size)
+{
+	bool is_zero;
+	void *to = sample_apart(ALLOC_MIN_BYTES, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+
+	if (to == NULL)
+		return NULL;
+	memcpy(to, p, MIN(next.malloc_usable_size(p), size));
+	next.free(p);
+	return to;
 }
 
 EXPORT void *realloc(void *p, size_t size)
@@ -182,15 +237,20 @@ EXPORT void *realloc(void *p, size_t size)
 		return realloc_pooled(p, size);
 	if (UNLIKELY(bootstrap_owns(p)))
 		return move(p, bootstrap_size(p), size);
-	if (pool_wants(size)) {
+	if (size >= pool.min_bytes && size <= APART_BYTES_MAX) {
 		size_t usable = next.malloc_usable_size(p);
 
-		/* It stays where it is if it was a temporary buffer of about that size. */
+		/* It stays where it is if it was a temporary buffer, or so, of about that size. */
 		if (size > usable || size < usable / 2) {
 			to = move(p, usable, size);
 			if (to != NULL)
 				return to;
 		}
+	}
+	if (size < pool.min_bytes && sampler_passes(TRACK_SMALL, MAX(size, ALLOC_MIN_BYTES))) {
+		to = realloc_picked(p, size);
+		if (to != NULL)
+			return to;
 	}
 	to = next.realloc(p, MAX(size, ALLOC_MIN_BYTES));
 	if (UNLIKELY(to == NULL)) /* jemalloc does not always say so */

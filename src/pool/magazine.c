@@ -216,14 +216,14 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
  * one at a time while misses and overflows take turns; half a magazine each time would go
  * to and fro for ever.
  */
-static unsigned batch_after(int8_t *row, int8_t step)
+static unsigned batch_after(struct magazine_cpu *head, unsigned class, bool is_overflow)
 {
-	int8_t before = LOAD_RELAXED(row);
-	int8_t after = (before < 0) == (step < 0) ? before + step : step;
+	int before = LOAD_RELAXED(&head->row[class]);
+	unsigned length = (unsigned)(before < 0 ? -before : before) % (ROW_MAX + 1);
 
-	after = MAX(MIN(after, ROW_MAX), -ROW_MAX);
-	STORE_RELAXED(row, after);
-	return 1u << ((after < 0 ? -after : after) - 1);
+	length = (before < 0) == is_overflow ? MIN(length + 1, (unsigned)ROW_MAX) : 1;
+	STORE_RELAXED(&head->row[class], (int8_t)(is_overflow ? -(int)length : (int)length));
+	return 1u << (length - 1);
 }
 
 unsigned magazine_note_miss(unsigned cpu, unsigned class)
@@ -231,7 +231,7 @@ unsigned magazine_note_miss(unsigned cpu, unsigned class)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 
 	STORE_RELAXED(&head->overflows, 0);
-	return batch_after(&head->row[class], 1);
+	return batch_after(head, class, false);
 }
 
 unsigned magazine_note_overflow(unsigned cpu, unsigned class)
@@ -239,7 +239,7 @@ unsigned magazine_note_overflow(unsigned cpu, unsigned class)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 
 	STORE_RELAXED(&head->overflows, LOAD_RELAXED(&head->overflows) + 1);
-	return batch_after(&head->row[class], -1);
+	return batch_after(head, class, true);
 }
 
 bool magazine_is_freeing(unsigned cpu)

@@ -82,6 +82,9 @@ static const struct {
     {"WEIR_MONITOR_INTERVAL", "10s", "100ms to 1h"},
     {"WEIR_MAX_IDLE", "5m", "100ms to 24h"},
     {"WEIR_BACKGROUND", "auto", "auto, always, never"},
+    {"WEIR_TRACK", "on", "on, off"},
+    {"WEIR_SAMPLE_INTERVAL", "64K", "1 to 1G"},
+    {"WEIR_COMPRESSION", "off", "on, off"},
     {"WEIR_SIGNAL", "USR1", NULL},
     {"WEIR_SIGNAL_CHAIN", "on", "on, off"},
     {"WEIR_DUMP", "/tmp/weir.%e.%p.%n", "1 to 255 printable bytes"},
@@ -360,8 +363,7 @@ static const struct {
     {"WEIR_FOO", NULL},
     {"WEIR_", NULL},
     {"WEIR_X", NULL},
-    {"WEIR_COMPRESSION", NULL},
-    {"WEIR_METRICS_FILE", NULL},
+    {"WEIR_CONNECTION", NULL},
     {"WEIR_THIS_IS_LONGER_THAN_ANY_NAME_CAN_BE", NULL},
 };
 
@@ -438,7 +440,7 @@ END_TEST
 START_TEST(settings_are_read_and_wrong_ones_named)
 {
 	char *env[] = {"A=B", "WEIR_MAX_IDLE=1m", "WEIR_GC_INTERVAL=never", "WEIR_MAX_BUFER=3",
-	    "WEIR_ENABLE=off", "WEIR_TRACK=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
+	    "WEIR_ENABLE=off", "WEIR_PIPES=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
 	read_environment(env);
 	ck_assert_uint_eq(settings.max_idle, MINUTE);
 	ck_assert(!settings.enable);
@@ -446,7 +448,7 @@ START_TEST(settings_are_read_and_wrong_ones_named)
 	ck_assert_uint_eq(lines_said(), 4);
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_GC_INTERVAL=\"never\""));
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_MAX_BUFFERS"));
-	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_TRACK\""));
+	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_PIPES\""));
 	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_BARE\""));
 	ck_assert_ptr_null(strstr(said, "WEIR_OBJECT"));
 }
