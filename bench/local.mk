@@ -48,3 +48,14 @@ bench/leak/injector.so: $(leak_injector_sources) bench/leak/injector.h
 
 .PHONY: bench-leak
 bench-leak: bench/leak/shapes$(EXEEXT) bench/leak/injector.so
+
+# Leak risk on simulated call sites: `make bench/leak/simulate`, and in short among the unit tests.
+leak_simulator = \
+	bench/leak/first_model.c \
+	bench/leak/sim.h \
+	bench/leak/sim_kinds.c \
+	bench/leak/sim_run.c
+EXTRA_PROGRAMS += bench/leak/simulate
+CLEANFILES += bench/leak/simulate
+bench_leak_simulate_SOURCES = bench/leak/simulate.c $(leak_simulator)
+bench_leak_simulate_LDADD = libtrack.a libbase.a -lm

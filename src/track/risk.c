@@ -18,10 +18,11 @@
  *   kin        It is of the sizes that die. A server's GET and SET may allocate at one site, but
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
  *              size, against the spread of the sizes that die.
- *   evidence   1 - e^(-n/20), n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
- *              that one sample of weight 10,000 is one observation. 60 leaked buffers give 0.95.
+ *   evidence   1 - e^-(n/25)^1.5, n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
+ *              that one sample of weight 10,000 is one observation: 0.22 for 10, 0.73 for 30, 0.94 for 50.
  *
- * MIXTURE_LEAK is their product. Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
+ * Each that fails is an innocent reason of its own, so their odds against add: MIXTURE_LEAK is
+ * 1 / (1 + sum of (1/p - 1)). Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
  * from a store that fills; only how long it has been filling does. Fill times are log-uniform from
  * a minute to two weeks, so the chance that a store still fills at age t is 1 - log(t / 1 min) /
  * log(2 weeks / 1 min); with odds of 1 : 3 for a leak that gives 0.36 after an hour, 0.55 after
@@ -38,7 +39,7 @@
 #include "track/flat_tail.h"
 #include "track/growth.h"
 
-#define EVIDENCE_OBJECTS 22.0
+#define EVIDENCE_OBJECTS 25.0
 
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.05
@@ -69,7 +70,8 @@
 
 static double evidence_of(double objects)
 {
-	return 1 - approx_exp(-objects / EVIDENCE_OBJECTS);
+	objects = clamp(objects / EVIDENCE_OBJECTS, 0, 100);
+	return 1 - approx_exp(-objects * approx_sqrt(objects));
 }
 
 static double prior_odds(double share)
@@ -215,8 +217,10 @@ void risk_judge_site(
 	risk->p_accruing = accrual.continues * accrual.spread * warmed_up(uptime);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
-	mixture = tail.to == 0 ? 0 : all_hold(
-	    (double[]){risk->p_flat, risk->p_accruing, risk->p_kin, evidence_of(accrual.survivors)}, 4);
+	mixture = tail.to == 0 ? 0
+			       : all_hold((double[]){risk->p_flat, risk->p_accruing, risk->p_kin,
+					      evidence_of(accrual.survivors)},
+				     4);
 
 	if (facts->deaths < NEVER_FREED_DEATHS * facts->births) {
 		struct accrual all;

@@ -8,6 +8,8 @@ allocating='malloc|calloc|realloc|reallocarray|free|posix_memalign|aligned_alloc
 stdio='f?printf|v[fs]?n?printf|sn?printf|dprintf|vdprintf|puts|fputs|fputc|putchar|putc|fopen|fdopen|fclose|fread|fwrite|fgets|fflush|fscanf|sscanf|__isoc99_[fs]scanf|perror|stdin|stdout|stderr|__[a-z]*printf_chk|open_memstream'
 surroundings='getenv|secure_getenv|setenv|putenv|environ|syslog|setlocale|localtime|localtime_r|gmtime|mktime|opendir|qsort|atexit|__cxa_atexit|exit|dlsym|dlopen'
 threads='pthread_[a-z_]+'
+# The preloaded object does not depend on libm.
+libm='(log|log2|log10|log1p|exp|exp2|expm1|pow|sqrt|cbrt|hypot|floor|ceil|round|rint|fmod|ldexp|frexp)[fl]?'
 
 # Whose job it is may.
 declare -A allowed=(
@@ -23,7 +25,7 @@ forbidden_in()
 			symbol=${symbol%%@*}
 			object=${object##*-}
 			for why in "allocates:$allocating" "is stdio:$stdio" \
-				"leaves the layer:$surroundings" "is about threads:$threads"; do
+				"leaves the layer:$surroundings" "is about threads:$threads" "is libm's:$libm"; do
 				[[ $symbol =~ ^(${why#*:})$ ]] || continue
 				if [ -n "${allowed[$object]:-}" ] && [[ $symbol =~ ^(${allowed[$object]})$ ]]; then
 					continue
@@ -41,22 +43,23 @@ done
 
 # The check itself sees what it is for.
 cat >"$scratch/bad.c" <<'BAD'
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-void bad(void);
-void bad(void)
+void bad(double v);
+void bad(double v)
 {
 	static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 	pthread_mutex_lock(&m);
-	printf("%s %p\n", getenv("HOME"), malloc(7));
+	printf("%s %p %f\n", getenv("HOME"), malloc(7), log2(v));
 }
 BAD
 ${TEST_CC:-cc} -c -o "$scratch/x-bad.o" "$scratch/bad.c" && ar cr "$scratch/bad.a" "$scratch/x-bad.o"
-if [ "$(forbidden_in "$scratch/bad.a" | wc -l)" = 4 ]; then
-	ok "malloc, getenv, printf and a mutex are seen"
+if [ "$(forbidden_in "$scratch/bad.a" | wc -l)" = 5 ]; then
+	ok "malloc, getenv, printf, a mutex and a logarithm are seen"
 else
 	forbidden_in "$scratch/bad.a" >"$scratch/why"
-	not_ok "malloc, getenv, printf and a mutex are seen" "$scratch/why"
+	not_ok "malloc, getenv, printf, a mutex and a logarithm are seen" "$scratch/why"
 fi
 plan

@@ -39,9 +39,21 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
+	tests/sabotage/risk-cohorts-by-the-clock.patch \
+	tests/sabotage/risk-falls-at-once.patch \
+	tests/sabotage/risk-few-are-enough.patch \
+	tests/sabotage/risk-fixed-release-forgotten.patch \
+	tests/sabotage/risk-kin-ignored.patch \
+	tests/sabotage/risk-late-leak-unseen.patch \
+	tests/sabotage/risk-limit-lifts-a-cache.patch \
+	tests/sabotage/risk-live-not-at-risk.patch \
+	tests/sabotage/risk-load-is-growth.patch \
+	tests/sabotage/risk-store-not-known.patch \
+	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
+	tests/sabotage/series-forgets-the-last.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/stop-flag-ignored.patch \

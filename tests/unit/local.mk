@@ -1,12 +1,18 @@
 # Check programs, one per module: tests/unit/test_MODULE.c needs one line here.
 
 tests_unit = \
+	tests/unit/test_accrual \
 	tests/unit/test_advice \
 	tests/unit/test_apart \
+	tests/unit/test_approx \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
+	tests/unit/test_facts \
+	tests/unit/test_flat_tail \
 	tests/unit/test_flow \
+	tests/unit/test_growth \
+	tests/unit/test_life_table \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
@@ -18,11 +24,15 @@ tests_unit = \
 	tests/unit/test_pressure \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
+	tests/unit/test_risk \
+	tests/unit/test_risk_process \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
-	tests/unit/test_sites \
 	tests/unit/test_sampler \
 	tests/unit/test_samples \
+	tests/unit/test_series \
+	tests/unit/test_simulate \
+	tests/unit/test_sites \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
@@ -34,12 +44,11 @@ tests_unit = \
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h tests/unit/fixtures
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h tests/unit/site.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
 
-# What is computed without libm is compared with libm.
-tests_unit_test_sampler_LDADD = $(LDADD) -lm
-tests_unit_test_samples_LDADD = $(LDADD) -lm
+# The simulator of leaks, in its short form.
+tests_unit_test_simulate_SOURCES = tests/unit/test_simulate.c $(leak_simulator)
