@@ -312,7 +312,7 @@ def main():
     parser.add_argument("--warm-up", type=float, default=0.15, help="share of a run before anything leaks (0.15)")
     parser.add_argument("--sample-interval", type=int, default=1024, help="WEIR_SAMPLE_INTERVAL in bytes (1024)")
     # A rehearsal of a day in minutes has the traffic, and so the leak, of minutes: its limit is smaller as well.
-    parser.add_argument("--memory-limit", default="512M", help="WEIR_MEMORY_LIMIT (512M)")
+    parser.add_argument("--memory-limit", default="256M", help="WEIR_MEMORY_LIMIT (256M)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Weir")
     parser.add_argument("--build", default=HERE.parent.parent / "build", help="where make has built (build)")
     parser.add_argument("--weir", help="the object to preload; default: that of the build")
