@@ -76,11 +76,15 @@ double flat_tail_stays_factor(double exposure, double died, double from_age, dou
 	double first = release_first(from_age, &doublings);
 	unsigned count = NEVER_STEPS + (unsigned)doublings;
 
-	for (unsigned i = 0; i < NEVER_STEPS; i++, hazard /= NEVER_STEP)
+	for (unsigned i = 0; i < NEVER_STEPS; i++) {
 		logs[i] = log_likelihood(exposure, died, hazard);
+		hazard /= NEVER_STEP;
+	}
 	hazard = 1 / first;
-	for (unsigned i = NEVER_STEPS; i < count; i++, hazard /= 2)
+	for (unsigned i = NEVER_STEPS; i < count; i++) {
 		logs[i] = log_likelihood(exposure, died, hazard);
+		hazard /= 2;
+	}
 	/* Relative to the likeliest, so that no sum vanishes. */
 	for (unsigned i = 0; i < count; i++)
 		most = MAX(most, logs[i]);
