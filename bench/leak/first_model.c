@@ -88,7 +88,7 @@ double first_model_score(const struct facts *facts, const struct live *live, uns
 		late += counts[n - 1 - i];
 		early += counts[i];
 	}
-	quarter_count = n >= 4 ? late / (n / 4) : 0;
+	quarter_count = n >= 4 ? late / floor(n / 4.0) : 0;
 	if (quarter_count < 5 || late < 1.1 * early)
 		z = fmin(z, 1);
 	g = clip((z - 1.5) / 2.5, 0, 1);

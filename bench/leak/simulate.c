@@ -137,11 +137,12 @@ static void print_kinds(const struct sim_result *results)
 	    "objects at HIGH | AUC 1 / 6 / 24 h |\n|---|---|---:|---:|---|---:|---:|---:|---|\n");
 	for (unsigned kind = 0; kind < sim_kind_count; kind++) {
 		double medians[SIM_CHECKS];
-		struct sample scores = {.at = calloc(plan.seeds, sizeof(double))};
+		struct sample scores;
 		unsigned first_high = 0;
 
 		if (!takes_part(&sim_kinds[kind]))
 			continue;
+		scores.at = calloc(plan.seeds, sizeof(double));
 		medium.used = high.used = leaked.used = 0;
 		for (unsigned i = 0; i < plan.seeds; i++) {
 			const struct sim_result *result = &results[kind * plan.seeds + i];

@@ -28,6 +28,10 @@ static double of_bits(uint64_t bits)
 #define EXPONENT_BIAS 1023
 #define SQRT2 1.41421356237309504880
 
+static const double atanh_series[] = {1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1};
+static const double exp_series[] = {
+    1.0 / 11, 1.0 / 10, 1.0 / 9, 1.0 / 8, 1.0 / 7, 1.0 / 6, 1.0 / 5, 1.0 / 4, 1.0 / 3, 1.0 / 2, 1};
+
 double approx_log2(double v)
 {
 	int exponent = 0;
@@ -50,8 +54,8 @@ double approx_log2(double v)
 	}
 	s = (v - 1) / (v + 1);
 	square = s * s;
-	for (int power = 13; power > 0; power -= 2)
-		sum = sum * square + 1.0 / power;
+	for (unsigned i = 0; i < ARRAY_LENGTH(atanh_series); i++)
+		sum = sum * square + atanh_series[i];
 	return exponent + 2 / LN2 * s * sum;
 }
 
@@ -64,8 +68,8 @@ double approx_exp(double v)
 	exponent = (int)(v < 0 ? v - 0.5 : v + 0.5);
 	whole = of_bits((uint64_t)(exponent + EXPONENT_BIAS) << MANTISSA_BITS);
 	part = (v - exponent) * LN2;
-	for (int term = 11; term > 0; term--)
-		sum = 1 + sum * part / term;
+	for (unsigned i = 0; i < ARRAY_LENGTH(exp_series); i++)
+		sum = 1 + sum * part * exp_series[i];
 	return whole * sum;
 }
 

@@ -63,35 +63,34 @@ double flat_tail_beyond(double from, double age)
 	return clamp01(1 - approx_log2(MAX(age, first) / first) / doublings);
 }
 
-/* ln of the likelihood of died deaths in exposure at a constant hazard. */
-static double log_likelihood(double exposure, double died, double hazard)
+/* ln of the likelihood of died deaths in exposure at count hazards, each one divided by step. */
+static void log_likelihoods(
+    double *logs, unsigned count, double exposure, double died, double hazard, double step)
 {
-	return died * LN2 * approx_log2(hazard) - exposure * hazard;
+	double of_hazard = LN2 * approx_log2(hazard), of_step = LN2 * approx_log2(step);
+
+	for (unsigned i = 0; i < count; i++) {
+		logs[i] = died * of_hazard - exposure * hazard;
+		of_hazard -= of_step;
+		hazard /= step;
+	}
 }
 
 double flat_tail_stays_factor(double exposure, double died, double from_age, double to_age)
 {
 	double logs[NEVER_STEPS + RELEASE_DOUBLINGS], most = -1e300, never = 0, random = 0;
-	double hazard = STAYS_HAZARD / MAX(to_age, 1), doublings;
-	double first = release_first(from_age, &doublings);
-	unsigned count = NEVER_STEPS + (unsigned)doublings;
+	double doublings, first = release_first(from_age, &doublings);
+	unsigned steps = (unsigned)doublings, count = NEVER_STEPS + steps;
 
-	for (unsigned i = 0; i < NEVER_STEPS; i++) {
-		logs[i] = log_likelihood(exposure, died, hazard);
-		hazard /= NEVER_STEP;
-	}
-	hazard = 1 / first;
-	for (unsigned i = NEVER_STEPS; i < count; i++) {
-		logs[i] = log_likelihood(exposure, died, hazard);
-		hazard /= 2;
-	}
+	log_likelihoods(logs, NEVER_STEPS, exposure, died, STAYS_HAZARD / MAX(to_age, 1), NEVER_STEP);
+	log_likelihoods(logs + NEVER_STEPS, steps, exposure, died, 1 / first, 2);
 	/* Relative to the likeliest, so that no sum vanishes. */
 	for (unsigned i = 0; i < count; i++)
 		most = MAX(most, logs[i]);
 	for (unsigned i = 0; i < NEVER_STEPS; i++)
 		never += approx_exp(logs[i] - most) / NEVER_STEPS;
 	for (unsigned i = NEVER_STEPS; i < count; i++)
-		random += approx_exp(logs[i] - most) / (count - NEVER_STEPS);
+		random += approx_exp(logs[i] - most) / steps;
 	return never / (0.5 * random + 0.5 * flat_tail_beyond(from_age, to_age) * never + 1e-300);
 }
 

@@ -40,7 +40,7 @@ static double birth_rate(const struct series *series, unsigned i, double first_a
 
 struct growth growth_judge(const struct series *series, double first_at, double least)
 {
-	double counts[SERIES_POINTS], stays[SERIES_POINTS], early = 0, late = 0;
+	double counts[SERIES_POINTS] = {0}, stays[SERIES_POINTS] = {0}, early = 0, late = 0, stay = 0;
 	unsigned used = MIN(series->used, (unsigned)SERIES_POINTS), n = 0, quarter = used / 4;
 	struct growth growth;
 
@@ -49,8 +49,8 @@ struct growth growth_judge(const struct series *series, double first_at, double 
 
 		counts[n] = clamp((double)series->points[i].count, 0, 1e30);
 		/* Without a birth, what is there stays: as long as it did, and longer. */
-		stays[n] = rate > 0 ? counts[n] / rate : n > 0 ? stays[n - 1] : 0;
-		n++;
+		stay = rate > 0 ? counts[n] / rate : stay;
+		stays[n++] = stay;
 	}
 	growth = (struct growth){.of_count = growth_trend(counts, n), .of_stay = growth_trend(stays, n)};
 	for (unsigned i = 0; i < quarter; i++) {

@@ -2,15 +2,16 @@
  * risk.c -- how likely one call site leaks.
  *
  * Called at each tick for each site, and by libweir for each of its pools. Pure: does not allocate,
- * lock or block, calls no libm, keeps no state. About 5 us for a site that has a tail, 1 us else.
+ * lock or block, calls no libm, keeps no state. About 10 us for a site that has a tail, under 1 us else.
  *
  * The model. A leaking site is a mixture: most of what it makes dies, some of the same kind never does, and
  * that goes on. Each of these words is a factor, a probability from 0 to 1:
  *
  *   flat       Beyond some age nothing dies any more, and it is not just that time is short
  *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
- *              few in a hundred, those that store things keep most: 2 : 1 up to 5%, falling as
- *              share^-0.9 (0.2 : 1 at 60%).
+ *              few in a hundred, those that store things keep more: 2 : 1 up to 3%, falling as
+ *              share^-0.9 (0.7 : 1 at 10%, 0.13 : 1 at 60%). So a site that keeps one in ten
+ *              needs hours of flatness, since entries with a time to live look the same until it ends.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
  *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
@@ -42,7 +43,7 @@
 #define EVIDENCE_OBJECTS 25.0
 
 #define PRIOR_ODDS 2.0
-#define PRIOR_SHARE 0.05
+#define PRIOR_SHARE 0.03
 #define PRIOR_POWER 0.9
 
 #define WARM_UP_FIRST 10.0
