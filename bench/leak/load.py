@@ -86,7 +86,7 @@ async def answer(reader, writer):
                 await writer.drain()
                 await asyncio.sleep(0.003)
             await writer.drain()
-    except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError):
+    except (IndexError, *FAULTS):
         pass
     finally:
         writer.close()
@@ -104,43 +104,50 @@ async def origin(options):
 # ---- clients ----
 
 
-async def http_worker(work, options, number):
-    reader = writer = None
+FAULTS = (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError)
+
+
+async def converse(work, options, most, talk):
+    """One client: requests by talk(), over a connection that is made anew after `most` of them, or a fault."""
+    writer = None
     served = 0
     async for request, dice in work:
-        size = log_uniform(dice, options.least, options.most)
-        keys = max(1, int(options.keys * (work.share() if options.fill else 1)))
-        # The name of what is asked for says its size: asked again, it may come from a cache.
-        key = dice.randrange(keys)
-        if dice.random() < options.cached:
-            size = log_uniform(random.Random(key), options.least, options.most)
-        else:
-            key = f"n{request}"
-        path = dice.choice(options.paths.split(","))
-        is_post = dice.random() < options.posts
-        pace = 0.004 if dice.random() < 0.2 else 0
         try:
             if writer is None:
                 reader, writer = await asyncio.open_connection("127.0.0.1", options.port, limit=1 << 18)
-            extra = "Accept-Encoding: gzip\r\n" if dice.random() < 0.3 else ""
-            head = f"{'POST' if is_post else 'GET'} {path}/{size}/{key} HTTP/1.1\r\nHost: bench\r\n{extra}"
-            if is_post:
-                writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode() + BODY[:size])
-            else:
-                writer.write(f"{head}\r\n".encode())
-            await asyncio.wait_for(read_answer(reader, pace), 20)
+            await asyncio.wait_for(talk(reader, writer, work, options, request, dice), 20)
             work.done += 1
             served += 1
-            if served % 37 == 0:
-                writer.close()
-                writer = None
-        except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
+            if served % most:
+                continue
+        except FAULTS:
             work.failed += 1
-            if writer is not None:
-                writer.close()
-            writer = None
+        if writer is not None:
+            writer.close()
+        writer = None
     if writer is not None:
         writer.close()
+
+
+async def talk_http(reader, writer, work, options, request, dice):
+    size = log_uniform(dice, options.least, options.most)
+    keys = max(1, int(options.keys * (work.share() if options.fill else 1)))
+    # The name of what is asked for says its size: asked again, it may come from a cache.
+    key = dice.randrange(keys)
+    if dice.random() < options.cached:
+        size = log_uniform(random.Random(key), options.least, options.most)
+    else:
+        key = f"n{request}"
+    path = dice.choice(options.paths.split(","))
+    is_post = dice.random() < options.posts
+    pace = 0.004 if dice.random() < 0.2 else 0
+    extra = "Accept-Encoding: gzip\r\n" if dice.random() < 0.3 else ""
+    head = f"{'POST' if is_post else 'GET'} {path}/{size}/{key} HTTP/1.1\r\nHost: bench\r\n{extra}"
+    if is_post:
+        writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode() + BODY[:size])
+    else:
+        writer.write(f"{head}\r\n".encode())
+    await read_answer(reader, pace)
 
 
 async def read_answer(reader, pace):
@@ -200,58 +207,26 @@ def redis_commands(request, dice, options):
     return [resp("HSET", f"h{dice.randrange(200)}", f"f{dice.randrange(30)}", BODY[: min(size, 2000)])]
 
 
-async def redis_worker(work, options, number):
-    reader = writer = None
-    served = 0
-    async for request, dice in work:
-        try:
-            if writer is None:
-                reader, writer = await asyncio.open_connection("127.0.0.1", options.port)
-            commands = redis_commands(request, dice, options)
-            writer.write(b"".join(commands))
-            for _ in commands:
-                await asyncio.wait_for(read_resp(reader), 20)
-            work.done += 1
-            served += 1
-            if served % 101 == 0:
-                writer.close()
-                writer = None
-        except (OSError, EOFError, ValueError, TimeoutError):
-            work.failed += 1
-            if writer is not None:
-                writer.close()
-            writer = None
+async def talk_redis(reader, writer, work, options, request, dice):
+    commands = redis_commands(request, dice, options)
+    writer.write(b"".join(commands))
+    for _ in commands:
+        await read_resp(reader)
 
 
-async def memcached_worker(work, options, number):
-    reader = writer = None
-    served = 0
-    async for request, dice in work:
-        key = f"k{request}" if options.fill else f"k{dice.randrange(options.keys)}"
-        size = log_uniform(dice, options.least, options.most)
-        try:
-            if writer is None:
-                reader, writer = await asyncio.open_connection("127.0.0.1", options.port)
-            if dice.random() < 0.5:
-                writer.write(f"set {key} 0 {dice.choice((0, 0, 60))} {size}\r\n".encode() + BODY[:size] + b"\r\n")
-                await asyncio.wait_for(reader.readline(), 20)
-            else:
-                names = " ".join(f"k{dice.randrange(max(1, request))}" for _ in range(dice.choice((1, 1, 20))))
-                writer.write(f"get {names}\r\n".encode())
-                while (line := await asyncio.wait_for(reader.readline(), 20)).startswith(b"VALUE"):
-                    await reader.readexactly(int(line.split()[3]) + 2)
-                if not line:
-                    raise EOFError
-            work.done += 1
-            served += 1
-            if served % 53 == 0:
-                writer.close()
-                writer = None
-        except (OSError, EOFError, ValueError, TimeoutError):
-            work.failed += 1
-            if writer is not None:
-                writer.close()
-            writer = None
+async def talk_memcached(reader, writer, work, options, request, dice):
+    key = f"k{request}" if options.fill else f"k{dice.randrange(options.keys)}"
+    size = log_uniform(dice, options.least, options.most)
+    if dice.random() < 0.5:
+        writer.write(f"set {key} 0 {dice.choice((0, 0, 60))} {size}\r\n".encode() + BODY[:size] + b"\r\n")
+        await reader.readline()
+        return
+    names = " ".join(f"k{dice.randrange(max(1, request))}" for _ in range(dice.choice((1, 1, 20))))
+    writer.write(f"get {names}\r\n".encode())
+    while (line := await reader.readline()).startswith(b"VALUE"):
+        await reader.readexactly(int(line.split()[3]) + 2)
+    if not line:
+        raise EOFError
 
 
 def sql_statements(request, dice, options):
@@ -272,27 +247,30 @@ def sql_statements(request, dice, options):
     return f"DELETE FROM t WHERE k % 41 = {dice.randrange(41)};"
 
 
-async def sql_worker(work, options, number):
+async def print_sql(work, options):
     async for request, dice in work:
         sys.stdout.write(sql_statements(request, dice, options) + "\n")
         sys.stdout.flush()
         work.done += 1
 
 
-CLIENTS = {"http": http_worker, "redis": redis_worker, "memcached": memcached_worker, "sql": sql_worker}
+# How each is talked to, and how many requests a connection lasts.
+TALKS = {"http": (37, talk_http), "redis": (101, talk_redis), "memcached": (53, talk_memcached)}
 
 
 async def clients(options):
     work = Work(options)
-    count = 1 if options.kind == "sql" else options.clients
-    await asyncio.gather(*(CLIENTS[options.kind](work, options, i) for i in range(count)))
+    if options.kind == "sql":
+        await print_sql(work, options)
+    else:
+        await asyncio.gather(*(converse(work, options, *TALKS[options.kind]) for _ in range(options.clients)))
     print(f"load: {work.done} done, {work.failed} failed", file=sys.stderr)
     return 0 if work.done > work.failed else 1
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("origin", *CLIENTS))
+    parser.add_argument("kind", choices=("origin", "sql", *TALKS))
     parser.add_argument("port", type=int, nargs="?", default=0)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100, help="requests a second")

@@ -8,22 +8,15 @@ import importlib.util
 import math
 import os
 import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+from tap import check, finish  # noqa: E402
 
 TOP = pathlib.Path(os.environ.get("abs_top_srcdir", pathlib.Path(__file__).resolve().parents[2]))
 spec = importlib.util.spec_from_file_location("evaluated", TOP / "bench/leak/evaluate.py")
 evaluate = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(evaluate)
-
-checks = failures = 0
-
-
-def check(fact, holds, why=""):
-    global checks, failures
-    checks += 1
-    failures += not holds
-    print(f"{'ok' if holds else 'not ok'} {checks} - {fact}")
-    if not holds and why != "":
-        print(f"# {why}")
 
 
 def equal(fact, found, expected):
@@ -156,5 +149,4 @@ broken = run_of("b", 1, "clean", []) | {"error": "died"}
 figures = evaluate.evaluate([broken])
 equal("a run that failed is counted, not judged", (figures["failed"], figures["clean"]), (1, 0))
 
-print(f"1..{checks}")
-raise SystemExit(failures != 0)
+sys.exit(finish())

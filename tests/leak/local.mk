@@ -2,7 +2,7 @@
 # bench/leak/run.py.
 
 tests_leak = tests/leak/evaluate.py tests/leak/redis.py tests/leak/shapes.py
-EXTRA_DIST += $(tests_leak)
+EXTRA_DIST += $(tests_leak) tests/leak/tap.py
 if WITH_PRELOAD
 check_DATA += bench/leak/shapes$(EXEEXT) bench/leak/injector.so
 endif

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+from tap import check, finish  # noqa: E402
+
 BUILD = pathlib.Path(os.environ["abs_top_builddir"])
 OBJECT = os.environ["TEST_OBJECT"]
 SCALE = 1200
@@ -28,17 +31,6 @@ SHAPES = {
     "triple": "a program whose load triples",
     "queue": "a program whose queue backs up",
 }
-checks = failures = 0
-
-
-def check(fact, holds, why=""):
-    global checks, failures
-    checks += 1
-    failures += not holds
-    print(f"{'ok' if holds else 'not ok'} {checks} - {fact}", flush=True)
-    if not holds:
-        print("\n".join(f"# {line}" for line in str(why).splitlines()), flush=True)
-
 
 def start(folder, shape, leaks):
     more = ["--leak", LEAK_EVERY, "--dump-leaks", DUMP_LEAKS] if leaks else ["--dump-seconds", 900]
@@ -133,8 +125,7 @@ def main():
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-    print(f"1..{checks}")
-    return failures != 0
+    return finish()
 
 
 sys.exit(main())
