@@ -9,7 +9,7 @@
  *	cache	keeps answers in a cache that is full after three fifths of the time, and then replaces;
  *	startup	keeps 50 buffers from its start, and 30 more that it loads a little later;
  *	triple	gets three times the requests from the middle on;
- *	queue	queues half of what it answers; from 0.3 to 0.5 of the time what takes it away is half as fast as
+ *	queue	queues a quarter of what it answers; from 0.3 to 0.5 of the time what takes it away is half as fast as
  *		what brings it, and then twice as fast until the queue is short again.
  *
  * With --leak N every N-th buffer of request_buffer() is never freed. Seconds run WEIR_TIME_SCALE times
@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REQUESTS_PER_SECOND 0.05
+#define REQUESTS_PER_SECOND 0.055
 #define REQUEST_SECONDS 4.0
 #define REQUESTS_MAX 4096
 #define STARTUP_BUFFERS 50
@@ -153,7 +153,7 @@ static void serve_queue(void)
 	double share = run.now / run.seconds;
 	double speed = share < 0.3 ? 1.2 : share < 0.5 ? 0.5 : 2;
 
-	if (random_share() > 0.5)
+	if (random_share() > 0.25)
 		return;
 	queue[in++ % QUEUE_MAX] = queue_entry();
 	taken += speed;
