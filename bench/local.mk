@@ -53,6 +53,25 @@ EXTRA_DIST += bench/relay_soak.py
 .PHONY: bench-batch
 bench-batch: bench/batch$(EXEEXT)
 
+# The leak corpus: `make bench-leak` builds what bench/leak/run.py starts.
+leak_flags = -std=gnu11 -D_GNU_SOURCE
+leak_injector_sources = bench/leak/injector.c bench/leak/injector_stack.c bench/leak/injector_table.c
+EXTRA_PROGRAMS += bench/leak/shapes
+CLEANFILES += bench/leak/shapes bench/leak/injector.so
+bench_leak_shapes_SOURCES = bench/leak/shapes.c
+bench_leak_shapes_LDADD = -lm
+EXTRA_DIST += $(leak_injector_sources) bench/leak/injector.h \
+	bench/leak/evaluate.py bench/leak/load.py bench/leak/node_app.js bench/leak/process.py \
+	bench/leak/programs.py bench/leak/python_app.py bench/leak/report.py bench/leak/run.py
+
+bench/leak/injector.so: $(leak_injector_sources) bench/leak/injector.h
+	$(AM_V_CCLD)$(MKDIR_P) bench/leak && $(CC) $(leak_flags) $(WARNING_CFLAGS) $(CFLAGS) -O2 -fPIC -shared \
+		-fvisibility=hidden -fexceptions -fno-builtin -Wl,-z,now,-z,nodelete -o $@ \
+		$(addprefix $(srcdir)/,$(leak_injector_sources))
+
+.PHONY: bench-leak
+bench-leak: bench/leak/shapes$(EXEEXT) bench/leak/injector.so
+
 # Leak risk on simulated call sites: `make bench/leak/simulate`, and in short among the unit tests.
 leak_simulator = \
 	bench/leak/first_model.c \

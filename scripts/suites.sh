@@ -11,7 +11,7 @@
 # of its own. Much of the first one waits (for programs, clocks and signals) and most
 # of the second one compiles. What the second lane says comes when the first is over.
 
-suites_here=(unit lint cli contract preload stress programs)
+suites_here=(unit lint cli contract preload stress leak programs)
 suites_apart=(sabotage sanitizers aarch64 distcheck)
 all_suites=("${suites_here[@]}" "${suites_apart[@]}")
 
@@ -117,6 +117,12 @@ suite_contract() { run_make build check-contract 300; }
 # The fork storms are 500 forks by default; here the short form.
 suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 420; }
 suite_stress() { run_make build check-stress 300; }
+# Processes that mostly sleep: all at once.
+suite_leak()
+{
+	install_missing "${packages_programs[@]}" || true
+	CI=true run_make build check-leak 300
+}
 suite_programs()
 {
 	install_missing "${packages_programs[@]}" || true
@@ -261,7 +267,7 @@ install_for_suites()
 	for suite in "${wanted[@]}"; do
 		case $suite in
 		lint) install_missing "${packages_lint[@]}" || true ;;
-		programs) install_missing "${packages_programs[@]}" || true ;;
+		programs | leak) install_missing "${packages_programs[@]}" || true ;;
 		aarch64) install_missing "${packages_aarch64[@]}" || true ;;
 		esac
 	done

@@ -53,6 +53,7 @@ include tests/contract/local.mk
 include tests/preload/local.mk
 include tests/lint/local.mk
 include tests/stress/local.mk
+include tests/leak/local.mk
 include tests/programs/local.mk
 include tests/examples/local.mk
 include tests/sabotage/local.mk
@@ -64,7 +65,7 @@ endif
 if LONG_TESTS
 TESTS += $(tests_stress)
 if WITH_PRELOAD
-TESTS += $(tests_lint) $(tests_programs) $(tests_sabotage)
+TESTS += $(tests_leak) $(tests_lint) $(tests_programs) $(tests_sabotage)
 endif
 endif
 endif
@@ -82,11 +83,13 @@ check-lint:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_lint)'
 check-stress:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_stress)'
+check-leak:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_leak)'
 check-programs:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_programs)'
 check-sabotage:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_sabotage)'
-.PHONY: check-unit check-cli check-contract check-preload check-lint check-stress check-programs check-sabotage
+.PHONY: check-unit check-cli check-contract check-preload check-lint check-stress check-leak check-programs check-sabotage
 
 if WITH_PRELOAD
 if !CROSS_COMPILING

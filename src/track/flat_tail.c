@@ -12,7 +12,9 @@
  *
  * Will they stay? However flat, what is kept may be meant to be kept: a session, a
  * batch, an entry with a time to live. Nobody knows its time of release T; ln T is taken as uniform
- * from a minute to two weeks (Jeffreys' prior for a scale). Half of such sites release at
+ * (Jeffreys' prior for a scale) from a minute, or from where the tail begins if that is later, to two
+ * weeks: where the others live for an hour, what is kept is kept for longer than that, and an age of
+ * five hours says as little as one of five minutes among seconds. Half of such sites release at
  * random with mean T (an exponential likelihood: deaths and exposure), half all at age T (no sign
  * of it before). Against this stands "never", with a small hazard of its own for the few that
  * the program finds again: 0.03, 0.003 or 0.0003 over the time seen, as likely each. The ratio of the marginal likelihoods is bounded by
@@ -42,11 +44,23 @@
 #define NEVER_STEPS 3
 #define NEVER_STEP 10.0
 #define RELEASE_FIRST 60.0
-#define RELEASE_DOUBLINGS 14 /* to 11 days; with the half octave on each side, two weeks */
+#define RELEASE_DOUBLINGS 14 /* to 11 days; */
+#define RELEASE_MARGIN 0.3   /* and with the rest of an octave, two weeks */
 
-double flat_tail_beyond(double age)
+/* The prior's first time, and how many doublings from there to its last one. */
+static double release_first(double from, double *doublings)
 {
-	return clamp01(1 - approx_log2(MAX(age, RELEASE_FIRST) / RELEASE_FIRST) / (RELEASE_DOUBLINGS + 0.3));
+	double last = RELEASE_DOUBLINGS + RELEASE_MARGIN;
+
+	*doublings = MAX(last - approx_log2(MAX(from, RELEASE_FIRST) / RELEASE_FIRST), 1);
+	return MAX(from, RELEASE_FIRST);
+}
+
+double flat_tail_beyond(double from, double age)
+{
+	double doublings, first = release_first(from, &doublings);
+
+	return clamp01(1 - approx_log2(MAX(age, first) / first) / doublings);
 }
 
 /* ln of the likelihood of died deaths in exposure at count hazards, each one divided by step. */
@@ -62,20 +76,22 @@ static void log_likelihoods(
 	}
 }
 
-double flat_tail_stays_factor(double exposure, double died, double to_age)
+double flat_tail_stays_factor(double exposure, double died, double from_age, double to_age)
 {
 	double logs[NEVER_STEPS + RELEASE_DOUBLINGS], most = -1e300, never = 0, random = 0;
+	double doublings, first = release_first(from_age, &doublings);
+	unsigned steps = (unsigned)doublings, count = NEVER_STEPS + steps;
 
 	log_likelihoods(logs, NEVER_STEPS, exposure, died, STAYS_HAZARD / MAX(to_age, 1), NEVER_STEP);
-	log_likelihoods(logs + NEVER_STEPS, RELEASE_DOUBLINGS, exposure, died, 1 / RELEASE_FIRST, 2);
+	log_likelihoods(logs + NEVER_STEPS, steps, exposure, died, 1 / first, 2);
 	/* Relative to the likeliest, so that no sum vanishes. */
-	for (unsigned i = 0; i < ARRAY_LENGTH(logs); i++)
+	for (unsigned i = 0; i < count; i++)
 		most = MAX(most, logs[i]);
 	for (unsigned i = 0; i < NEVER_STEPS; i++)
 		never += approx_exp(logs[i] - most) / NEVER_STEPS;
-	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++)
-		random += approx_exp(logs[i] - most) / RELEASE_DOUBLINGS;
-	return never / (0.5 * random + 0.5 * flat_tail_beyond(to_age) * never + 1e-300);
+	for (unsigned i = NEVER_STEPS; i < count; i++)
+		random += approx_exp(logs[i] - most) / steps;
+	return never / (0.5 * random + 0.5 * flat_tail_beyond(from_age, to_age) * never + 1e-300);
 }
 
 void flat_tail_find(struct flat_tail *tail, const struct life_table *table, double now)
@@ -103,7 +119,7 @@ void flat_tail_find(struct flat_tail *tail, const struct life_table *table, doub
 		sum += dead * A_DEATH + (evidence - dead) * A_SURVIVAL;
 		if (bucket + LEAST_BUCKETS > to || sum < 0)
 			continue;
-		factor = flat_tail_stays_factor(exposure, died, to_age);
+		factor = flat_tail_stays_factor(exposure, died, facts_age_from(bucket), to_age);
 		odds = factor * approx_sigmoid(sum - FLAT_PRIOR);
 		if (!(odds > ABOUT_AS_LIKELY * best))
 			continue;

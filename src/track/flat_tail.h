@@ -20,11 +20,11 @@ void flat_tail_find(struct flat_tail *tail, const struct life_table *table, doub
 
 /*
  * Bayes factor of "never released" over "released at a time of its own", after died objects
- * died in exposure object-seconds and nothing older than to_age was seen.
+ * died in exposure object-seconds at ages from from_age on, and nothing older than to_age was seen.
  */
-double flat_tail_stays_factor(double exposure, double died, double to_age);
+double flat_tail_stays_factor(double exposure, double died, double from_age, double to_age);
 
-/* The share of a log-uniform time of release, a minute to two weeks, that is beyond age. */
-double flat_tail_beyond(double age);
+/* The share of a log-uniform time of release, from (a minute at least) to two weeks, that is beyond age. */
+double flat_tail_beyond(double from, double age);
 
 #endif

@@ -129,7 +129,7 @@ static double never_freed_score(
     const struct facts *facts, const struct live *live, double uptime, struct accrual *accrual)
 {
 	accrual_measure(accrual, facts, live, 0, ACCRUAL_BY_TIME);
-	return NEVER_FREED_ODDS / (NEVER_FREED_ODDS + flat_tail_beyond(uptime)) * accrual->continues *
+	return NEVER_FREED_ODDS / (NEVER_FREED_ODDS + flat_tail_beyond(0, uptime)) * accrual->continues *
 	       accrual->spread * evidence_of(accrual->survivors);
 }
 

@@ -3,9 +3,11 @@
  *
  * Called at each tick. Pure: does not allocate, lock or block; no libm.
  *
- * Sites are taken as independent, so the risk of the process is 1 - product of (1 - R m) over the top
- * ones, where m = 1 - e^(-x / 2%) says whether it matters: x is the share of the memory limit
- * that what is stuck will have in 24 h. A site that leaks a byte an hour is a leak, and no reason to get up.
+ * Sites are not independent: what a program stores under one key comes from five of them, which grow in step
+ * and are right or wrong together. So their doubts do not multiply; the risk of the process is the largest
+ * R m, where R is a site's score and m = 1 - e^(-x / 2%) says whether it matters: x is the share of the
+ * memory limit that what is stuck at this site and at all that score higher will have in 24 h.
+ * A site that leaks a byte an hour is a leak, and no reason to get up.
  *
  * Time to the limit alone raises no level: a cache that fills will be there within the hour, too, and
  * stop. Where a mixture leak is at least MEDIUM and the limit is less than 24 h away, the process is HIGH.
@@ -115,11 +117,14 @@ void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint
 	tally->top[place] = added;
 }
 
-static double matters(const struct risk_tally_site *site, double limit)
+static double stuck_in_a_day(const struct risk_tally_site *site)
 {
-	double in_a_day = site->stuck_bytes + DAY_HOURS * site->stuck_bytes_per_hour;
+	return site->stuck_bytes + DAY_HOURS * site->stuck_bytes_per_hour;
+}
 
-	return 1 - approx_exp(-in_a_day / (MATTERS_SHARE * limit));
+static double matters(double bytes, double limit)
+{
+	return 1 - approx_exp(-bytes / (MATTERS_SHARE * limit));
 }
 
 static bool is_rising(const struct series *series, bool of_bytes)
@@ -155,7 +160,7 @@ void risk_judge_process(
     struct risk_process *risk, const struct risk_tally *tally, const struct risk_memory *memory)
 {
 	double limit = memory->limit_bytes > 0 ? clamp(memory->limit_bytes, 1, 1e30) : LIMIT_UNKNOWN;
-	double clean = 1, most = 0, slope = growth_bytes_per_second(memory->series);
+	double stuck = 0, most = 0, slope = growth_bytes_per_second(memory->series);
 	unsigned used = MIN(tally->used, (unsigned)RISK_TOP_SITES);
 
 	*risk = (struct risk_process){
@@ -170,19 +175,20 @@ void risk_judge_process(
 		risk->time_to_limit_seconds = clamp((limit - memory->used_bytes) / slope, 0, 1e12);
 	for (unsigned i = 0; i < used; i++) {
 		const struct risk_tally_site *site = &tally->top[i];
-		double adds = site->score * matters(site, limit);
+		double own = stuck_in_a_day(site);
 
 		if (!(site->score >= LEAST_SITE_SCORE))
+			break; /* the highest come first */
+		stuck += own;
+		risk->score = MAX(risk->score, site->score * matters(stuck, limit));
+		if (site->score * matters(own, limit) <= most)
 			continue;
-		clean *= 1 - adds;
-		if (adds <= most)
-			continue;
-		most = adds;
+		most = site->score * matters(own, limit);
 		risk->worst_site = site->id;
 		risk->reason = site->reason;
 		risk->confidence = site->confidence;
 	}
-	risk->score = clamp01(1 - clean);
+	risk->score = clamp01(risk->score);
 	if (risk->score >= RISK_MEDIUM_SCORE && risk->reason == RISK_MIXTURE_LEAK &&
 	    risk->time_to_limit_seconds >= 0 && risk->time_to_limit_seconds < DAY_HOURS * 3600)
 		risk->score = MAX(risk->score, RISK_HIGH_SCORE);

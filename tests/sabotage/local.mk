@@ -70,6 +70,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-limit-lifts-a-cache.patch \
 	tests/sabotage/risk-live-not-at-risk.patch \
 	tests/sabotage/risk-load-is-growth.patch \
+	tests/sabotage/risk-release-of-minutes.patch \
+	tests/sabotage/risk-sites-are-independent.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/run-not-coalesced.patch \

@@ -38,7 +38,7 @@ START_TEST(the_factor_is_what_its_comment_says)
 		double e = exposures[i % 4], d = deaths[i / 4 % 4], a = ages[i / 16];
 		double wanted = factor_by_libm(e, d, a);
 
-		ck_need(fabs(flat_tail_stays_factor(e, d, a) - wanted) <= 1e-6 * wanted);
+		ck_need(fabs(flat_tail_stays_factor(e, d, 0, a) - wanted) <= 1e-6 * wanted);
 	}
 }
 END_TEST
@@ -48,25 +48,40 @@ START_TEST(more_exposure_without_a_death_speaks_for_staying)
 	double last = 0;
 
 	for (double exposure = 100; exposure < 1e5; exposure *= 2) {
-		double factor = flat_tail_stays_factor(exposure, 0, HOUR_SECONDS);
+		double factor = flat_tail_stays_factor(exposure, 0, 0, HOUR_SECONDS);
 
 		ck_need(factor >= last);
 		last = factor;
 	}
 	/* But never more than time allows: a fixed time to live may be longer yet. */
-	ck_need(last < 2 / flat_tail_beyond(HOUR_SECONDS));
+	ck_need(last < 2 / flat_tail_beyond(0, HOUR_SECONDS));
 	/* Of very many, too. */
-	ck_need(flat_tail_stays_factor(1e9, 0, HOUR_SECONDS) > 2);
-	ck_need(flat_tail_stays_factor(1e5, 20, HOUR_SECONDS) < 1e-3);
+	ck_need(flat_tail_stays_factor(1e9, 0, 0, HOUR_SECONDS) > 2);
+	ck_need(flat_tail_stays_factor(1e5, 20, 0, HOUR_SECONDS) < 1e-3);
 }
 END_TEST
 
 START_TEST(what_may_be_released_later_gets_less_with_age)
 {
-	ck_need(flat_tail_beyond(0) == 1 && flat_tail_beyond(60) == 1);
+	ck_need(flat_tail_beyond(0, 0) == 1 && flat_tail_beyond(0, 60) == 1);
 	/* 60 minutes are 5.9 of 14.3 doublings */
-	ck_need(fabs(flat_tail_beyond(3600) - (1 - log2(60) / 14.3)) < 1e-9);
-	ck_need(flat_tail_beyond(30 * 86400.0) == 0);
+	ck_need(fabs(flat_tail_beyond(0, 3600) - (1 - log2(60) / 14.3)) < 1e-9);
+	ck_need(flat_tail_beyond(0, 30 * 86400.0) == 0);
+}
+END_TEST
+
+/* A server's objects that live for most of an hour, and a cache beside them that has been filling for five. */
+START_TEST(time_counts_from_where_the_tail_begins)
+{
+	double of_hours = flat_tail_stays_factor(1e9, 0, HOUR_SECONDS, 5 * HOUR_SECONDS);
+	double of_seconds = flat_tail_stays_factor(1e9, 0, 45, 5 * HOUR_SECONDS);
+
+	ck_need(flat_tail_beyond(HOUR_SECONDS, HOUR_SECONDS) == 1);
+	/* 2.3 doublings of 8.4, against 8.2 of 14.3. */
+	ck_need(fabs(of_hours - 2.77) < 0.02);
+	ck_need(fabs(of_seconds - 4.71) < 0.02);
+	/* Beyond all times of release there is still one left. */
+	ck_need(flat_tail_stays_factor(1e9, 0, 1e7, 2e7) > 0);
 }
 END_TEST
 
@@ -151,6 +166,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_factor_is_what_its_comment_says);
 	tcase_add_test(tests, more_exposure_without_a_death_speaks_for_staying);
 	tcase_add_test(tests, what_may_be_released_later_gets_less_with_age);
+	tcase_add_test(tests, time_counts_from_where_the_tail_begins);
 	tcase_add_test(tests, a_leak_has_a_flat_tail_after_its_lifetimes);
 	tcase_add_test(tests, a_site_whose_objects_all_die_has_none);
 	tcase_add_test(tests, long_power_law_tails_are_not_flat);

@@ -83,7 +83,7 @@ static struct risk_process judged(
 	return risk;
 }
 
-START_TEST(risks_of_sites_add_as_independent_ones_do)
+START_TEST(what_sites_hold_adds_up_and_their_doubts_stay)
 {
 	struct risk_tally tally = {0};
 	struct series series = {0};
@@ -97,7 +97,7 @@ START_TEST(risks_of_sites_add_as_independent_ones_do)
 	ck_need(fabs(risk.score - 0.5 * m) < 1e-6 && risk.worst_site == 7);
 	risk_tally_add(&tally, &site, 8);
 	risk = judged(&tally, &series, 0, GIB_BYTES);
-	ck_need(fabs(risk.score - (1 - (1 - 0.5 * m) * (1 - 0.5 * m))) < 1e-6);
+	ck_need(fabs(risk.score - 0.5 * (1 - exp(-2))) < 1e-6);
 	ck_need(risk.reason == RISK_MIXTURE_LEAK && risk.level == RISK_MEDIUM);
 	/* Under 0.2 they do not add up to anything. */
 	site.score = 0.19;
@@ -105,6 +105,27 @@ START_TEST(risks_of_sites_add_as_independent_ones_do)
 		risk_tally_add(&tally, &site, id);
 	ck_need(judged(&tally, &series, 0, GIB_BYTES).score == risk.score);
 	ck_assert_uint_eq(tally.sites, 992);
+}
+END_TEST
+
+/* A cache that fills: one key is many allocations, and all of them grow in step. */
+START_TEST(many_doubtful_sites_are_not_one_sure_one)
+{
+	struct risk_tally tally = {0};
+	struct series series = {0};
+	struct risk_site site = site_of(0.45, GIB_BYTES, 0, RISK_MIXTURE_LEAK);
+	struct risk_process risk;
+
+	for (uint32_t id = 0; id < RISK_TOP_SITES; id++)
+		risk_tally_add(&tally, &site, id);
+	risk = judged(&tally, &series, 0, GIB_BYTES);
+	ck_need(fabs(risk.score - 0.45) < 1e-6 && risk.level == RISK_MEDIUM);
+	/* The one that is sure is named, with less to its name. */
+	site.score = 0.9;
+	site.stuck_bytes = 0.1 * GIB_BYTES;
+	risk_tally_add(&tally, &site, 77);
+	risk = judged(&tally, &series, 0, GIB_BYTES);
+	ck_need(fabs(risk.score - 0.9 * (1 - exp(-5))) < 1e-6 && risk.worst_site == 77);
 }
 END_TEST
 
@@ -222,7 +243,8 @@ static void add_tests(TCase *tests)
 {
 	tcase_add_loop_test(tests, a_level_rises_after_two_and_falls_after_six, 0, (int)ARRAY_LENGTH(holds));
 	tcase_add_test(tests, levels_have_their_bounds);
-	tcase_add_test(tests, risks_of_sites_add_as_independent_ones_do);
+	tcase_add_test(tests, what_sites_hold_adds_up_and_their_doubts_stay);
+	tcase_add_test(tests, many_doubtful_sites_are_not_one_sure_one);
 	tcase_add_test(tests, a_leak_of_bytes_is_no_reason_to_get_up);
 	tcase_add_test(tests, the_top_sites_are_kept_whatever_the_order);
 	tcase_add_test(tests, the_time_to_the_limit_follows_the_growth);
