@@ -1,8 +1,14 @@
 # All of the command but main() is an archive, so that unit tests can link it.
 noinst_LIBRARIES += libcli.a
-libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DWEIR_LIBDIR='"$(libdir)"'
+libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DWEIR_LIBDIR='"$(libdir)"' $(CLI_CFLAGS)
 libcli_a_SOURCES = \
 	src/cli/cli.h \
+	src/cli/dump_fields.def \
+	src/cli/dump_file.c \
+	src/cli/dump_file.h \
+	src/cli/dump_parse.c \
+	src/cli/dump_reader.h \
+	src/cli/dump_value.c \
 	src/cli/elf.c \
 	src/cli/elf.h \
 	src/cli/judge.c \
@@ -14,4 +20,4 @@ libcli_a_SOURCES = \
 
 bin_PROGRAMS += weir
 weir_SOURCES = src/cli/main.c
-weir_LDADD = libcli.a libbase.a
+weir_LDADD = libcli.a libbase.a $(CLI_LIBS)
