@@ -14,43 +14,10 @@
 #include <string.h>
 
 #include "cli/dump_reader.h"
+#include "cli/text.h"
 
 #define BEYOND_COUNT 18446744073709551616.0 /* 2^64 */
 #define REAL_MAX 1e18			    /* seconds, bytes per hour: more is nothing real */
-
-/* The length of the UTF-8 character at p where a terminal or a page would obey it instead of showing it, else 0:
- * the controls of ASCII and of Latin 1, line separators, and what turns or hides text. */
-static size_t control_length(const unsigned char *p)
-{
-	if (*p < 0x20 || *p == 0x7F)
-		return 1;
-	if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0)
-		return 2;
-	if (p[0] == 0xD8 && p[1] == 0x9C)
-		return 2; /* U+061C */
-	if (p[0] == 0xE2 && p[1] == 0x80 &&
-	    ((p[2] >= 0x8B && p[2] <= 0x8F) || (p[2] >= 0xA8 && p[2] <= 0xAE)))
-		return 3; /* U+200B to 200F, U+2028 to 202E */
-	if (p[0] == 0xE2 && p[1] == 0x81 && p[2] >= 0xA0 && p[2] <= 0xAF)
-		return 3; /* U+2060 to 206F */
-	if (p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF)
-		return 3; /* U+FEFF */
-	return 0;
-}
-
-/* In place; never longer. */
-static void make_printable(char *text)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	while (*p != '\0') {
-		size_t length = control_length(p);
-
-		*text++ = length > 0 ? '?' : (char)*p;
-		p += length > 0 ? length : 1;
-	}
-	*text = '\0';
-}
 
 bool reader_refuse(struct reader *reader, const char *format, ...)
 {
@@ -63,7 +30,7 @@ bool reader_refuse(struct reader *reader, const char *format, ...)
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	snprintf(reader->why, reader->why_size, "%s: %s", reader->name, text);
-	make_printable(reader->why);
+	text_make_printable(reader->why);
 	return false;
 }
 
@@ -87,7 +54,7 @@ const char *reader_printable(struct reader *reader, const char *text)
 	if (copy == NULL)
 		return NULL;
 	strcpy(copy, text);
-	make_printable(copy);
+	text_make_printable(copy);
 	return copy;
 }
 

@@ -16,7 +16,11 @@ libcli_a_SOURCES = \
 	src/cli/object.c \
 	src/cli/object.h \
 	src/cli/options_table.c \
-	src/cli/run.c
+	src/cli/run.c \
+	src/cli/symbols.c \
+	src/cli/symbols.h \
+	src/cli/text.c \
+	src/cli/text.h
 
 bin_PROGRAMS += weir
 weir_SOURCES = src/cli/main.c
