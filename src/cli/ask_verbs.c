@@ -18,6 +18,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/process.h"
+#include "cli/text.h"
 #include "report/metrics.h"
 
 #define TIMEOUT_DEFAULT_S 5
@@ -216,17 +217,17 @@ static int show_dump(const struct wish *wish, const struct target *target, const
 static int show_collection(
     const struct wish *wish, const struct state_answer *answer, uint64_t rss_before_bytes)
 {
-	char purged[24], before[24], after[24];
+	char purged[TEXT_FIGURE_MAX], before[TEXT_FIGURE_MAX], after[TEXT_FIGURE_MAX];
 	struct process process;
 
 	if (answer->worker == STATE_BY_NOBODY) {
 		complain("process %d has no pool: every request of it goes to jemalloc", (int)wish->pid);
 		return EXIT_WEIR_FAILED;
 	}
-	printf("%s given back by the pool", human_size(purged, answer->purged_bytes));
+	printf("%s given back by the pool", text_bytes(purged, (double)answer->purged_bytes));
 	if (process_read(wish->pid, &process))
-		printf("; resident %s before, %s after", human_size(before, rss_before_bytes),
-		    human_size(after, process.rss_bytes));
+		printf("; resident %s before, %s after", text_bytes(before, (double)rss_before_bytes),
+		    text_bytes(after, (double)process.rss_bytes));
 	putchar('\n');
 	if (answer->is_part_left)
 		puts("jemalloc's part follows at the program's next request of a buffer");

@@ -15,11 +15,6 @@ enum {
 	EXIT_COMMAND_MISSING = 127, /* the program was not found */
 };
 
-/* "12.5 MiB", "512 B"; "-" for UINT64_MAX. Returns text, which has room for 24 bytes. */
-const char *human_size(char *text, uint64_t bytes);
-/* "17 s", "3 m 20 s", "5 h 10 m", "12 d 3 h" */
-const char *human_time(char *text, double seconds);
-
 /* One line on stderr: "weir: text". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

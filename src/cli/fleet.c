@@ -7,6 +7,7 @@
 #include "cli/fleet.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static void read_figures(struct fleet_member *member)
 	static struct target target;
 	static struct snapshot snapshot;
 
-	member->in_use_bytes = member->idle_bytes = UINT64_MAX;
+	member->in_use_bytes = member->idle_bytes = NAN;
 	member->pressure = member->risk = -1;
 	member->level = "-";
 	member->program[0] = member->why[0] = '\0';
@@ -43,8 +44,8 @@ static void read_figures(struct fleet_member *member)
 		struct metrics m = metrics_derive(&snapshot);
 
 		snprintf(member->program, sizeof member->program, "%s", metrics_program_name(&snapshot));
-		member->in_use_bytes = m.total_used_bytes;
-		member->idle_bytes = m.idle_bytes;
+		member->in_use_bytes = (double)m.total_used_bytes;
+		member->idle_bytes = (double)m.idle_bytes;
 		member->pressure = snapshot.pressure.value;
 	} else {
 		target_explain(&target, member->result, member->why, sizeof member->why);

@@ -12,7 +12,7 @@ struct fleet_member {
 	enum target_result result; /* whether what follows is known */
 	char why[320];		   /* where it is not */
 	char program[128];
-	uint64_t in_use_bytes, idle_bytes; /* UINT64_MAX: not known */
+	double in_use_bytes, idle_bytes; /* NAN: not known */
 	double pressure;		   /* negative: likewise */
 	double risk;			   /* negative: not known */
 	const char *level;		   /* "LOW", "MEDIUM", "HIGH", or "-" */

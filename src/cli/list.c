@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "cli/fleet.h"
+#include "cli/text.h"
 
 static const char help[] = "usage: weir list\n\n"
 			   "Lists the processes that run with Weir: what they are, how long they have run, the\n"
@@ -20,11 +21,11 @@ static const char help[] = "usage: weir list\n\n"
 
 static void print_line(const struct fleet_member *m)
 {
-	char uptime[24], rss[24], used[24], idle[24];
+	char uptime[TEXT_FIGURE_MAX], rss[TEXT_FIGURE_MAX], used[TEXT_FIGURE_MAX], idle[TEXT_FIGURE_MAX];
 
 	printf("%7d  %-16.16s  %11s  %10s  %10s  %10s  %s\n", (int)m->process.pid, fleet_name(m),
-	    human_time(uptime, m->process.uptime_seconds), human_size(rss, m->process.rss_bytes),
-	    human_size(used, m->in_use_bytes), human_size(idle, m->idle_bytes), m->level);
+	    text_duration(uptime, m->process.uptime_seconds), text_bytes(rss, (double)m->process.rss_bytes),
+	    text_bytes(used, m->in_use_bytes), text_bytes(idle, m->idle_bytes), m->level);
 }
 
 int verb_list(int argc, char **argv)

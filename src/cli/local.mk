@@ -1,11 +1,17 @@
 # All of the command but main() is an archive, so that unit tests can link it.
 noinst_LIBRARIES += libcli.a
-libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(NCURSES_CFLAGS) -DWEIR_LIBDIR='"$(libdir)"'
+libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DWEIR_LIBDIR='"$(libdir)"' $(CLI_CFLAGS)
 libcli_a_SOURCES = \
 	src/cli/ask.c \
 	src/cli/ask.h \
 	src/cli/ask_verbs.c \
 	src/cli/cli.h \
+	src/cli/dump_fields.def \
+	src/cli/dump_file.c \
+	src/cli/dump_file.h \
+	src/cli/dump_parse.c \
+	src/cli/dump_reader.h \
+	src/cli/dump_value.c \
 	src/cli/elf.c \
 	src/cli/elf.h \
 	src/cli/fleet.c \
@@ -20,9 +26,13 @@ libcli_a_SOURCES = \
 	src/cli/process.h \
 	src/cli/run.c \
 	src/cli/say.c \
+	src/cli/symbols.c \
+	src/cli/symbols.h \
 	src/cli/target.c \
-	src/cli/target.h
+	src/cli/target.h \
+	src/cli/text.c \
+	src/cli/text.h
 
 bin_PROGRAMS += weir
 weir_SOURCES = src/cli/main.c
-weir_LDADD = libcli.a $(LAYERS) $(NCURSES_LIBS)
+weir_LDADD = libcli.a $(LAYERS) $(CLI_LIBS)

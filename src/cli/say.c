@@ -1,14 +1,12 @@
 /*
- * say.c -- how the verbs speak: complaints, output that may fail, figures for people.
+ * say.c -- how the verbs speak: complaints, and output that may fail.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/out.h"
 #include "cli/cli.h"
 
 void complain(const char *format, ...)
@@ -20,6 +18,14 @@ void complain(const char *format, ...)
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	putc('\n', stderr);
+}
+
+int finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	complain("cannot write the output: %s", strerror(errno));
+	return EXIT_WEIR_FAILED;
 }
 
 int finish_output(void)
