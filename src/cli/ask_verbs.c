@@ -92,8 +92,8 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
 	int option;
 
 	/* A collection has neither format nor output: those come first in the table. */
-	while ((option = getopt_long(argc, argv, is_dump ? "f:o:t:" : "t:", options + (is_dump ? 0 : 2),
-		    NULL)) != -1) {
+	while ((option = getopt_long(
+		    argc, argv, is_dump ? "f:o:t:" : "t:", options + (is_dump ? 0 : 2), NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return finish_output();
@@ -106,9 +106,9 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
 	}
 	if (optind + 1 != argc) {
 		complain("%s of which process? One pid or program name; `weir list` says which there are",
-		    is_dump				     ? "a dump"
-			: wish->command == STATE_COMMAND_GC ? "a collection"
-							     : "a trim");
+		    is_dump				? "a dump"
+		    : wish->command == STATE_COMMAND_GC ? "a collection"
+							: "a trim");
 		return EXIT_USAGE;
 	}
 	if (wish->output != NULL && (wish->formats & (wish->formats - 1)) != 0) {
@@ -168,8 +168,8 @@ static int take_file(const struct wish *wish, const char *path)
 	if (folder >= 0)
 		fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
-		complain("%s, as process %d sees it, cannot be read: %s", path, (int)wish->pid,
-		    strerror(errno));
+		complain(
+		    "%s, as process %d sees it, cannot be read: %s", path, (int)wish->pid, strerror(errno));
 		if (folder >= 0)
 			close(folder);
 		return EXIT_WEIR_FAILED;
@@ -187,7 +187,8 @@ static int take_file(const struct wish *wish, const char *path)
 	if (error == 0)
 		unlinkat(folder, name, 0);
 	else
-		complain("%s cannot be written: %s; the dump is still at %s", wish->output, strerror(error), path);
+		complain(
+		    "%s cannot be written: %s; the dump is still at %s", wish->output, strerror(error), path);
 	close(folder);
 	return error != 0 ? EXIT_WEIR_FAILED : finish_output();
 }
@@ -197,12 +198,12 @@ static int show_dump(const struct wish *wish, const struct target *target, const
 	int status = EXIT_SUCCESS;
 
 	if (answer->status == STATE_FAILED) {
-		complain("process %d could not write its dump to %s: %s", (int)wish->pid, target->settings.dump,
-		    strerror(answer->error));
+		complain("process %d could not write its dump to %s: %s", (int)wish->pid,
+		    target->settings.dump, strerror(answer->error));
 		status = EXIT_WEIR_FAILED;
 	} else if (answer->files == 0) {
-		complain("process %d dumps to its own stderr (WEIR_DUMP=stderr), and has done so",
-		    (int)wish->pid);
+		complain(
+		    "process %d dumps to its own stderr (WEIR_DUMP=stderr), and has done so", (int)wish->pid);
 		return wish->output != NULL ? EXIT_WEIR_FAILED : EXIT_SUCCESS;
 	}
 	if (wish->output != NULL && answer->files > 0)

@@ -13,9 +13,9 @@ struct fleet_member {
 	char why[320];		   /* where it is not */
 	char program[128];
 	double in_use_bytes, idle_bytes; /* NAN: not known */
-	double pressure;		   /* negative: likewise */
-	double risk;			   /* negative: not known */
-	const char *level;		   /* "LOW", "MEDIUM", "HIGH", or "-" */
+	double pressure;		 /* negative: likewise */
+	double risk;			 /* negative: not known */
+	const char *level;		 /* "LOW", "MEDIUM", "HIGH", or "-" */
 };
 
 struct fleet {

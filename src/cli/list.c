@@ -8,16 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/fleet.h"
 #include "cli/text.h"
 
-static const char help[] = "usage: weir list\n\n"
-			   "Lists the processes that run with Weir: what they are, how long they have run, the\n"
-			   "memory that the whole process has resident, what its pool has in use and idle, and how\n"
-			   "likely it leaks.\n\n"
-			   "Processes whose maps you may not read are left out; root sees all.";
+static const char help[] =
+    "usage: weir list\n\n"
+    "Lists the processes that run with Weir: what they are, how long they have run, the\n"
+    "memory that the whole process has resident, what its pool has in use and idle, and how\n"
+    "likely it leaks.\n\n"
+    "Processes whose maps you may not read are left out; root sees all.";
 
 static void print_line(const struct fleet_member *m)
 {
@@ -49,14 +51,14 @@ int verb_list(int argc, char **argv)
 		complain("no process can be seen: is /proc there?");
 		return EXIT_WEIR_FAILED;
 	}
-	printf("%7s  %-16s  %11s  %10s  %10s  %10s  %s\n", "PID", "PROGRAM", "UPTIME", "RSS", "IN USE", "IDLE",
-	    "RISK");
+	printf("%7s  %-16s  %11s  %10s  %10s  %10s  %s\n", "PID", "PROGRAM", "UPTIME", "RSS", "IN USE",
+	    "IDLE", "RISK");
 	for (size_t i = 0; i < fleet.count; i++) {
 		print_line(&fleet.members[i]);
 		if (why == NULL && fleet.members[i].result != TARGET_OK)
 			why = fleet.members[i].why;
 	}
-	if (fleet.unseen > 0)
+	if (fleet.unseen > 0 && geteuid() != 0)
 		complain("%zu processes of other users were not looked into; root sees them", fleet.unseen);
 	if (why != NULL)
 		complain("%s", why);

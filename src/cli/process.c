@@ -251,8 +251,7 @@ bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *
 	while ((entry = readdir(tasks)) != NULL) {
 		bool is_blocked;
 
-		if (entry->d_name[0] == '.' ||
-		    !is_blocked_in(pid, entry->d_name, signal_number, &is_blocked))
+		if (entry->d_name[0] == '.' || !is_blocked_in(pid, entry->d_name, signal_number, &is_blocked))
 			continue;
 		(*threads)++;
 		*blocked += is_blocked;

@@ -188,8 +188,8 @@ static enum target_result find_symbol(struct target *target, uint64_t base)
 		    buckets + (uint64_t)header.buckets * 4 + (uint64_t)(index - header.first) * 4, &value,
 		    sizeof value);
 		if (result == TARGET_OK && (value | 1) == (hash | 1))
-			result = read_memory(target, tables.symbols + (uint64_t)index * sizeof symbol,
-			    &symbol, sizeof symbol);
+			result = read_memory(
+			    target, tables.symbols + (uint64_t)index * sizeof symbol, &symbol, sizeof symbol);
 		if (result != TARGET_OK)
 			return result;
 		if ((value | 1) == (hash | 1) && is_named(target, &tables, &symbol)) {
@@ -255,14 +255,13 @@ enum target_result target_refresh(struct target *target)
 		uint32_t before, after;
 
 		/* Field by field the copy is of different moments; the number is read before and after. */
-		result = read_memory(target, target->address + offsetof(struct weir_state, sequence), &before,
-		    sizeof before);
+		result = read_memory(
+		    target, target->address + offsetof(struct weir_state, sequence), &before, sizeof before);
 		if (result == TARGET_OK)
-			result =
-			    read_memory(target, target->address, &target->state, sizeof target->state);
+			result = read_memory(target, target->address, &target->state, sizeof target->state);
 		if (result == TARGET_OK)
-			result = read_memory(target,
-			    target->address + offsetof(struct weir_state, sequence), &after, sizeof after);
+			result = read_memory(target, target->address + offsetof(struct weir_state, sequence),
+			    &after, sizeof after);
 		if (result == TARGET_OK)
 			result = judge_header(target, &target->state);
 		if (result != TARGET_OK)
@@ -301,8 +300,8 @@ enum target_result target_attach(struct target *target, pid_t pid)
 	if (result == TARGET_OK)
 		result = target_refresh(target);
 	if (result == TARGET_OK)
-		result = read_memory(target, state->parts[STATE_SETTINGS].address, &target->settings,
-		    sizeof target->settings);
+		result = read_memory(
+		    target, state->parts[STATE_SETTINGS].address, &target->settings, sizeof target->settings);
 	if (result != TARGET_OK)
 		target->address = 0;
 	return result;
@@ -424,8 +423,7 @@ enum target_result target_snapshot(struct target *target, struct snapshot *snaps
 	snapshot->uptime_ns = uptime_of(target);
 	snapshot->now_ticks = ns_to_ticks(snapshot->uptime_ns);
 	snapshot->trigger = TRIGGER_COMMAND;
-	snapshot->buffer_count =
-	    pool_stats_collect(&snapshot->pool, snapshot->buffers, SNAPSHOT_BUFFERS_MAX);
+	snapshot->buffer_count = pool_stats_collect(&snapshot->pool, snapshot->buffers, SNAPSHOT_BUFFERS_MAX);
 	return_pool();
 	snapshot->pressure = figures->pressure;
 	snapshot->pressure.source = figures->ticks > 0 ? figures->pressure_source : "none";
