@@ -27,6 +27,9 @@ struct fleet {
 /* Look anew. False: there is no /proc. */
 bool fleet_read(struct fleet *fleet);
 
+/* list.c: all of them on standard output, a line each. The exit status. */
+int list_processes(void);
+
 INLINE const char *fleet_name(const struct fleet_member *member)
 {
 	return member->program[0] != '\0' ? member->program : member->process.name;

@@ -30,23 +30,11 @@ static void print_line(const struct fleet_member *m)
 	    text_bytes(used, m->in_use_bytes), text_bytes(idle, m->idle_bytes), m->level);
 }
 
-int verb_list(int argc, char **argv)
+int list_processes(void)
 {
-	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	static struct fleet fleet;
 	const char *why = NULL;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 'h')
-			return EXIT_USAGE;
-		puts(help);
-		return finish_output();
-	}
-	if (optind < argc) {
-		complain("list takes no argument, and '%s' is one", argv[optind]);
-		return EXIT_USAGE;
-	}
 	if (!fleet_read(&fleet)) {
 		complain("no process can be seen: is /proc there?");
 		return EXIT_WEIR_FAILED;
@@ -59,8 +47,26 @@ int verb_list(int argc, char **argv)
 			why = fleet.members[i].why;
 	}
 	if (fleet.unseen > 0 && geteuid() != 0)
-		complain("%zu processes of other users were not looked into; root sees them", fleet.unseen);
+		complain("%zu processes of others were not looked into; root sees them", fleet.unseen);
 	if (why != NULL)
 		complain("%s", why);
 	return finish_output();
+}
+
+int verb_list(int argc, char **argv)
+{
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'h')
+			return EXIT_USAGE;
+		puts(help);
+		return finish_output();
+	}
+	if (optind < argc) {
+		complain("list takes no argument, and '%s' is one", argv[optind]);
+		return EXIT_USAGE;
+	}
+	return list_processes();
 }

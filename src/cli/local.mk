@@ -31,7 +31,16 @@ libcli_a_SOURCES = \
 	src/cli/target.c \
 	src/cli/target.h \
 	src/cli/text.c \
-	src/cli/text.h
+	src/cli/text.h \
+	src/cli/top.c \
+	src/cli/top.h \
+	src/cli/top_data.c \
+	src/cli/top_draw.c \
+	src/cli/top_list.c \
+	src/cli/top_once.c \
+	src/cli/top_process.c \
+	src/cli/top_sites.c \
+	src/cli/top_views.c
 
 bin_PROGRAMS += weir
 weir_SOURCES = src/cli/main.c

@@ -21,6 +21,7 @@ static const struct verb {
 } verbs[] = {
     {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
     {"list", NULL, "weir list", verb_list, "list the processes that run with Weir"},
+    {"top", NULL, "weir top", verb_top, "watch them, or one of them, live"},
     {"dump", NULL, "weir dump", verb_dump, "have a process write down what it knows"},
     {"gc", NULL, "weir gc", verb_gc, "have a process give back what idles"},
     {"trim", NULL, "weir trim", verb_trim, "have a process give back all that it can"},

@@ -370,7 +370,41 @@ static enum target_result borrow_pool(struct target *target)
 	range.hot = range.edges = NULL;
 	arenas.at = target->arenas;
 	atomic_store_explicit(&range.committed_pages, (uint32_t)pages, memory_order_relaxed);
+	target->pages = result == TARGET_OK ? (uint32_t)pages : 0;
 	return result;
+}
+
+void target_classes(const struct target *target, struct target_class *classes)
+{
+	memset(classes, 0, SIZE_CLASSES * sizeof *classes);
+	for (uint32_t page = 1; page < target->pages;) {
+		const struct run *run = &target->runs[page];
+		struct target_class *class = &classes[MIN((unsigned)run->size_class, SIZE_CLASSES - 1u)];
+		uint64_t length = run->pages, hot;
+
+		if (run->state == RUN_IN_USE || run->state == RUN_IDLE) {
+			bool is_slot = size_class_is_slab(run->size_class);
+
+			class->in_use += run->state == RUN_IN_USE;
+			class->idle += run->state == RUN_IDLE;
+			class->uses += run->buffer.use_count;
+			if (run->state == RUN_IN_USE) {
+				class->requested_bytes += run->buffer.size;
+				class->in_use_bytes +=
+				    is_slot ? size_class_bytes(run->size_class) : length << PAGE_SHIFT;
+			}
+			length = is_slot ? 1 : length;
+		} else if (run->state == RUN_FREE && length > 0) {
+			class = &classes[size_class_within(
+			    (uint32_t)MIN(length, (uint64_t)SIZE_CLASS_MAX_BYTES >> PAGE_SHIFT))];
+			hot = MIN((uint64_t)run->free.hot_pages, length);
+			class->free_hot_bytes += hot << PAGE_SHIFT;
+			class->free_cold_bytes += (length - hot) << PAGE_SHIFT;
+		} else {
+			length = 1;
+		}
+		page += length == 0 || length > target->pages - page ? 1 : (uint32_t)length;
+	}
 }
 
 static void return_pool(void)

@@ -32,7 +32,20 @@ struct target {
 	uint8_t *owners;
 	struct arena *arenas;
 	size_t runs_room, owners_room, arenas_room;
+	uint32_t pages; /* entries of runs as of the last target_snapshot() */
 };
+
+/* What a dump does not have of a size class: worked out of the copied table of runs. */
+struct target_class {
+	uint64_t in_use, idle;			/* buffers; idle: in magazines */
+	uint64_t in_use_bytes, requested_bytes; /* capacity of those in use, and what was asked for of it */
+	uint64_t uses;				/* by all of these buffers since each was made */
+	uint64_t free_hot_bytes,
+	    free_cold_bytes; /* in free runs of which this is the largest class that fits */
+};
+
+/* Of the last target_snapshot(). classes: SIZE_CLASSES of them. */
+void target_classes(const struct target *target, struct target_class *classes);
 
 /* Find weir_state in it and read it. What is in target is of no account before the first call, but zeroed. */
 enum target_result target_attach(struct target *target, pid_t pid);
