@@ -40,8 +40,10 @@ void draw_list(struct top *top, int first, int last)
 	if (count == 0)
 		draw_text(first + 3, 2, 1000, STYLE_PLAIN,
 		    "No process runs with Weir as far as you may see. `weir run -- CMD` starts one.");
-	if (count > 0)
+	if (count > 0) {
 		top->selected = MIN(top->selected, count - 1);
+		top->selected_pid = top->fleet.members[top->selected].process.pid;
+	}
 	from = top->selected >= shown ? top->selected - shown + 1 : 0;
 	for (size_t i = from; i < count && i < from + shown; i++)
 		draw_member(&top->fleet.members[i], first + 2 + (int)(i - from), i == top->selected);

@@ -33,9 +33,9 @@ start()
 
 end_all()
 {
-	for one in $pids; do
-		child=$(tr -d ' ' 2>/dev/null <"/proc/$one/task/$one/children") && test -n "$child" && kill -KILL "$child"
-		wait "$one" 2>/dev/null # it ends with its child
+	for each in $pids; do
+		child=$(tr -d ' ' 2>/dev/null <"/proc/$each/task/$each/children") && test -n "$child" && kill -KILL "$child"
+		wait "$each" 2>/dev/null # it ends with its child
 	done
 	pids=
 }

@@ -4,6 +4,7 @@ tests_cli_scripts = \
 	tests/cli/ask.sh \
 	tests/cli/refuse.sh \
 	tests/cli/run.sh \
+	tests/cli/top.sh \
 	tests/cli/verbs.sh
 tests_cli = $(tests_cli_scripts) tests/cli/test_elf
 EXTRA_DIST += $(tests_cli_scripts) tests/cli/live.sh tests/cli/tap.sh
