@@ -65,8 +65,16 @@ static const struct field frame_fields[] = {
 #define DUMP_FRAME(name, type, when, unit, meaning) FIELD(dump_frame, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
-static const struct field lifetime_fields[] = {
-#define DUMP_LIFETIME(name, type, when, unit, meaning) FIELD(dump_lifetime, name, type, when),
+static const struct field by_size_fields[] = {
+#define DUMP_BY_SIZE(name, type, when, unit, meaning) FIELD(dump_by_size, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
+static const struct field lifetimes_fields[] = {
+#define DUMP_LIFETIMES(name, type, when, unit, meaning) FIELD(dump_lifetimes, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
+static const struct field tracking_fields[] = {
+#define DUMP_TRACKING(name, type, when, unit, meaning) FIELD(dump_tracking, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
 static const struct field pressure_fields[] = {
@@ -218,6 +226,26 @@ static bool read_config(struct reader *reader)
 	return true;
 }
 
+static bool read_lifetimes(struct reader *reader)
+{
+	static const struct list by_size = {"by_size", by_size_fields, sizeof(struct dump_by_size), NULL};
+	struct dump_lifetimes *lifetimes = &reader->dump->lifetimes;
+	const struct dump_numbers *below = &lifetimes->below_seconds;
+
+	if (!read_section(reader, "lifetimes", lifetimes_fields, lifetimes, &lifetimes->is_there))
+		return false;
+	if (!lifetimes->is_there)
+		return true;
+	if (lifetimes->freed.count != below->count + 1 || lifetimes->live.count != below->count + 1)
+		return reader_refuse(reader, "lifetimes has %zu bounds, %zu freed and %zu live", below->count,
+		    lifetimes->freed.count, lifetimes->live.count);
+	for (size_t i = 1; i < below->count; i++)
+		if (below->values[i] <= below->values[i - 1])
+			return reader_refuse(reader, "lifetimes.below_seconds does not ascend");
+	return read_list(reader, json_object_get(reader->json, "lifetimes"), &by_size, &lifetimes->by_size,
+	    &lifetimes->by_size_count);
+}
+
 /* Is this a dump, and one that we know how to read? */
 static bool read_schema(struct reader *reader)
 {
@@ -257,8 +285,6 @@ static bool read_dump(struct reader *reader)
 	static const struct list buffers = {"buffers", buffer_fields, sizeof(struct dump_buffer), NULL},
 				 classes = {"classes", class_fields, sizeof(struct dump_class), NULL},
 				 sites = {"sites", site_fields, sizeof(struct dump_site), read_frames},
-				 lifetimes = {"lifetimes", lifetime_fields, sizeof(struct dump_lifetime),
-				     NULL},
 				 mappings = {"mappings", mapping_fields, sizeof(struct dump_mapping), NULL},
 				 advice = {
 				     "recommendations", advice_fields, sizeof(struct dump_advice), NULL};
@@ -274,10 +300,11 @@ static bool read_dump(struct reader *reader)
 	    !read_section(reader, "fallback", fallback_fields, &dump->fallback, &dump->fallback.is_there) ||
 	    !read_section(reader, "process", process_fields, &dump->process, NULL) ||
 	    !read_section(reader, "health", health_fields, &dump->health, NULL) || !read_config(reader) ||
+	    !read_lifetimes(reader) ||
+	    !read_section(reader, "tracking", tracking_fields, &dump->tracking, &dump->tracking.is_there) ||
 	    !read_list(reader, json, &buffers, &dump->buffers, &dump->buffer_count) ||
 	    !read_list(reader, json, &classes, &dump->classes, &dump->class_count) ||
 	    !read_list(reader, json, &sites, &dump->sites, &dump->site_count) ||
-	    !read_list(reader, json, &lifetimes, &dump->lifetimes, &dump->lifetime_count) ||
 	    !read_list(reader, json, &mappings, &dump->mappings, &dump->mapping_count) ||
 	    !read_list(reader, json, &advice, &dump->recommendations, &dump->recommendation_count))
 		return false;

@@ -16,6 +16,16 @@ libcli_a_SOURCES = \
 	src/cli/object.c \
 	src/cli/object.h \
 	src/cli/options_table.c \
+	src/cli/proto.c \
+	src/cli/proto.h \
+	src/cli/report.c \
+	src/cli/report.h \
+	src/cli/report_diff.c \
+	src/cli/report_folded.c \
+	src/cli/report_html.c \
+	src/cli/report_pprof.c \
+	src/cli/report_site.c \
+	src/cli/report_text.c \
 	src/cli/run.c \
 	src/cli/symbols.c \
 	src/cli/symbols.h \

@@ -23,6 +23,8 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
     {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"report", NULL, "weir report", verb_report,
+	"say what a dump means: a leak, where, how long, what to do"},
     {"options", NULL, "weir options", verb_options, "list every setting"},
     {"version", "--version", "weir version", verb_version, "say which version this is"},
     {"help", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},

@@ -51,6 +51,7 @@ struct found {
 };
 
 struct symbols {
+	bool is_wanted;
 	struct module *modules;
 	unsigned module_count;
 	struct found *frames[FRAME_BUCKETS];
@@ -60,9 +61,13 @@ struct symbols {
 	void *cxx_library;
 };
 
-struct symbols *symbols_open(void)
+struct symbols *symbols_open(bool is_wanted)
 {
-	return calloc(1, sizeof(struct symbols));
+	struct symbols *symbols = calloc(1, sizeof *symbols);
+
+	if (symbols != NULL)
+		symbols->is_wanted = is_wanted;
+	return symbols;
 }
 
 static void free_found(struct found *found)
@@ -382,7 +387,7 @@ const struct symbol_list *symbols_find(struct symbols *symbols, const struct dum
 	struct found *found;
 	size_t bucket = (frame->offset * 0x9E3779B97F4A7C15u) >> 52;
 
-	if (frame->module[0] == '\0')
+	if (!symbols->is_wanted || frame->module[0] == '\0')
 		return &nothing;
 	module = find_module(symbols, frame->module, frame->build_id);
 	if (module == NULL)
