@@ -16,11 +16,6 @@
 
 enum dump_level { LEVEL_UNKNOWN, LEVEL_LOW, LEVEL_MEDIUM, LEVEL_HIGH };
 
-struct dump_numbers {
-	double *values;
-	size_t count;
-};
-
 /* dump_fields.def says what the members mean. A section that may be missing has
  * ->is_there; a number that may be missing is NAN, or 0 where it is a count. */
 #define DUMP_COUNT uint64_t
@@ -33,7 +28,6 @@ struct dump_numbers {
 #define DUMP_BOOL bool
 #define DUMP_ADDRESS uint64_t
 #define DUMP_NAME const char *
-#define DUMP_NUMBERS struct dump_numbers
 #define DUMP_MEMBER(name, type, when, unit, meaning) DUMP_##type name;
 
 struct dump_metrics {
@@ -68,17 +62,14 @@ struct dump_site {
 	struct dump_frame *frames; /* innermost first */
 	size_t frame_count;
 };
+/* Buckets of ages, each from where the one before it ends. */
+struct dump_lifetime {
+#define DUMP_LIFETIME DUMP_MEMBER
+#include "cli/dump_fields.def"
+};
 struct dump_by_size {
 #define DUMP_BY_SIZE DUMP_MEMBER
 #include "cli/dump_fields.def"
-};
-/* freed and live have one more value than below_seconds, which ascends. */
-struct dump_lifetimes {
-#define DUMP_LIFETIMES DUMP_MEMBER
-#include "cli/dump_fields.def"
-	struct dump_by_size *by_size;
-	size_t by_size_count;
-	bool is_there;
 };
 struct dump_tracking {
 #define DUMP_TRACKING DUMP_MEMBER
@@ -124,7 +115,6 @@ struct dump {
 	struct dump_fallback fallback;
 	struct dump_process process;
 	struct dump_health health;
-	struct dump_lifetimes lifetimes;
 	struct dump_tracking tracking;
 	struct dump_buffer *buffers;
 	size_t buffer_count;
@@ -132,6 +122,10 @@ struct dump {
 	size_t class_count;
 	struct dump_site *sites;
 	size_t site_count;
+	struct dump_lifetime *lifetimes;
+	size_t lifetime_count;
+	struct dump_by_size *lifetimes_by_size;
+	size_t by_size_count;
 	struct dump_mapping *mappings;
 	size_t mapping_count;
 	struct dump_advice *recommendations;

@@ -69,8 +69,8 @@ static const struct field by_size_fields[] = {
 #define DUMP_BY_SIZE(name, type, when, unit, meaning) FIELD(dump_by_size, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
-static const struct field lifetimes_fields[] = {
-#define DUMP_LIFETIMES(name, type, when, unit, meaning) FIELD(dump_lifetimes, name, type, when),
+static const struct field lifetime_fields[] = {
+#define DUMP_LIFETIME(name, type, when, unit, meaning) FIELD(dump_lifetime, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
 static const struct field tracking_fields[] = {
@@ -226,24 +226,21 @@ static bool read_config(struct reader *reader)
 	return true;
 }
 
-static bool read_lifetimes(struct reader *reader)
+/* Buckets of ages that follow on each other, so that a chart of them is one. */
+static bool check_lifetimes(struct reader *reader)
 {
-	static const struct list by_size = {"by_size", by_size_fields, sizeof(struct dump_by_size), NULL};
-	struct dump_lifetimes *lifetimes = &reader->dump->lifetimes;
-	const struct dump_numbers *below = &lifetimes->below_seconds;
+	const struct dump *dump = reader->dump;
 
-	if (!read_section(reader, "lifetimes", lifetimes_fields, lifetimes, &lifetimes->is_there))
-		return false;
-	if (!lifetimes->is_there)
-		return true;
-	if (lifetimes->freed.count != below->count + 1 || lifetimes->live.count != below->count + 1)
-		return reader_refuse(reader, "lifetimes has %zu bounds, %zu freed and %zu live", below->count,
-		    lifetimes->freed.count, lifetimes->live.count);
-	for (size_t i = 1; i < below->count; i++)
-		if (below->values[i] <= below->values[i - 1])
-			return reader_refuse(reader, "lifetimes.below_seconds does not ascend");
-	return read_list(reader, json_object_get(reader->json, "lifetimes"), &by_size, &lifetimes->by_size,
-	    &lifetimes->by_size_count);
+	for (size_t i = 0; i < dump->lifetime_count; i++) {
+		const struct dump_lifetime *bucket = &dump->lifetimes[i];
+		bool is_last = i + 1 == dump->lifetime_count;
+
+		if (is_last ? bucket->to_seconds <= bucket->from_seconds
+			    : !(bucket->to_seconds > bucket->from_seconds &&
+				  bucket->to_seconds == bucket[1].from_seconds))
+			return reader_refuse(reader, "lifetimes[%zu] does not end where the next begins", i);
+	}
+	return true;
 }
 
 /* Is this a dump, and one that we know how to read? */
@@ -285,6 +282,10 @@ static bool read_dump(struct reader *reader)
 	static const struct list buffers = {"buffers", buffer_fields, sizeof(struct dump_buffer), NULL},
 				 classes = {"classes", class_fields, sizeof(struct dump_class), NULL},
 				 sites = {"sites", site_fields, sizeof(struct dump_site), read_frames},
+				 lifetimes = {"lifetimes", lifetime_fields, sizeof(struct dump_lifetime),
+				     NULL},
+				 by_size = {"lifetimes_by_size", by_size_fields, sizeof(struct dump_by_size),
+				     NULL},
 				 mappings = {"mappings", mapping_fields, sizeof(struct dump_mapping), NULL},
 				 advice = {
 				     "recommendations", advice_fields, sizeof(struct dump_advice), NULL};
@@ -305,6 +306,9 @@ static bool read_dump(struct reader *reader)
 	    !read_list(reader, json, &buffers, &dump->buffers, &dump->buffer_count) ||
 	    !read_list(reader, json, &classes, &dump->classes, &dump->class_count) ||
 	    !read_list(reader, json, &sites, &dump->sites, &dump->site_count) ||
+	    !read_list(reader, json, &lifetimes, &dump->lifetimes, &dump->lifetime_count) ||
+	    !check_lifetimes(reader) ||
+	    !read_list(reader, json, &by_size, &dump->lifetimes_by_size, &dump->by_size_count) ||
 	    !read_list(reader, json, &mappings, &dump->mappings, &dump->mapping_count) ||
 	    !read_list(reader, json, &advice, &dump->recommendations, &dump->recommendation_count))
 		return false;

@@ -9,7 +9,7 @@
 #include "cli/dump_file.h"
 
 /* The types of dump_fields.def. */
-enum type { COUNT, REAL, SIGNED, SHARE, TEXT, TIME, LEVEL, BOOL, ADDRESS, NAME, NUMBERS };
+enum type { COUNT, REAL, SIGNED, SHARE, TEXT, TIME, LEVEL, BOOL, ADDRESS, NAME };
 
 /* All that a dump holds goes at once. */
 struct arena_block {

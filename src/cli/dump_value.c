@@ -91,7 +91,6 @@ const char *value_wanted(enum type type)
 	    [BOOL] = "true or false",
 	    [ADDRESS] = "an address",
 	    [NAME] = "a text or a whole number",
-	    [NUMBERS] = "a list of numbers from 0",
 	};
 	return names[type];
 }
@@ -168,22 +167,6 @@ static bool read_name(struct reader *reader, const json_t *value, const char **t
 	return true;
 }
 
-static bool read_numbers(struct reader *reader, const json_t *value, struct dump_numbers *numbers)
-{
-	size_t count = json_array_size(value);
-
-	if (!json_is_array(value))
-		return false;
-	numbers->values = reader_take(reader, count * sizeof *numbers->values);
-	if (numbers->values == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		if (!is_between(json_array_get(value, i), 0, REAL_MAX, &numbers->values[i]))
-			return false;
-	numbers->count = count;
-	return true;
-}
-
 bool value_read(struct reader *reader, const json_t *value, enum type type, void *to)
 {
 	switch (type) {
@@ -208,8 +191,6 @@ bool value_read(struct reader *reader, const json_t *value, enum type type, void
 		return json_is_boolean(value);
 	case ADDRESS:
 		return read_address(value, to);
-	case NUMBERS:
-		return read_numbers(reader, value, to);
 	}
 	return false;
 }

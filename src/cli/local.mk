@@ -11,6 +11,9 @@ libcli_a_SOURCES = \
 	src/cli/dump_value.c \
 	src/cli/elf.c \
 	src/cli/elf.h \
+	src/cli/html.h \
+	src/cli/html_charts.c \
+	src/cli/html_flame.c \
 	src/cli/judge.c \
 	src/cli/judge.h \
 	src/cli/object.c \
@@ -26,6 +29,7 @@ libcli_a_SOURCES = \
 	src/cli/report_pprof.c \
 	src/cli/report_site.c \
 	src/cli/report_text.c \
+	src/cli/report_verdict.c \
 	src/cli/run.c \
 	src/cli/symbols.c \
 	src/cli/symbols.h \

@@ -11,6 +11,7 @@
 #include "cli/symbols.h"
 
 #define REPORT_NAME_MAX 512
+#define REPORT_SENTENCE_MAX 1024
 
 struct report {
 	FILE *to;
@@ -46,6 +47,16 @@ void report_openmetrics(const struct report *report);
  */
 bool report_pprof(const struct report *report, bool is_lifetimes);
 
+/* --- the verdict, as sentences: report_verdict.c ------------------------------------ */
+
+/* Is it a leak, why, how long until the limit; returns text. */
+const char *report_verdict(const struct dump *dump, char *text, size_t size);
+/* Where; false where no site is under suspicion. */
+bool report_guilty(const struct report *report, char *text, size_t size);
+
+/* The buckets of ages that hold anything: [*first, *last); false where none does. */
+bool report_lifetimes(const struct dump *dump, size_t *first, size_t *last);
+
 /* --- a site, as all forms name it: report_site.c ---------------------------------- */
 
 /* The frame to name: the innermost that is no function which only hands requests on to
@@ -67,8 +78,5 @@ bool site_is_same(const struct dump_site *a, const struct dump_site *b);
 
 /* A sentence on a reason of the risk model, or NULL for one that is not known. */
 const char *reason_text(const char *reason);
-
-/* Bytes allocated since start, as estimated from the mean size of what lives; 0 where nothing does. */
-double site_born_bytes(const struct dump_site *site);
 
 #endif

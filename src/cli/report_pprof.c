@@ -73,6 +73,7 @@ struct profile {
 	struct proto proto;
 	struct table strings, functions, locations;
 	struct proto message, line; /* being built */
+	bool *has_functions;	    /* by mapping: of some location in it they are known */
 	bool has_failed;
 };
 
@@ -168,6 +169,8 @@ static uint64_t location(struct profile *profile, const struct dump_frame *frame
 	proto_number(&message, LOCATION_ID, number);
 	proto_number(&message, LOCATION_MAPPING, mapping);
 	proto_number(&message, LOCATION_ADDRESS, frame->pc);
+	if (mapping != 0 && list->count > 0)
+		profile->has_functions[mapping - 1] = true;
 	for (size_t i = 0; i < list->count; i++) {
 		uint64_t callee = function(profile, &list->symbols[i]);
 
@@ -193,6 +196,8 @@ static void put_mapping(struct profile *profile, size_t index)
 	proto_number(message, MAPPING_OFFSET, mapping->offset);
 	proto_number(message, MAPPING_FILE, path);
 	proto_number(message, MAPPING_BUILD_ID, build_id);
+	for (unsigned field = MAPPING_HAS_FUNCTIONS; field <= MAPPING_HAS_INLINED; field++)
+		proto_number(message, field, profile->has_functions[index]);
 	proto_message(&profile->proto, MAPPING, message);
 }
 
@@ -270,8 +275,8 @@ static void put_sample(struct profile *profile, const struct dump_site *site, co
 static void put_site(struct profile *profile, const struct dump_site *site, bool is_lifetimes)
 {
 	/* Whatever lives was allocated. */
-	double objects = fmax(site->live_objects, site->births);
-	double bytes = fmax(site->live_bytes, site_born_bytes(site));
+	double objects = fmax(site->live_objects, site->allocated_objects);
+	double bytes = fmax(site->live_bytes, site->allocated_bytes);
 	uint64_t *locations = calloc(site->frame_count + 1, sizeof *locations);
 
 	if (locations == NULL) {
@@ -324,9 +329,9 @@ static void build(struct profile *profile, bool is_lifetimes)
 	string(profile, "");
 	for (size_t i = 0; i < type_count; i++)
 		put_value_type(profile, SAMPLE_TYPE, types[i], i % 2 == 0 ? "count" : "bytes");
-	put_mappings(profile);
 	for (size_t i = 0; i < dump->site_count; i++)
 		put_site(profile, &dump->sites[i], is_lifetimes);
+	put_mappings(profile);
 	proto_number(&profile->proto, TIME_NANOS, unix_ns(dump->taken_at));
 	proto_number(&profile->proto, DURATION_NANOS, rounded(fmin(dump->uptime_seconds, 9e9) * 1e9));
 	put_value_type(profile, PERIOD_TYPE, "space", "bytes");
@@ -373,6 +378,11 @@ bool report_pprof(const struct report *report, bool is_lifetimes)
 		return false;
 	profile->report = report;
 	profile->functions.next = profile->locations.next = 1;
+	profile->has_functions = calloc(report->dump->mapping_count + 1, sizeof *profile->has_functions);
+	if (profile->has_functions == NULL) {
+		free(profile);
+		return false;
+	}
 	build(profile, is_lifetimes);
 	is_good = !profile->has_failed && !profile->proto.has_failed && !profile->message.has_failed &&
 		  !profile->line.has_failed;
@@ -386,6 +396,7 @@ bool report_pprof(const struct report *report, bool is_lifetimes)
 	table_free(&profile->strings);
 	table_free(&profile->functions);
 	table_free(&profile->locations);
+	free(profile->has_functions);
 	free(profile);
 	return is_good;
 }

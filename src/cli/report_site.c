@@ -134,12 +134,6 @@ const char *reason_text(const char *reason)
 	return NULL;
 }
 
-double site_born_bytes(const struct dump_site *site)
-{
-	/* As if those that were freed had been as large as those that live. */
-	return site->live_objects > 0 ? site->births * (site->live_bytes / site->live_objects) : 0;
-}
-
 void site_each_function(struct symbols *symbols, const struct dump_site *site,
     void (*call)(void *context, const char *name), void *context)
 {

@@ -60,67 +60,20 @@ static const char *bar(char text[BAR_MAX + 1], double part, double whole, size_t
 	return text;
 }
 
-static const struct dump_site *guilty_site(const struct dump *dump)
-{
-	if (!dump->risk.is_there || dump->risk.level < LEVEL_MEDIUM || dump->site_count == 0 ||
-	    dump->sites[0].level < LEVEL_MEDIUM)
-		return NULL;
-	return &dump->sites[0];
-}
-
-static void verdict_sentence(const struct dump *dump, char *text, size_t size)
-{
-	const struct dump_risk *risk = &dump->risk;
-	char figure[TEXT_FIGURE_MAX];
-	const char *why = reason_text(risk->reason);
-	int used;
-
-	if (!risk->is_there) {
-		snprintf(text, size,
-		    "This dump does not say whether the program leaks: leaks were not "
-		    "followed (WEIR_TRACK off, or a Weir that cannot).");
-		return;
-	}
-	if (strcmp(risk->reason, "INSUFFICIENT_DATA") == 0 && risk->level <= LEVEL_LOW) {
-		snprintf(text, size,
-		    "Too early to say whether it leaks: it has run for %s. Look again later.",
-		    text_duration(figure, dump->uptime_seconds));
-		return;
-	}
-	used = snprintf(text, size, "%s (risk %.2f, confidence %.2f, %s)%s%s.",
-	    risk->level == LEVEL_HIGH	  ? "It leaks, very likely: HIGH"
-	    : risk->level == LEVEL_MEDIUM ? "It may be leaking: MEDIUM"
-					  : "No sign of a leak: LOW",
-	    risk->score, risk->confidence, risk->reason, why != NULL ? ": " : "", why != NULL ? why : "");
-	if (isfinite(risk->time_to_limit_seconds) && (size_t)used < size)
-		snprintf(text + used, size - (size_t)used,
-		    " At the present growth the memory limit is reached in %s.",
-		    text_duration(figure, risk->time_to_limit_seconds));
-}
-
 static void put_verdict(const struct report *r)
 {
 	const struct dump *dump = r->dump;
-	const struct dump_site *guilty = guilty_site(dump);
-	char text[1024], name[REPORT_NAME_MAX], size[TEXT_FIGURE_MAX], count[TEXT_FIGURE_MAX],
-	    growth[TEXT_FIGURE_MAX];
+	char text[REPORT_SENTENCE_MAX], figure[TEXT_FIGURE_MAX];
 
-	fprintf(r->to, "%s%s, pid %llu%s", bold(r), dump->program, (unsigned long long)dump->pid, plain(r));
-	fprintf(r->to, ", up %s, dump %llu by %s, %s\n\n", text_duration(size, dump->uptime_seconds),
+	snprintf(text, sizeof text, "%s, pid %llu, up %s, dump %llu by %s, %s", dump->program,
+	    (unsigned long long)dump->pid, text_duration(figure, dump->uptime_seconds),
 	    (unsigned long long)dump->sequence, dump->trigger, dump->taken_at);
-	verdict_sentence(dump, text, sizeof text);
-	fputs(colour_of(r, dump->risk.level), r->to);
-	text_wrap(r->to, text, 0, r->columns, 0);
+	text_wrap(r->to, text, 2, r->columns, 0);
+	fprintf(r->to, "\n%s", colour_of(r, dump->risk.level));
+	text_wrap(r->to, report_verdict(dump, text, sizeof text), 0, r->columns, 0);
 	fputs(plain(r), r->to);
-	if (guilty == NULL)
-		return;
-	snprintf(text, sizeof text, "The site to look at is %s: %s alive in %s objects%s%s%s.",
-	    site_name(r->symbols, guilty, name, sizeof name), text_bytes(size, guilty->live_bytes),
-	    text_count(count, guilty->live_objects), isfinite(guilty->growth_bytes_per_hour) ? ", " : "",
-	    isfinite(guilty->growth_bytes_per_hour) ? text_bytes_signed(growth, guilty->growth_bytes_per_hour)
-						    : "",
-	    isfinite(guilty->growth_bytes_per_hour) ? " an hour" : "");
-	text_wrap(r->to, text, 0, r->columns, 0);
+	if (report_guilty(r, text, sizeof text))
+		text_wrap(r->to, text, 0, r->columns, 0);
 }
 
 static void put_advice(const struct report *r)
@@ -301,53 +254,48 @@ static void put_sites(const struct report *r)
 
 /* --- lifetimes, classes, buffers --------------------------------------------------- */
 
-/* Sum of the buckets from first to before last. */
-static double sum(const struct dump_numbers *numbers, size_t first, size_t last)
+struct ages {
+	double freed, live;
+};
+
+/* Buckets from i up to before last, at most step of them, as one. */
+static struct ages sum_of(const struct dump *dump, size_t i, size_t step, size_t last)
 {
-	double total = 0;
+	struct ages ages = {0, 0};
 
-	for (size_t i = first; i < last; i++)
-		total += numbers->values[i];
-	return total;
-}
-
-static double most(const struct dump_numbers *numbers, size_t first, size_t last, size_t step)
-{
-	double largest = 0;
-
-	for (size_t i = first; i < last; i += step)
-		largest = fmax(largest, sum(numbers, i, MIN(i + step, last)));
-	return largest;
+	for (size_t end = MIN(i + step, last); i < end; i++) {
+		ages.freed += dump->lifetimes[i].freed;
+		ages.live += dump->lifetimes[i].live;
+	}
+	return ages;
 }
 
 static void put_lifetimes(const struct report *r)
 {
-	const struct dump_lifetimes *l = &r->dump->lifetimes;
-	size_t first = 0, last = l->is_there ? l->freed.count : 0, step;
 	size_t width = r->columns >= 92 ? 24 : r->columns >= 72 ? 14 : 4;
-	double most_freed, most_live;
+	struct ages most = {0, 0};
+	size_t first, last, step;
 
-	while (first < last && l->freed.values[first] <= 0 && l->live.values[first] <= 0)
-		first++;
-	while (last > first && l->freed.values[last - 1] <= 0 && l->live.values[last - 1] <= 0)
-		last--;
-	if (first == last)
+	if (!report_lifetimes(r->dump, &first, &last))
 		return;
 	step = (last - first + LIFETIME_ROWS - 1) / LIFETIME_ROWS;
-	most_freed = most(&l->freed, first, last, step);
-	most_live = most(&l->live, first, last, step);
-	heading(r, "How old the freed became, and how old those are that live (objects)");
+	for (size_t i = first; i < last; i += step) {
+		struct ages ages = sum_of(r->dump, i, step, last);
+
+		most.freed = fmax(most.freed, ages.freed);
+		most.live = fmax(most.live, ages.live);
+	}
+	heading(r, "Objects by age: when freed, and of those alive");
 	fprintf(r->to, "  %10s %11s %-*s %11s\n", "age from", "freed", (int)width, "", "alive");
 	for (size_t i = first; i < last; i += step) {
-		double freed = sum(&l->freed, i, MIN(i + step, last));
-		double live = sum(&l->live, i, MIN(i + step, last));
+		struct ages ages = sum_of(r->dump, i, step, last);
 		char a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX], from[TEXT_FIGURE_MAX];
 		char left[BAR_MAX + 1], right[BAR_MAX + 1];
 
-		fprintf(r->to, "  %10s %11s %-*s %11s %s\n",
-		    text_duration(from, i > 0 ? l->below_seconds.values[i - 1] : 0), text_count(a, freed),
-		    (int)width, bar(left, freed, most_freed, width), text_count(b, live),
-		    bar(right, live, most_live, width));
+		fprintf(r->to, "  %10s %11s %-*s %11s%s%s\n",
+		    text_duration(from, r->dump->lifetimes[i].from_seconds), text_count(a, ages.freed),
+		    (int)width, bar(left, ages.freed, most.freed, width), text_count(b, ages.live),
+		    ages.live > 0 ? " " : "", bar(right, ages.live, most.live, width));
 	}
 }
 

@@ -182,7 +182,7 @@ static int open_module(const char *path, const unsigned char *id, size_t id_leng
 		close(fd);
 		return -1;
 	}
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	elf = elf_version(EV_CURRENT) != EV_NONE ? elf_begin(fd, ELF_C_READ_MMAP, NULL) : NULL;
 	if (elf == NULL || elf_kind(elf) != ELF_K_ELF) {
 		elf_end(elf);
 		close(fd);
@@ -223,8 +223,10 @@ static void load_module(struct module *module)
 			found = NULL;
 	}
 	dwfl_report_end(module->dwfl, NULL, NULL);
-	if (found != NULL && dwfl_module_getelf(found, &module->bias) != NULL)
+	if (found != NULL && dwfl_module_getelf(found, &module->bias) != NULL) {
 		module->dwfl_module = found;
+		module->has_changed = false; /* debuginfod, say, has the one that ran */
+	}
 }
 
 /* A copy, demangled where that can be done: to be freed. */
