@@ -301,7 +301,7 @@ static bool read_dump(struct reader *reader)
 	    !read_section(reader, "fallback", fallback_fields, &dump->fallback, &dump->fallback.is_there) ||
 	    !read_section(reader, "process", process_fields, &dump->process, NULL) ||
 	    !read_section(reader, "health", health_fields, &dump->health, NULL) || !read_config(reader) ||
-	    !read_lifetimes(reader) ||
+
 	    !read_section(reader, "tracking", tracking_fields, &dump->tracking, &dump->tracking.is_there) ||
 	    !read_list(reader, json, &buffers, &dump->buffers, &dump->buffer_count) ||
 	    !read_list(reader, json, &classes, &dump->classes, &dump->class_count) ||
