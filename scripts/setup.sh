@@ -7,7 +7,7 @@
 
 # A package, or package=command where the command may have come another way.
 packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automake pkgconf=pkg-config xz-utils=xz
-	libjemalloc-dev libjansson-dev libdw-dev zlib1g-dev check)
+	libjemalloc-dev libjansson-dev libdw-dev zlib1g-dev libncurses-dev check)
 packages_lint=(binutils clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)
 packages_tests=(python3=python3)

@@ -153,10 +153,10 @@ sanitized()
 	fi
 }
 
-# jemalloc, Check, jansson and zlib for arm64 come from Debian into a directory of our own, so
+# jemalloc, Check, jansson, zlib and ncurses for arm64 come from Debian into a directory of our own, so
 # that the machine's dpkg learns no second architecture.
 sysroot=$PWD/.dev/aarch64
-sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 zlib1g-dev zlib1g libstdc++6)
+sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 zlib1g-dev zlib1g libncurses-dev libncursesw6 libtinfo6 libstdc++6)
 get_sysroot()
 {
 	local apt=$PWD/.dev/apt-aarch64 deb

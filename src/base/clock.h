@@ -24,6 +24,9 @@ uint32_t clock_now_ticks(void);
 uint64_t clock_started_at_ns(void);
 uint64_t clock_unix_now_ns(void);
 
+/* CLOCK_MONOTONIC_COARSE at tick 0, ns; 0 before the start. */
+uint64_t clock_origin_ns(void);
+
 /* How many times faster than real time ticks run: what clock_start() was given, 1 before. */
 double clock_scale(void);
 
