@@ -236,7 +236,3 @@ void report_html(const struct report *report)
 	html_text(report->to, dump->weir_version);
 	fprintf(report->to, "</p>\n</main>\n%s</body></html>\n", script);
 }
-void report_openmetrics(const struct report *report)
-{
-	(void)report;
-}

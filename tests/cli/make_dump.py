@@ -155,6 +155,8 @@ dump = {
         "range_bytes": 64 * GIB,
         "committed_bytes": 512 * MIB,
         "metadata_bytes": MIB,
+        "requested_bytes": used - 5 * MIB,
+        "buffers_created": 20000 * hours,
         "free_runs_hot": 7,
         "free_hot_bytes": 8 * MIB,
         "free_runs_cold": 2,
