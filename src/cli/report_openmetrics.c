@@ -91,7 +91,7 @@ void report_openmetrics(const struct report *report)
 	const struct dump *dump = report->dump;
 	const struct dump_fallback *f = &dump->fallback;
 	const struct dump_process *p = &dump->process;
-	char buffer[4096];
+	static char text[1 << 20]; /* a hundred times what all classes and metrics take */
 	struct out out;
 
 	memset(&snapshot, 0, sizeof snapshot);
@@ -108,8 +108,7 @@ void report_openmetrics(const struct report *report)
 		snapshot.fallback = (struct fallback_stats){
 		    true, f->allocated, f->active, f->resident, f->retained, f->metadata};
 	snapshot.process = (struct process_info){p->rss_bytes, p->minor_faults, p->major_faults, p->threads};
-	fflush(report->to);
-	out_init(&out, fileno(report->to), buffer, sizeof buffer);
+	out_init(&out, -1, text, sizeof text);
 	write_openmetrics(&out, &snapshot);
-	out_flush(&out);
+	fwrite(text, 1, out.used, report->to);
 }
