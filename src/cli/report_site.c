@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/report.h"
+#include "cli/text.h"
 
 /* Functions that allocate for whoever calls them; a star at the end stands for anything. */
 static const char *const wrappers[] = {"malloc", "calloc", "realloc", "reallocarray", "memalign",
@@ -90,6 +91,7 @@ char *site_name(struct symbols *symbols, const struct dump_site *site, char *nam
 		snprintf(name, size, "%s (%s)", symbol->function, place);
 	else
 		snprintf(name, size, "%s (%s)", symbol->function, symbols_base_name(frame->module));
+	text_make_printable(name); /* where it was cut off */
 	return name;
 }
 

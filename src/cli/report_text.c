@@ -126,14 +126,14 @@ static void put_pressure(const struct report *r)
 {
 	const struct dump_pressure *p = &r->dump->pressure;
 	char text[512], a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX], line[BAR_MAX + 1];
-	int used = snprintf(text, sizeof text, "%s (%.2f by %s)", p->level, p->value, p->source);
 
+	snprintf(text, sizeof text, "%.40s (%.2f by %.40s)", p->level, p->value, p->source);
 	if (p->limit_bytes != 0)
-		used += snprintf(text + used, sizeof text - (size_t)used, ", %s of %s in use",
-		    text_bytes(a, (double)p->used_bytes), text_bytes(b, (double)p->limit_bytes));
-	if (isfinite(p->psi_some_avg10) && (size_t)used < sizeof text)
-		snprintf(text + used, sizeof text - (size_t)used, "; stalled %s of the last 10 s",
-		    text_percent(a, p->psi_some_avg10));
+		text_append(text, sizeof text, ", %s of %s in use", text_bytes(a, (double)p->used_bytes),
+		    text_bytes(b, (double)p->limit_bytes));
+	if (isfinite(p->psi_some_avg10))
+		text_append(
+		    text, sizeof text, "; stalled %s of the last 10 s", text_percent(a, p->psi_some_avg10));
 	fact(r, "pressure", text);
 	if (p->limit_bytes != 0 && r->columns >= LABEL + 24)
 		fprintf(r->to, "  %-*s[%-20s]\n", LABEL - 2, "",

@@ -28,7 +28,6 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	const struct dump_risk *risk = &dump->risk;
 	char figure[TEXT_FIGURE_MAX];
 	const char *why = reason_text(risk->reason);
-	int used;
 
 	if (!risk->is_there) {
 		snprintf(text, size,
@@ -42,14 +41,13 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 		    text_duration(figure, dump->uptime_seconds));
 		return text;
 	}
-	used = snprintf(text, size, "%s (risk %.2f, confidence %.2f, %s)%s%s.",
+	snprintf(text, size, "%s (risk %.2f, confidence %.2f, %.80s)%s%s.",
 	    risk->level == LEVEL_HIGH	  ? "It leaks, very likely: HIGH"
 	    : risk->level == LEVEL_MEDIUM ? "It may be leaking: MEDIUM"
 					  : "No sign of a leak: LOW",
 	    risk->score, risk->confidence, risk->reason, why != NULL ? ": " : "", why != NULL ? why : "");
-	if (isfinite(risk->time_to_limit_seconds) && (size_t)used < size)
-		snprintf(text + used, size - (size_t)used,
-		    " At the present growth the memory limit is reached in %s.",
+	if (isfinite(risk->time_to_limit_seconds))
+		text_append(text, size, " At the present growth the memory limit is reached in %s.",
 		    text_duration(figure, risk->time_to_limit_seconds));
 	return text;
 }

@@ -136,6 +136,7 @@ const char *symbols_name(struct symbols *symbols, const struct dump_frame *frame
 		    (unsigned long long)frame->offset);
 	else
 		snprintf(name, size, "0x%llx", (unsigned long long)frame->pc);
+	text_make_printable(name); /* where it was cut off */
 	return name;
 }
 
