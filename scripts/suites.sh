@@ -7,7 +7,7 @@
 # only when nothing failed. Each suite has a limit in seconds; what is still alive
 # afterwards is found by a word in its environment and killed.
 
-all_suites=(unit lint cli contract preload stress programs sabotage sanitizers aarch64 distcheck)
+all_suites=(unit lint cli fuzz contract preload stress programs sabotage sanitizers aarch64 distcheck)
 
 passed=0 failed=0 skipped=0
 
@@ -107,6 +107,7 @@ suite_lint()
 	run_make build check-lint 480
 }
 suite_cli() { run_make build check-cli 180; }
+suite_fuzz() { run_make build check-fuzz 120; }
 suite_contract() { run_make build check-contract 300; }
 # The fork storms are 500 forks by default; here the short form.
 suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 420; }
@@ -134,6 +135,7 @@ suite_sanitizers()
 	fi
 	if sanitized build-asan address; then
 		run_make build-asan check-unit 240
+		run_make build-asan check-fuzz 240
 		run_make build-asan check-stress 300
 	fi
 	if sanitized build-tsan thread; then

@@ -23,6 +23,7 @@ int finish_output(void);
 
 /* The verbs: argv[0] is the name to complain under ("weir run"), the result is the exit status. */
 int verb_run(int argc, char **argv);
+int verb_report(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_dump(int argc, char **argv);

@@ -62,9 +62,19 @@ struct dump_site {
 	struct dump_frame *frames; /* innermost first */
 	size_t frame_count;
 };
+/* Buckets of ages, each from where the one before it ends. */
 struct dump_lifetime {
 #define DUMP_LIFETIME DUMP_MEMBER
 #include "cli/dump_fields.def"
+};
+struct dump_by_size {
+#define DUMP_BY_SIZE DUMP_MEMBER
+#include "cli/dump_fields.def"
+};
+struct dump_tracking {
+#define DUMP_TRACKING DUMP_MEMBER
+#include "cli/dump_fields.def"
+	bool is_there;
 };
 struct dump_pressure {
 #define DUMP_PRESSURE DUMP_MEMBER
@@ -105,6 +115,7 @@ struct dump {
 	struct dump_fallback fallback;
 	struct dump_process process;
 	struct dump_health health;
+	struct dump_tracking tracking;
 	struct dump_buffer *buffers;
 	size_t buffer_count;
 	struct dump_class *classes;
@@ -113,6 +124,8 @@ struct dump {
 	size_t site_count;
 	struct dump_lifetime *lifetimes;
 	size_t lifetime_count;
+	struct dump_by_size *lifetimes_by_size;
+	size_t by_size_count;
 	struct dump_mapping *mappings;
 	size_t mapping_count;
 	struct dump_advice *recommendations;

@@ -65,8 +65,16 @@ static const struct field frame_fields[] = {
 #define DUMP_FRAME(name, type, when, unit, meaning) FIELD(dump_frame, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
+static const struct field by_size_fields[] = {
+#define DUMP_BY_SIZE(name, type, when, unit, meaning) FIELD(dump_by_size, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
 static const struct field lifetime_fields[] = {
 #define DUMP_LIFETIME(name, type, when, unit, meaning) FIELD(dump_lifetime, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
+static const struct field tracking_fields[] = {
+#define DUMP_TRACKING(name, type, when, unit, meaning) FIELD(dump_tracking, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
 static const struct field pressure_fields[] = {
@@ -218,6 +226,23 @@ static bool read_config(struct reader *reader)
 	return true;
 }
 
+/* Buckets of ages that follow on each other, so that a chart of them is one. */
+static bool check_lifetimes(struct reader *reader)
+{
+	const struct dump *dump = reader->dump;
+
+	for (size_t i = 0; i < dump->lifetime_count; i++) {
+		const struct dump_lifetime *bucket = &dump->lifetimes[i];
+		bool is_last = i + 1 == dump->lifetime_count;
+
+		if (is_last ? bucket->to_seconds <= bucket->from_seconds
+			    : !(bucket->to_seconds > bucket->from_seconds &&
+				  bucket->to_seconds == bucket[1].from_seconds))
+			return reader_refuse(reader, "lifetimes[%zu] does not end where the next begins", i);
+	}
+	return true;
+}
+
 /* Is this a dump, and one that we know how to read? */
 static bool read_schema(struct reader *reader)
 {
@@ -259,6 +284,8 @@ static bool read_dump(struct reader *reader)
 				 sites = {"sites", site_fields, sizeof(struct dump_site), read_frames},
 				 lifetimes = {"lifetimes", lifetime_fields, sizeof(struct dump_lifetime),
 				     NULL},
+				 by_size = {"lifetimes_by_size", by_size_fields, sizeof(struct dump_by_size),
+				     NULL},
 				 mappings = {"mappings", mapping_fields, sizeof(struct dump_mapping), NULL},
 				 advice = {
 				     "recommendations", advice_fields, sizeof(struct dump_advice), NULL};
@@ -274,10 +301,14 @@ static bool read_dump(struct reader *reader)
 	    !read_section(reader, "fallback", fallback_fields, &dump->fallback, &dump->fallback.is_there) ||
 	    !read_section(reader, "process", process_fields, &dump->process, NULL) ||
 	    !read_section(reader, "health", health_fields, &dump->health, NULL) || !read_config(reader) ||
+
+	    !read_section(reader, "tracking", tracking_fields, &dump->tracking, &dump->tracking.is_there) ||
 	    !read_list(reader, json, &buffers, &dump->buffers, &dump->buffer_count) ||
 	    !read_list(reader, json, &classes, &dump->classes, &dump->class_count) ||
 	    !read_list(reader, json, &sites, &dump->sites, &dump->site_count) ||
 	    !read_list(reader, json, &lifetimes, &dump->lifetimes, &dump->lifetime_count) ||
+	    !check_lifetimes(reader) ||
+	    !read_list(reader, json, &by_size, &dump->lifetimes_by_size, &dump->by_size_count) ||
 	    !read_list(reader, json, &mappings, &dump->mappings, &dump->mapping_count) ||
 	    !read_list(reader, json, &advice, &dump->recommendations, &dump->recommendation_count))
 		return false;

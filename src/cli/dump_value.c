@@ -111,7 +111,7 @@ uint64_t value_whole(const json_t *value)
 
 static bool is_between(const json_t *value, double least, double most, double *number)
 {
-	*number = json_number_value(value);
+	*number = json_number_value(value) + 0.0; /* -0 becomes 0 */
 	return json_is_number(value) && *number >= least && *number <= most;
 }
 

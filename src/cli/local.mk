@@ -14,6 +14,9 @@ libcli_a_SOURCES = \
 	src/cli/dump_value.c \
 	src/cli/elf.c \
 	src/cli/elf.h \
+	src/cli/html.h \
+	src/cli/html_charts.c \
+	src/cli/html_flame.c \
 	src/cli/fleet.c \
 	src/cli/fleet.h \
 	src/cli/judge.c \
@@ -22,6 +25,18 @@ libcli_a_SOURCES = \
 	src/cli/object.c \
 	src/cli/object.h \
 	src/cli/options_table.c \
+	src/cli/proto.c \
+	src/cli/proto.h \
+	src/cli/report.c \
+	src/cli/report.h \
+	src/cli/report_diff.c \
+	src/cli/report_folded.c \
+	src/cli/report_html.c \
+	src/cli/report_openmetrics.c \
+	src/cli/report_pprof.c \
+	src/cli/report_site.c \
+	src/cli/report_text.c \
+	src/cli/report_verdict.c \
 	src/cli/process.c \
 	src/cli/process.h \
 	src/cli/run.c \

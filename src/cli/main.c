@@ -20,6 +20,8 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
     {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"report", NULL, "weir report", verb_report,
+	"say what a dump means: a leak, where, how long, what to do"},
     {"list", NULL, "weir list", verb_list, "list the processes that run with Weir"},
     {"top", NULL, "weir top", verb_top, "watch them, or one of them, live"},
     {"dump", NULL, "weir dump", verb_dump, "have a process write down what it knows"},

@@ -51,6 +51,7 @@ struct found {
 };
 
 struct symbols {
+	bool is_wanted;
 	struct module *modules;
 	unsigned module_count;
 	struct found *frames[FRAME_BUCKETS];
@@ -60,9 +61,13 @@ struct symbols {
 	void *cxx_library;
 };
 
-struct symbols *symbols_open(void)
+struct symbols *symbols_open(bool is_wanted)
 {
-	return calloc(1, sizeof(struct symbols));
+	struct symbols *symbols = calloc(1, sizeof *symbols);
+
+	if (symbols != NULL)
+		symbols->is_wanted = is_wanted;
+	return symbols;
 }
 
 static void free_found(struct found *found)
@@ -131,6 +136,7 @@ const char *symbols_name(struct symbols *symbols, const struct dump_frame *frame
 		    (unsigned long long)frame->offset);
 	else
 		snprintf(name, size, "0x%llx", (unsigned long long)frame->pc);
+	text_make_printable(name); /* where it was cut off */
 	return name;
 }
 
@@ -177,7 +183,7 @@ static int open_module(const char *path, const unsigned char *id, size_t id_leng
 		close(fd);
 		return -1;
 	}
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	elf = elf_version(EV_CURRENT) != EV_NONE ? elf_begin(fd, ELF_C_READ_MMAP, NULL) : NULL;
 	if (elf == NULL || elf_kind(elf) != ELF_K_ELF) {
 		elf_end(elf);
 		close(fd);
@@ -218,8 +224,10 @@ static void load_module(struct module *module)
 			found = NULL;
 	}
 	dwfl_report_end(module->dwfl, NULL, NULL);
-	if (found != NULL && dwfl_module_getelf(found, &module->bias) != NULL)
+	if (found != NULL && dwfl_module_getelf(found, &module->bias) != NULL) {
 		module->dwfl_module = found;
+		module->has_changed = false; /* debuginfod, say, has the one that ran */
+	}
 }
 
 /* A copy, demangled where that can be done: to be freed. */
@@ -382,7 +390,7 @@ const struct symbol_list *symbols_find(struct symbols *symbols, const struct dum
 	struct found *found;
 	size_t bucket = (frame->offset * 0x9E3779B97F4A7C15u) >> 52;
 
-	if (frame->module[0] == '\0')
+	if (!symbols->is_wanted || frame->module[0] == '\0')
 		return &nothing;
 	module = find_module(symbols, frame->module, frame->build_id);
 	if (module == NULL)

@@ -21,8 +21,8 @@ struct symbol_list {
 
 struct symbols;
 
-/* NULL without memory. To be closed by symbols_close(). */
-struct symbols *symbols_open(void);
+/* NULL without memory. To be closed by symbols_close(). is_wanted: false, and nothing is looked for. */
+struct symbols *symbols_open(bool is_wanted);
 void symbols_close(struct symbols *symbols);
 
 /*

@@ -7,6 +7,7 @@
 #include "cli/text.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,17 +38,54 @@ static size_t control_length(const unsigned char *p)
 	return 0;
 }
 
+/* The length of the UTF-8 character at p; 0 where there is none. */
+static size_t utf8_length(const unsigned char *p)
+{
+	size_t length = *p < 0x80		  ? 1
+			: *p >= 0xC2 && *p < 0xE0 ? 2
+			: *p >= 0xE0 && *p < 0xF0 ? 3
+			: *p >= 0xF0 && *p < 0xF5 ? 4
+						  : 0;
+
+	for (size_t i = 1; i < length; i++)
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or past U+10FFFF. */
+	if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] >= 0xA0) ||
+	    (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] >= 0x90))
+		return 0;
+	return length;
+}
+
 void text_make_printable(char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 
 	while (*p != '\0') {
-		size_t length = control_length(p);
+		size_t control = control_length(p), length = utf8_length(p);
 
-		*text++ = length > 0 ? '?' : (char)*p;
-		p += length > 0 ? length : 1;
+		if (control > 0 || length == 0) {
+			*text++ = '?';
+			p += MAX(control, 1);
+			continue;
+		}
+		memmove(text, p, length);
+		text += length;
+		p += length;
 	}
 	*text = '\0';
+}
+
+char *text_append(char *text, size_t size, const char *format, ...)
+{
+	size_t used = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vsnprintf(text + used, size - used, format, arguments) >= (int)(size - used))
+		text_make_printable(text);
+	va_end(arguments);
+	return text;
 }
 
 static char *unknown(char figure[TEXT_FIGURE_MAX])

@@ -10,9 +10,13 @@
 
 #define TEXT_FIGURE_MAX 32
 
-/* In place: every character that a terminal or a page would obey instead of showing it
- * becomes a question mark. text is UTF-8; it never gets longer. */
+/* In place: every character that a terminal or a page would obey instead of showing it, and
+ * every byte that is not UTF-8, becomes a question mark. text never gets longer. */
 void text_make_printable(char *text);
+
+/* Add to what stands in text, as printf would, as far as size allows; returns text. A
+ * character that is cut through becomes a question mark. */
+char *text_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* "12.5 MiB", "512 B"; "-" for NAN. Each returns figure. */
 char *text_bytes(char figure[TEXT_FIGURE_MAX], double bytes);

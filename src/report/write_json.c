@@ -196,6 +196,8 @@ static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool,
 	put_u64(json, "range_bytes", pool->range_bytes);
 	put_u64(json, "committed_bytes", pool->committed_bytes);
 	put_u64(json, "metadata_bytes", pool->metadata_bytes);
+	put_u64(json, "requested_bytes", pool->requested_bytes);
+	put_u64(json, "buffers_created", pool->creations);
 	put_u64(json, "free_runs_hot", pool->free_runs_hot);
 	put_u64(json, "free_hot_bytes", pool->free_hot_bytes);
 	put_u64(json, "free_runs_cold", pool->free_runs_cold);

@@ -1,0 +1,79 @@
+/*
+ * report_verdict.c -- the first sentences of a report: is it a leak, why, where, how long.
+ *
+ * What is not known is said to be so; nothing is worked out here that the dump
+ * does not say.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "cli/report.h"
+#include "cli/text.h"
+
+/* The one that the process's risk comes from, else the first of the list; NULL where none is at risk. */
+static const struct dump_site *guilty_site(const struct dump *dump)
+{
+	const struct dump_site *site = dump->site_count > 0 ? &dump->sites[0] : NULL;
+
+	if (!dump->risk.is_there || dump->risk.level < LEVEL_MEDIUM)
+		return NULL;
+	for (size_t i = 0; i < dump->site_count; i++)
+		if (strcmp(dump->sites[i].id, dump->risk.site) == 0)
+			return &dump->sites[i];
+	return site != NULL && site->level >= LEVEL_MEDIUM ? site : NULL;
+}
+
+const char *report_verdict(const struct dump *dump, char *text, size_t size)
+{
+	const struct dump_risk *risk = &dump->risk;
+	char figure[TEXT_FIGURE_MAX];
+	const char *why = reason_text(risk->reason);
+
+	if (!risk->is_there) {
+		snprintf(text, size,
+		    "This dump does not say whether the program leaks: leaks were not "
+		    "followed (WEIR_TRACK off, or a Weir that cannot).");
+		return text;
+	}
+	if (strcmp(risk->reason, "INSUFFICIENT_DATA") == 0 && risk->level <= LEVEL_LOW) {
+		snprintf(text, size,
+		    "Too early to say whether it leaks: it has run for %s. Look again later.",
+		    text_duration(figure, dump->uptime_seconds));
+		return text;
+	}
+	snprintf(text, size, "%s (risk %.2f, confidence %.2f, %.80s)%s%s.",
+	    risk->level == LEVEL_HIGH	  ? "It leaks, very likely: HIGH"
+	    : risk->level == LEVEL_MEDIUM ? "It may be leaking: MEDIUM"
+					  : "No sign of a leak: LOW",
+	    risk->score, risk->confidence, risk->reason, why != NULL ? ": " : "", why != NULL ? why : "");
+	if (isfinite(risk->time_to_limit_seconds))
+		text_append(text, size, " At the present growth the memory limit is reached in %s.",
+		    text_duration(figure, risk->time_to_limit_seconds));
+	return text;
+}
+
+bool report_guilty(const struct report *report, char *text, size_t size)
+{
+	const struct dump_site *site = guilty_site(report->dump);
+	char name[REPORT_NAME_MAX], bytes[TEXT_FIGURE_MAX], count[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
+
+	if (site == NULL)
+		return false;
+	snprintf(text, size, "The site to look at is %s: %s alive in %s objects, %s an hour.",
+	    site_name(report->symbols, site, name, sizeof name), text_bytes(bytes, site->live_bytes),
+	    text_count(count, site->live_objects), text_bytes_signed(growth, site->growth_bytes_per_hour));
+	return true;
+}
+
+bool report_lifetimes(const struct dump *dump, size_t *first, size_t *last)
+{
+	const struct dump_lifetime *l = dump->lifetimes;
+
+	*first = 0;
+	*last = dump->lifetime_count;
+	while (*first < *last && l[*first].freed <= 0 && l[*first].live <= 0)
+		++*first;
+	while (*last > *first && l[*last - 1].freed <= 0 && l[*last - 1].live <= 0)
+		--*last;
+	return *first < *last;
+}
