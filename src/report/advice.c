@@ -124,6 +124,10 @@ static bool leak_likely(const struct snapshot *s, const struct metrics *m UNUSED
 static bool leak_possible(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
 {
 	const struct track_site *site = site_at_risk(s, RISK_MEDIUM);
+	/* A sure leak that is small beside the memory limit: the process is not at risk, and yet. */
+	if (site == NULL && metrics_is_risk_known(s) && s->track.risk.level == RISK_LOW &&
+	    s->track.site_count > 0 && s->track.sites[0].level == RISK_HIGH)
+		site = &s->track.sites[0];
 	if (site == NULL)
 		return false;
 	put_leak(out, s, site);

@@ -279,6 +279,8 @@ static OWN_FRAME void put_site(struct json *json, const struct track_site *site)
 	put_share(json, "risk", site->risk);
 	put_string(json, "level", site->level_name);
 	put_string(json, "reason", site->reason);
+	if (site->why[0] != '\0')
+		put_string(json, "why", site->why);
 	put_share(json, "confidence", site->confidence);
 	put_decimal(json, "live_objects", site->live_objects, 0);
 	put_decimal(json, "live_bytes", site->live_bytes, 0);

@@ -433,6 +433,10 @@ static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
 	if (site->age_p50_seconds >= 0)
 		out_str(out, " old");
 	out_char(out, '\n');
+	if (site->why[0] != '\0') {
+		out_pad(out, LABEL_COLUMN);
+		put_wrapped(out, site->why, LABEL_COLUMN);
+	}
 	if (site->is_overflow) {
 		out_pad(out, LABEL_COLUMN);
 		out_str(out, "all sites of this module that found no room:\n");

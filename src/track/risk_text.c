@@ -6,27 +6,6 @@
 #include "base/out.h"
 #include "track/risk.h"
 
-#define MINUTE_SECONDS 60.0
-#define HOUR_SECONDS 3600.0
-#define DAY_SECONDS 86400.0
-
-static void out_duration(struct out *out, double seconds)
-{
-	if (seconds < 2 * MINUTE_SECONDS) {
-		out_decimal(out, seconds, seconds < 10 ? 1 : 0);
-		out_str(out, " s");
-	} else if (seconds < 2 * HOUR_SECONDS) {
-		out_decimal(out, seconds / MINUTE_SECONDS, seconds < 10 * MINUTE_SECONDS ? 1 : 0);
-		out_str(out, " min");
-	} else if (seconds < 2 * DAY_SECONDS) {
-		out_decimal(out, seconds / HOUR_SECONDS, 1);
-		out_str(out, " h");
-	} else {
-		out_decimal(out, seconds / DAY_SECONDS, 1);
-		out_str(out, " days");
-	}
-}
-
 static uint64_t whole(double v)
 {
 	return v >= 0 && v < 1e18 ? (uint64_t)(v + 0.5) : 0;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
@@ -358,6 +359,7 @@ UNLOCKED_READER static void put_site(struct track_site *to, uint32_t row)
 {
 	const struct site *site = sites_at(row);
 	const struct risk_site *risk = &site->risk;
+	struct out why;
 	double deaths = load(&site->facts.deaths), live = load(&site->facts.live_count);
 
 	to->id = LOAD_RELAXED(&site->id);
@@ -378,6 +380,10 @@ UNLOCKED_READER static void put_site(struct track_site *to, uint32_t row)
 	to->lifetime_p99_seconds = deaths > 0 ? load(&risk->lifetime_p99_seconds) : -1;
 	to->age_p50_seconds = live > 0 ? load(&risk->age_p50_seconds) : -1;
 	to->time_to_limit_seconds = time_to_limit(MAX(to->growth_bytes_per_hour, to->stuck_bytes_per_hour));
+	out_init(&why, -1, to->why, sizeof(to->why) - 1);
+	if (risk->live_objects > 0 || risk->confidence > 0)
+		risk_explain_site(&why, risk);
+	to->why[why.used] = '\0';
 	to->is_overflow = LOAD_RELAXED(&site->is_overflow);
 	put_frames(to, site);
 }

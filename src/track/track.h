@@ -97,7 +97,7 @@ struct track_site {
 	double confidence;
 	unsigned level; /* enum risk_level: 0 LOW, 1 MEDIUM, 2 HIGH */
 	const char *level_name, *reason;
-	double live_objects, live_bytes; /* as of now */
+	double live_objects, live_bytes;    /* as of now */
 	double births, birth_bytes, deaths; /* since start */
 	double growth_bytes_per_hour;
 	double stuck_objects,
@@ -105,6 +105,7 @@ struct track_site {
 	double lifetime_p50_seconds, lifetime_p99_seconds; /* of the freed; negative: none was */
 	double age_p50_seconds;				   /* of the live; negative: none is */
 	double time_to_limit_seconds;			   /* negative: it does not grow */
+	char why[256];					   /* the numbers behind the reason, for people */
 	bool is_overflow; /* stands for all sites of a module that found no room */
 	unsigned frame_count;
 	struct track_frame frames[TRACK_FRAMES_MAX]; /* innermost first, without ours */

@@ -7,7 +7,7 @@
  *   tracked plugins COUNT PLUGIN  load PLUGIN, take 8 KiB of it that is never freed, unload it; again
  *   tracked fork             fork while threads allocate; each child allocates, too
  *   tracked handler          handlers allocate and free, and leave by siglongjmp
- *   tracked leak SECONDS     three sites, of which one loses every fourth object
+ *   tracked leak SECONDS     three sites, of which one loses one object in 25
  *   tracked tableless MODULE a frame of a module that was compiled without unwind tables
  *   tracked hold             take 64 KiB, keep it for ever, wait for a line on stdin
  *
@@ -294,7 +294,7 @@ static void leak(unsigned seconds)
 
 		pause_ms(2);
 		free(q);
-		if (i % 4 != 0)
+		if (i % 25 != 0)
 			free(p);
 	}
 }

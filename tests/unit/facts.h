@@ -59,12 +59,8 @@ static inline void facts_reset(void)
 	pool->classes[1] = (struct pool_class_stats){65536, 0, 0, 0};
 	pool->classes[2] = (struct pool_class_stats){1 * MIB, 60, 12, 400000};
 
-<<<<<<< HEAD
 	facts.buffers[0] =
 	    (struct pool_buffer_info){17, 0x7f0000001000, 1000000, 1 * MIB, 64, 128, 3, 5, true};
-=======
-	facts.buffers[0] = (struct pool_buffer_info){17, 0x7f0000001000, 1000000, 1 * MIB, 64, 128, 3, 0, true};
->>>>>>> capture
 	facts.buffers[1] =
 	    (struct pool_buffer_info){99, 0x7f0000200000, 4097, 8192, 6400, facts.now_ticks - 32, 1, 0, true};
 	facts.buffer_count = 2;
@@ -104,6 +100,7 @@ static inline void facts_reset(void)
 	    .confidence = 0.5,
 	    .level_name = "LOW",
 	    .reason = "NONE",
+	    .why = "99% of the freed lived for less than 2.5 s",
 	    .live_objects = 100,
 	    .live_bytes = 60 * MIB,
 	    .births = 1000,

@@ -238,6 +238,11 @@ static void leak_low(void)
 {
 	at_risk(0);
 }
+static void leak_small(void)
+{
+	at_risk(0);
+	facts.track.sites[0].level = 2;
+}
 static void leak_before_a_tick(void)
 {
 	at_risk(2);
@@ -328,6 +333,7 @@ static const struct {
     {"LEAK_LIKELY", NULL, leak_of_nobody, NULL},
     {"LEAK_LIKELY", NULL, resident_grows, NULL},
     {"LEAK_POSSIBLE", "warning", leak_medium, "12.5 MiB more an hour"},
+    {"LEAK_POSSIBLE", "warning", leak_small, "Site 0xf229a5bc9398fa1b (MIXTURE_LEAK)"},
     {"LEAK_POSSIBLE", NULL, leak_high, NULL},
     {"LEAK_POSSIBLE", NULL, leak_low, NULL},
     {"TRACKING_LIMITED", "info", sites_full, "1,234 samples were counted by module"},

@@ -67,7 +67,7 @@ static const char *const health_names[] = {"buffer_count", "total_memory_allocat
     "memory_leak_risk", "recommendations", NULL};
 static const char *const risk_names[] = {"score", "level", "reason", "confidence", "time_to_limit_seconds",
     "growth_bytes_per_hour", "site", "is_fragmenting", NULL};
-static const char *const site_names[] = {"id", "risk", "level", "reason", "confidence", "live_objects",
+static const char *const site_names[] = {"id", "risk", "level", "reason", "why", "confidence", "live_objects",
     "live_bytes", "allocated_objects", "allocated_bytes", "freed_objects", "growth_bytes_per_hour",
     "stuck_objects", "stuck_bytes_per_hour", "lifetime_p50_seconds", "lifetime_p99_seconds",
     "age_p50_seconds", "time_to_limit_seconds", "is_overflow", "frames", NULL};

@@ -233,6 +233,7 @@ START_TEST(sites_stand_with_their_frames)
 			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
 			      "              site 0xf229a5bc9398fa1b, freed after 50 ms (99%: 2.5 s), "
 			      "the live are 1m 00s old\n"
+			      "              99% of the freed lived for less than 2.5 s\n"
 			      "              libavutil.so.57+0x1233\n"
 			      "              0x7f2000000000 in generated or unknown code\n"
 			      "  LOW         0.00 INSUFFICIENT_DATA: 4.9 KiB live in 1 object\n"
