@@ -12,6 +12,7 @@ tests_programs = \
 	tests/programs/limits.sh \
 	tests/programs/nginx.sh \
 	tests/programs/node.sh \
+	tests/programs/prometheus.sh \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
 	tests/programs/startup.sh
