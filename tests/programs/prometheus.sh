@@ -24,7 +24,8 @@ is_weir || {
 
 mkdir "$TMP/text"
 cat >"$TMP/leaking.py" <<'END'
-import time
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 kept, ring = [], [None] * 64
 for i in range(100000):
     ring[i % 64] = bytearray(16384 + i % 1000)
@@ -112,7 +113,7 @@ check "every metric in the dashboard and the rules is one that Weir writes, ever
 	plain "$PYTHON" "$TMP/dashboard.py" "$file" "$share/weir-dashboard.json" "$share/weir-alerts.yml" \
 	"http://127.0.0.1:$port"
 
-kill -INT "$leaking"
+kill -TERM "$leaking"
 end_of "$leaking" 10
 check "a program that ends takes its file away" test ! -e "$file"
 check "and leaves nothing beside it" eval "[ -z \"\$(ls -A '$TMP/text')\" ]"

@@ -2,6 +2,7 @@
 
 tests_unit = \
 	tests/unit/test_advice \
+	tests/unit/test_apart \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_name \
@@ -19,10 +20,13 @@ tests_unit = \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
 	tests/unit/test_sites \
+	tests/unit/test_sampler \
+	tests/unit/test_samples \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_tick \
 	tests/unit/test_track \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
@@ -35,3 +39,7 @@ EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h te
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
+
+# What is computed without libm is compared with libm.
+tests_unit_test_sampler_LDADD = $(LDADD) -lm
+tests_unit_test_samples_LDADD = $(LDADD) -lm
