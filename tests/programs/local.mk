@@ -15,7 +15,8 @@ tests_programs = \
 	tests/programs/prometheus.sh \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
-	tests/programs/startup.sh
+	tests/programs/startup.sh \
+	tests/programs/top.sh
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \
