@@ -29,6 +29,7 @@ tests_unit = \
 	tests/unit/test_tick \
 	tests/unit/test_track \
 	tests/unit/test_write_json \
+	tests/unit/test_write_openmetrics \
 	tests/unit/test_write_text
 
 check_PROGRAMS += $(tests_unit)
