@@ -8,10 +8,15 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/collection-within-malloc.patch \
+	tests/sabotage/command-chained.patch \
+	tests/sabotage/command-done-twice.patch \
+	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
 	tests/sabotage/dump-follows-links.patch \
+	tests/sabotage/dump-out-of-root.patch \
 	tests/sabotage/dump-overwrites.patch \
 	tests/sabotage/dump-readable-by-all.patch \
 	tests/sabotage/dump-takes-a-lock.patch \
@@ -27,14 +32,17 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/mask-not-given-back.patch \
+	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/our-handler-shown.patch \
 	tests/sabotage/path-one-too-long.patch \
+	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
+	tests/sabotage/restart-not-followed.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
