@@ -98,6 +98,7 @@ void report_openmetrics(const struct report *report)
 	settings_default(&settings);
 	snapshot.settings = &settings;
 	snapshot.pid = (uint32_t)MIN(dump->pid, UINT32_MAX);
+	snprintf(snapshot.program, sizeof snapshot.program, "%s", dump->program);
 	snprintf(snapshot.exe, sizeof snapshot.exe, "%s", dump->exe);
 	snapshot.started_at_ns = unix_ns(dump->started_at);
 	snapshot.taken_at_ns = unix_ns(dump->taken_at);

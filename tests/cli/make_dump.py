@@ -117,6 +117,7 @@ dump = {
     "schema_version": 1,
     "weir_version": "0.1.0",
     "pid": 4711,
+    "program": wish.exe.rsplit("/", 1)[-1],
     "exe": wish.exe,
     "boot_id": "0b2f7c1e-0000-4000-8000-0123456789ab",
     "started_at": "2026-01-01T00:00:00.000Z",

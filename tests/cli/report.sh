@@ -126,7 +126,7 @@ says "a file that is larger than any dump" 1 'is larger than any dump$'
 report .
 says "a folder" 1 'cannot be read: Is a directory$'
 
-sed 's|"exe": ".*"|"exe": "/tmp/\\u001b[2J\\u202e<img src=x>%s%n"|; s|START_UP|\\u009b31m<b>|' a.json >hostile.json
+sed 's|"program": ".*"|"program": "\\u001b[2J\\u202e<img src=x>%s%n"|; s|START_UP|\\u009b31m<b>|' a.json >hostile.json
 report hostile.json
 test "$status" -eq 0 && ! grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae' stdout && grep -q '%s%n' stdout
 ok $? "what a terminal would obey is shown as question marks"

@@ -51,7 +51,7 @@ static void names_are(json_t *object, const char *const *names)
 	}
 }
 
-static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "exe", "boot_id",
+static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "program", "exe", "boot_id",
     "started_at", "taken_at", "uptime_seconds", "sequence", "trigger", "config", "metrics", "buffers",
     "buffers_left_out", "classes", "heap", "pressure", "fallback", "process", "recommendations", "health",
     NULL};
