@@ -174,7 +174,7 @@ static void put_frame(const struct report *r, const struct dump_frame *frame)
 static void put_site(const struct report *r, const struct dump_site *site)
 {
 	char name[REPORT_NAME_MAX], figure[TEXT_FIGURE_MAX];
-	const char *why = reason_text(site->reason);
+	const char *why = site->why[0] != '\0' ? site->why : reason_text(site->reason);
 
 	fputs("<tr><td><details><summary><code>", r->to);
 	html_text(r->to, site_name(r->symbols, site, name, sizeof name));

@@ -72,6 +72,7 @@ def site(number, frames, risk, level, reason, live, size, births, growth, lifeti
         "risk": risk,
         "level": level,
         "reason": reason,
+    } | ({"why": f"of {live} objects that reached 8 s, 0.0% were freed before 30 m"} if level == "HIGH" else {}) | {
         "confidence": 0.91,
         "live_objects": live,
         "live_bytes": live * size,
