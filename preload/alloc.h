@@ -6,15 +6,16 @@
 
 #include "pool/pool.h"
 #include "preload/preload.h"
+#include "preload/sample.h"
 
 #define ALLOC_MIN_BYTES ((size_t)16)
 
 /* The magazine had nothing: the heap, or else a temporary buffer from jemalloc. */
 void *alloc_malloc_slow(size_t size);
-/* A pointer that the fast path does not take: jemalloc's. */
-void alloc_free_elsewhere(void *p);
-/* A pointer into the range that is no buffer in use. */
-void alloc_free_misused(void *p);
+/* A request above the largest that the pool serves. */
+void *alloc_malloc_large(size_t size);
+/* A pointer into the range that is no buffer in use, as the fast path knows them. */
+void alloc_free_slow(void *p);
 /* What next.free is where buffers are cleared when freed, and no free takes the fast path. */
 void alloc_free_zeroing(void *p);
 
@@ -24,9 +25,15 @@ INLINE void *alloc_malloc(size_t size)
 {
 	uint32_t page;
 
-	/* glibc's alignment is 16 at every size; jemalloc's is 8 for requests of up to 8 bytes. */
-	if (!pool_wants(size))
-		return next.malloc(MAX(size, ALLOC_MIN_BYTES));
+	if (size < pool.min_bytes) {
+		/* glibc's alignment is 16 at every size; jemalloc's is 8 for requests of up to 8 bytes. */
+		size = MAX(size, ALLOC_MIN_BYTES);
+		return sampler_passes(TRACK_SMALL, size) ? sample_small(size) : next.malloc(size);
+	}
+	if (UNLIKELY(size > pool.max_bytes))
+		return alloc_malloc_large(size);
+	if (sampler_passes(TRACK_POOL, size))
+		return sample_pool(size);
 	page = pool_pop(size);
 	return LIKELY(page != 0) ? pool_hand_out(page, size) : alloc_malloc_slow(size);
 }
@@ -35,10 +42,11 @@ INLINE void alloc_free(void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
 
+	/* jemalloc's: it keeps errno, see quiet.c. */
 	if (UNLIKELY(offset >= LOAD_RELAXED(&range.fast_bytes)))
-		alloc_free_elsewhere(p);
+		next.free(p);
 	else if (UNLIKELY(!pool_free(offset)))
-		alloc_free_misused(p);
+		alloc_free_slow(p);
 }
 
 /* alignment: any power of two. NULL and ENOMEM. */

@@ -17,6 +17,7 @@
 #include "preload/bootstrap.h"
 #include "preload/elf_symbol.h"
 #include "preload/preload.h"
+#include "preload/quiet.h"
 
 static void *first_malloc(size_t size);
 static void first_free(void *p);
@@ -45,6 +46,17 @@ static void free_unless_bootstrap(void *p)
 		jemalloc_free(p);
 }
 
+/* Where jemalloc's system calls cannot be made quiet. */
+static void (*free_loud)(void *);
+
+static void free_keeping_errno(void *p)
+{
+	int saved = errno;
+
+	free_loud(p);
+	errno = saved;
+}
+
 static void *find(const char *name)
 {
 	void *function = elf_find_symbol(jemalloc, name);
@@ -69,10 +81,13 @@ void preload_bind(void)
 		    LOG_ERROR, "libjemalloc.so.2 is not loaded, though this object needs it; cannot go on");
 		abort();
 	}
-	next.errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
 	next.malloc = (void *(*)(size_t))find("malloc");
 	jemalloc_free = (void (*)(void *))find("free");
 	next.free = bootstrap_is_used() ? free_unless_bootstrap : jemalloc_free;
+	if (!quiet_start(jemalloc)) {
+		free_loud = next.free;
+		next.free = free_keeping_errno;
+	}
 	next.free_foreign = next.free;
 	next.calloc = (void *(*)(size_t, size_t))find("calloc");
 	next.realloc = (void *(*)(void *, size_t))find("realloc");

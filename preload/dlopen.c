@@ -14,12 +14,16 @@
  *
  * dlmopen is left alone: another namespace has a libc, and so a malloc, of its own.
  *
+ * dlclose is here, since an address may be another module's after it: tracking looks at what is
+ * loaded before and after. Nothing in it depends on who calls it, so it is a plain function.
+ *
  * No lock; thread-safe as dlopen is.
  */
 #include <dlfcn.h>
 
 #include "base/log.h"
 #include "preload/preload.h"
+#include "track/track.h"
 
 _Static_assert(RTLD_DEEPBIND == 8, "the instructions below have it as a number");
 
@@ -61,6 +65,21 @@ __attribute__((used)) static dlopen_function *dlopen_real(const char *file, int 
 	if ((mode & RTLD_DEEPBIND) != 0)
 		tell_once(file);
 	return function;
+}
+
+EXPORT int dlclose(void *handle)
+{
+	static int (*real)(void *);
+	int result;
+
+	if (LOAD_RELAXED(&real) == NULL)
+		STORE_RELAXED(&real, (int (*)(void *))preload_real("dlclose"));
+	if (LOAD_RELAXED(&real) == NULL)
+		return -1;
+	track_modules_changed();
+	result = real(handle);
+	track_modules_changed();
+	return result;
 }
 
 /* clang-format off */

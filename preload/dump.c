@@ -151,6 +151,9 @@ static OWN_FRAME void fill(pid_t pid)
 	s->uptime_ns = clock_now_ns();
 	s->now_ticks = clock_now_ticks();
 	s->buffer_count = pool_stats_collect(&s->pool, s->buffers, SNAPSHOT_BUFFERS_MAX);
+	track_collect(&s->track);
+	for (unsigned i = 0; i < s->buffer_count; i++)
+		s->buffer_sites[i] = track_site_of(s->buffers[i].sample);
 	s->pressure = preload.pressure;
 	s->fallback = preload.fallback;
 	s->background = maintain_mode();
@@ -447,8 +450,11 @@ __attribute__((destructor)) static void dump_at_exit(void)
 		return;
 	int saved_errno = errno;
 	wait_for_others();
-	if (preload.settings.dump_at_exit)
+	if (preload.settings.dump_at_exit) {
+		/* This is no handler: what was loaded since the last tick can still be asked for. */
+		track_modules_changed();
 		dump_take(TRIGGER_EXIT);
+	}
 	metrics_file_remove();
 	errno = saved_errno;
 }

@@ -1,5 +1,5 @@
 /*
- * elf_symbol.c -- a name looked up in one loaded object, without the loader's help.
+ * elf_symbol.c -- one loaded object's names: what it defines, and what it imports.
  *
  * Used to bind to jemalloc at the first malloc there is. dlopen() would do, but it
  * allocates (for an object that came as a dependency it has to list the dependencies
@@ -7,13 +7,19 @@
  * loader keeps for debuggers, and the object's GNU hash table (the layout is that of
  * glibc's and binutils' documentation). Allocates nothing, takes no lock, calls no
  * function but strcmp and its like; runs before any second thread can exist.
+ *
+ * Imports are the words that relocations of two types fill: the jump slots of the procedure
+ * linkage table, and the entries of the global offset table. Where the loader has made them
+ * read-only (RELRO), their page is writable for the moment of the change.
  */
 #include "preload/elf_symbol.h"
 
 #include <elf.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/compiler.h"
+#include "base/sys.h"
 
 /* glibc adds the load address to the addresses in a dynamic section, but need not. */
 static const void *address(const struct link_map *map, ElfW(Addr) value)
@@ -88,3 +94,99 @@ void *elf_find_symbol(const struct link_map *map, const char *name)
 			return NULL;
 	}
 }
+
+/* --- imports ----------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define RELOCATION_JUMP_SLOT R_X86_64_JUMP_SLOT
+#define RELOCATION_GLOBAL R_X86_64_GLOB_DAT
+#elif defined(__aarch64__)
+#define RELOCATION_JUMP_SLOT R_AARCH64_JUMP_SLOT
+#define RELOCATION_GLOBAL R_AARCH64_GLOB_DAT
+#endif
+
+#if defined(RELOCATION_JUMP_SLOT)
+struct relocations {
+	const ElfW(Rela) * jump_slots, *others;
+	size_t jump_slot_count, other_count, relative_count;
+};
+
+static void find_relocations(const struct link_map *map, struct relocations *found)
+{
+	*found = (struct relocations){0};
+	for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_JMPREL)
+			found->jump_slots = address(map, entry->d_un.d_ptr);
+		else if (entry->d_tag == DT_PLTRELSZ)
+			found->jump_slot_count = entry->d_un.d_val / sizeof(ElfW(Rela));
+		else if (entry->d_tag == DT_RELA)
+			found->others = address(map, entry->d_un.d_ptr);
+		else if (entry->d_tag == DT_RELASZ)
+			found->other_count = entry->d_un.d_val / sizeof(ElfW(Rela));
+		else if (entry->d_tag == DT_RELACOUNT) /* these stand first, and name nothing */
+			found->relative_count = entry->d_un.d_val;
+	}
+}
+
+/* Whether the loader has made the word read-only. */
+static bool is_relro(const struct link_map *map, uintptr_t word)
+{
+	const ElfW(Ehdr) *header = (const void *)map->l_addr;
+	const ElfW(Phdr) *segment = (const void *)(map->l_addr + header->e_phoff);
+
+	for (unsigned i = 0; i < header->e_phnum; i++, segment++)
+		if (segment->p_type == PT_GNU_RELRO)
+			return word - (map->l_addr + segment->p_vaddr) < segment->p_memsz;
+	return false;
+}
+
+static bool write_word(const struct link_map *map, uintptr_t word, void *value)
+{
+	void *page = (void *)ROUND_DOWN(word, PAGE_BYTES);
+	bool is_sealed = is_relro(map, word);
+
+	if (is_sealed && mprotect(page, PAGE_BYTES, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	*(void **)word = value;
+	/* The part of a page that is not RELRO was rounded off it; so the whole page may be sealed again. */
+	if (is_sealed)
+		mprotect(page, PAGE_BYTES, PROT_READ);
+	return true;
+}
+
+static bool replace(const struct link_map *map, const struct tables *tables, const ElfW(Rela) * relocation,
+    const struct elf_import *imports, size_t count)
+{
+	unsigned type = (unsigned)ELF64_R_TYPE(relocation->r_info);
+	const char *name = tables->names + tables->symbols[ELF64_R_SYM(relocation->r_info)].st_name;
+
+	if (type != RELOCATION_JUMP_SLOT && type != RELOCATION_GLOBAL)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (name[0] == imports[i].name[0] && strcmp(name, imports[i].name) == 0)
+			return write_word(map, map->l_addr + relocation->r_offset, imports[i].function);
+	return true;
+}
+
+bool elf_replace_imports(const struct link_map *map, const struct elf_import *imports, size_t count)
+{
+	struct relocations found;
+	struct tables tables;
+	bool is_done = true;
+
+	if (!find_tables(map, &tables))
+		return false;
+	find_relocations(map, &found);
+	for (size_t i = 0; found.jump_slots != NULL && i < found.jump_slot_count; i++)
+		is_done &= replace(map, &tables, &found.jump_slots[i], imports, count);
+	for (size_t i = found.relative_count; found.others != NULL && i < found.other_count; i++)
+		is_done &= replace(map, &tables, &found.others[i], imports, count);
+	return is_done;
+}
+#else
+bool elf_replace_imports(
+    const struct link_map *map UNUSED, const struct elf_import *imports UNUSED, size_t count UNUSED)
+{
+	return false;
+}
+#endif

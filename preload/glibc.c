@@ -219,12 +219,15 @@ static uint64_t fallback_free_bytes(const struct fallback_stats *fallback)
 
 static uint64_t used_bytes(const struct heap_figures *figures)
 {
-	return figures->stats.in_use_bytes + figures->fallback.allocated_bytes;
+	const struct apart_stats *apart = &figures->stats.apart;
+	return figures->stats.in_use_bytes + apart->small_bytes + apart->large_bytes +
+	       figures->fallback.allocated_bytes;
 }
 
 static uint64_t free_bytes(const struct heap_figures *figures)
 {
 	return pool_spare_bytes(&figures->stats) + figures->stats.slab_free_bytes +
+	       less(figures->stats.apart.slab_bytes, figures->stats.apart.small_bytes) +
 	       fallback_free_bytes(&figures->fallback);
 }
 
@@ -309,7 +312,9 @@ EXPORT void malloc_stats(void)
 	char buffer[512];
 	struct out out;
 	out_init(&out, STDERR_FILENO, buffer, sizeof(buffer));
-	put_line(&out, "bytes in use:      ", stats->in_use_bytes, fallback->allocated_bytes);
+	put_line(&out,
+	    "bytes in use:      ", stats->in_use_bytes + stats->apart.small_bytes + stats->apart.large_bytes,
+	    fallback->allocated_bytes);
 	put_line(&out, "bytes idle:        ", pool_spare_bytes(stats) + stats->slab_free_bytes,
 	    fallback_free_bytes(fallback));
 	put_line(&out, "bytes bookkeeping: ", stats->metadata_bytes, fallback->metadata_bytes);
@@ -358,7 +363,8 @@ EXPORT int malloc_info(int options, FILE *file)
 		above = class->size_bytes;
 	}
 	fputs("</sizes>\n", file);
-	put_totals(file, pool_free_count, pool_idle, stats->in_use_bytes);
+	put_totals(file, pool_free_count, pool_idle + less(stats->apart.slab_bytes, stats->apart.small_bytes),
+	    stats->in_use_bytes + stats->apart.small_bytes + stats->apart.large_bytes);
 	fputs("</heap>\n<heap nr=\"1\">\n<sizes>\n</sizes>\n", file);
 	put_totals(file, 0, fallback_free_bytes(fallback), fallback->allocated_bytes);
 	fputs("</heap>\n", file);

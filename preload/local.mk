@@ -22,6 +22,8 @@ libweir_preload_so_SOURCES = \
 	preload/misuse.c preload/misuse.h \
 	preload/owner.c preload/owner.h \
 	preload/preload.h \
+	preload/quiet.c preload/quiet.h \
+	preload/sample.c preload/sample.h \
 	preload/signal.c \
 	preload/start.c \
 	preload/state.c preload/state.h \

@@ -24,6 +24,7 @@
 #include "pool/reclaim.h"
 #include "preload/preload.h"
 #include "preload/state.h"
+#include "track/track.h"
 
 #define THREAD_STACK_BYTES ((size_t)256 << 10)
 #define PROBE_BYTES ((size_t)16 << 20)
@@ -34,6 +35,7 @@
 static struct {
 	struct meminfo_source source;	/* found at the first pass */
 	struct meminfo_scratch scratch; /* only the pass */
+	struct process_info process;	/* as of the last tick; likewise */
 	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
 	uint32_t last_monitor;		/* ticks; only the pass */
 	uint32_t last_dump;		/* by interval; likewise */
@@ -124,10 +126,25 @@ static void dump_if_due(void)
 	dump_take(TRIGGER_INTERVAL);
 }
 
-static void monitor(void)
+/* What tracking goes by; call it once the rest of the monitor has looked. */
+static void put_facts(struct track_facts *facts, const struct process_info *process)
+{
+	const struct fallback_stats *fallback = &preload.fallback;
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+
+	*facts = (struct track_facts){
+	    .memory_limit_bytes = preload.pressure.limit_bytes,
+	    .memory_used_bytes = preload.pressure.used_bytes,
+	    .rss_bytes = process->rss_bytes,
+	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
+	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
+	    .major_faults = process->major_faults,
+	};
+}
+
+static void monitor(struct track_facts *facts)
 {
 	struct meminfo info;
-	struct process_info process = {0};
 	enum pressure_level before = preload.pressure.level;
 
 	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
@@ -135,16 +152,16 @@ static void monitor(void)
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
 	meminfo_read(&maintain.source, &info, &maintain.scratch);
-	process_info_read(&process, &maintain.scratch);
-	preload.pressure = pressure_judge(&info, preload.settings.memory_limit, process.rss_bytes, before);
+	if (!process_info_read(&maintain.process, &maintain.scratch))
+		maintain.process = (struct process_info){.rss_bytes = 0};
+	preload.pressure =
+	    pressure_judge(&info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
 	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
 	say_level(&preload.pressure, before);
 	read_fallback(&preload.fallback);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
 		purge_jemalloc();
-	state_publish(&process);
-	dump_write_metrics();
-	dump_if_due();
+	put_facts(facts, &maintain.process);
 }
 
 /* --- a pass ------------------------------------------------------------------ */
@@ -186,6 +203,8 @@ static bool pass(bool is_everything)
 	uint32_t now = clock_now_ticks();
 	uint64_t purged;
 	unsigned wanted;
+	struct track_facts facts;
+	bool is_monitor_due;
 
 	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
@@ -193,10 +212,12 @@ static bool pass(bool is_everything)
 	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
 	STORE_RELAXED(&pool.now, now);
 	/* The first pass too: until then neither the cgroup's limit nor the pressure is known. */
-	if (is_everything || !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
-	    now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval)) {
+	is_monitor_due = is_everything ||
+			 !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
+			 now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval);
+	if (is_monitor_due) {
 		maintain.last_monitor = now;
-		monitor();
+		monitor(&facts);
 	}
 	purged = reclaim_wanted(wanted, now, is_everything);
 	if (is_everything)
@@ -205,6 +226,13 @@ static bool pass(bool is_everything)
 				  .worker = is_thread() ? STATE_BY_THREAD : STATE_AT_NEXT,
 				  .purged_bytes = purged,
 			      });
+	if (is_monitor_due) {
+		facts.now_ticks = now;
+		track_tick(&facts);
+		state_publish(&maintain.process);
+		dump_write_metrics();
+		dump_if_due();
+	}
 	STORE_RELAXED(&pool.due, reclaim_next(now));
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 	return purged != 0;

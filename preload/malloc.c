@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pool/apart.h"
 #include "preload/alloc.h"
 #include "preload/bootstrap.h"
 #include "preload/misuse.h"
@@ -30,19 +31,23 @@ COLD void *alloc_malloc_slow(size_t size)
 	return next.malloc(size);
 }
 
-__attribute__((noinline)) void alloc_free_elsewhere(void *p)
+__attribute__((noinline)) void *alloc_malloc_large(size_t size)
 {
-	/* jemalloc purges in some frees, and a refused madvise() sets errno. */
-	int *error = (int *)(void *)((char *)__builtin_thread_pointer() + next.errno_offset);
-	int saved = *error;
+	bool is_zero;
+	void *p;
 
-	next.free(p);
-	*error = saved;
+	if (size <= APART_BYTES_MAX && sampler_passes(TRACK_LARGE, size)) {
+		p = sample_apart(TRACK_LARGE, ALLOC_MIN_BYTES, size, &is_zero);
+		if (p != NULL)
+			return p;
+	}
+	return next.malloc(size);
 }
 
-COLD void alloc_free_misused(void *p)
+COLD void alloc_free_slow(void *p)
 {
-	misuse_free(p);
+	if (!pool_free_long(p))
+		misuse_free(p);
 }
 
 void alloc_free_zeroing(void *p)
@@ -51,6 +56,12 @@ void alloc_free_zeroing(void *p)
 		next.free_foreign(p);
 	else if (!pool_free_long(p))
 		misuse_free(p);
+}
+
+/* Whether the sampler has to be asked about a request that the pool does not want. */
+static bool is_picked(size_t size)
+{
+	return size <= APART_BYTES_MAX && sampler_passes(sample_kind_apart(size), MAX(size, ALLOC_MIN_BYTES));
 }
 
 void *alloc_aligned(size_t alignment, size_t size)
@@ -63,16 +74,25 @@ void *alloc_aligned(size_t alignment, size_t size)
 	if (LIKELY(alignment <= SIZE_CLASS_ALIGNMENT_MIN && pool_wants(size))) {
 		uint32_t page = pool_pop(size);
 
-		if (LIKELY(page != 0))
-			return pool_hand_out(page, size);
+		if (LIKELY(page != 0)) {
+			p = pool_hand_out(page, size);
+			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
+		}
 	}
 	if (alignment <= alignof(max_align_t))
 		return alloc_malloc(MAX(size, alignment));
 	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
 		p = pool_aligned(alignment, size);
 		if (LIKELY(p != NULL))
-			return p;
+			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+	}
+	if (!pool_wants(size) && is_picked(size)) {
+		bool is_zero;
+
+		p = sample_apart(sample_kind_apart(size), alignment, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+		if (p != NULL)
+			return p;
 	}
 	error = next.posix_memalign(&p, alignment, size);
 	if (error != 0) {
@@ -109,6 +129,15 @@ EXPORT void free(void *p)
 	alloc_free(p);
 }
 
+static COLD void *calloc_picked(size_t bytes)
+{
+	bool is_zero;
+	void *p =
+	    sample_apart(sample_kind_apart(bytes), ALLOC_MIN_BYTES, MAX(bytes, ALLOC_MIN_BYTES), &is_zero);
+
+	return p == NULL || is_zero ? p : memset(p, 0, bytes);
+}
+
 EXPORT void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
@@ -118,13 +147,21 @@ EXPORT void *calloc(size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!pool_wants(bytes))
+	if (!pool_wants(bytes)) {
+		if (is_picked(bytes)) {
+			p = calloc_picked(bytes);
+			if (p != NULL)
+				return p;
+		}
 		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
+	}
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 		return next.calloc(count, size);
 	}
+	if (sampler_passes(TRACK_POOL, bytes))
+		sample_note(TRACK_POOL, p, bytes);
 	return pool_is_zero(p) ? p : memset(p, 0, bytes);
 }
 
@@ -136,10 +173,13 @@ static void *move(void *p, size_t used, size_t size, size_t capacity)
 	if (capacity != 0 && size > capacity && pool_wants(size)) {
 		/* It grows: so that it need not move at every step, leave it room. */
 		to = pool_malloc(pool_grown_bytes(capacity, size));
-		if (to != NULL)
-			pool_set_size(to, size);
-		else
+		if (to == NULL) {
 			to = alloc_malloc(size);
+		} else {
+			pool_set_size(to, size);
+			if (sampler_passes(TRACK_POOL, size))
+				sample_note(TRACK_POOL, to, size);
+		}
 	} else {
 		to = alloc_malloc(size);
 	}
@@ -158,10 +198,27 @@ static void *realloc_pooled(void *p, size_t size)
 		misuse_free(p);
 		return alloc_malloc(size);
 	}
-	if (pool_resize_in_place(p, size))
+	if (pool_resize_in_place(p, size)) {
+		if (UNLIKELY(pool_is_apart(p)))
+			sample_again(p, size);
 		return p;
+	}
 	used = pool_size(p);
 	return move(p, used, size, pool_usable_bytes(p));
+}
+
+/* p is jemalloc's, and what it becomes may be a sample. NULL: it is none, and p is as it was. */
+static COLD void *realloc_picked(void *p, size_t size)
+{
+	bool is_zero;
+	void *to =
+	    sample_apart(sample_kind_apart(size), ALLOC_MIN_BYTES, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+
+	if (to == NULL)
+		return NULL;
+	memcpy(to, p, MIN(next.malloc_usable_size(p), size));
+	next.free(p);
+	return to;
 }
 
 EXPORT void *realloc(void *p, size_t size)
@@ -187,6 +244,11 @@ EXPORT void *realloc(void *p, size_t size)
 			if (to != NULL)
 				return to;
 		}
+	}
+	if (!pool_wants(size) && is_picked(size)) {
+		to = realloc_picked(p, size);
+		if (to != NULL)
+			return to;
 	}
 	to = next.realloc(p, MAX(size, ALLOC_MIN_BYTES));
 	if (UNLIKELY(to == NULL)) /* jemalloc does not always say so */

@@ -18,10 +18,7 @@
 struct next {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
-	void (*free_foreign)(void *); /* jemalloc's free, whatever stands before it in free */
-	/* Of errno from the thread pointer: the same in every thread, since libc's TLS is static. Saves
-	 * a call in every free. 0 until bound: then the word there is put back as it was. */
-	ptrdiff_t errno_offset;
+	void (*free_foreign)(void *); /* jemalloc's free, whatever stands before it in free; keeps errno */
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);

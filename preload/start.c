@@ -16,6 +16,7 @@
 #include "preload/alloc.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
+#include "preload/sample.h"
 
 struct preload preload;
 
@@ -60,6 +61,7 @@ void preload_start(void)
 		    "no address space for the pool (see RLIMIT_AS): every request goes to jemalloc");
 	if (range.bytes != 0 && preload.settings.zero_on_free)
 		next.free = alloc_free_zeroing;
+	sample_start();
 	maintain_start();
 	signal_start();
 	say_hello();

@@ -22,6 +22,7 @@
 #include "pool/pool.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
+#include "track/track.h"
 
 /* libc's own, recursive by thread. */
 extern void _IO_list_lock(void) __attribute__((weak));
@@ -39,10 +40,12 @@ static void fork_prepare(void)
 		_IO_list_lock();
 	maintain_fork_prepare();
 	pool_fork_prepare();
+	track_fork_prepare();
 }
 
 static void fork_parent(void)
 {
+	track_fork_parent();
 	pool_fork_parent();
 	maintain_fork_parent();
 	if (has_list_lock)
@@ -51,6 +54,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+	track_fork_child();
 	pool_fork_child();
 	maintain_fork_child();
 	if (has_list_lock)

@@ -73,6 +73,11 @@ uint64_t clock_unix_now_ns(void)
 	return read_ns(CLOCK_REALTIME);
 }
 
+uint64_t clock_precise_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
+}
+
 double clock_scale(void)
 {
 	return is_started() ? clock_state.scale : 1;

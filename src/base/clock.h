@@ -27,6 +27,9 @@ uint64_t clock_unix_now_ns(void);
 /* CLOCK_MONOTONIC_COARSE at tick 0, ns; 0 before the start. */
 uint64_t clock_origin_ns(void);
 
+/* Never scaled, from an origin of its own, to the ns: for how long something took. */
+uint64_t clock_precise_ns(void);
+
 /* How many times faster than real time ticks run: what clock_start() was given, 1 before. */
 double clock_scale(void);
 

@@ -294,6 +294,38 @@ static void put_date(struct out *out, uint64_t unix_days)
 	put_digits(out, day, 2);
 }
 
+void out_duration(struct out *out, double seconds)
+{
+	uint64_t whole = (uint64_t)MIN(MAX(seconds, 0.0), 1e15);
+	static const struct {
+		uint64_t large, small;
+		const char *large_name, *small_name;
+	} units[] = {
+	    {24 * 3600, 3600, "d ", "h"},
+	    {3600, 60, "h ", "m"},
+	    {60, 1, "m ", "s"},
+	};
+	for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
+		if (whole < units[i].large)
+			continue;
+		uint64_t rest = whole % units[i].large / units[i].small;
+		out_count(out, whole / units[i].large);
+		out_str(out, units[i].large_name);
+		if (rest < 10)
+			out_char(out, '0');
+		out_u64(out, rest);
+		out_str(out, units[i].small_name);
+		return;
+	}
+	if (seconds > 0 && seconds < 0.1) {
+		out_decimal(out, seconds * 1000, 0);
+		out_str(out, " ms");
+		return;
+	}
+	out_decimal(out, seconds, 1);
+	out_str(out, " s");
+}
+
 void out_time_rfc3339(struct out *out, uint64_t unix_ns)
 {
 	uint64_t ms = unix_ns / 1000000;

@@ -22,6 +22,9 @@
 
 #include "base/io.h"
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
 #ifndef MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
 #define MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ (1 << 7)
 #define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ (1 << 8)
@@ -68,6 +71,32 @@ bool sys_purge(void *start, size_t bytes)
 	int saved = errno;
 	bool ok = madvise(start, bytes, MADV_DONTNEED) == 0;
 
+	errno = saved;
+	return ok;
+}
+
+bool sys_page_out(void *start, size_t bytes)
+{
+	int saved = errno;
+	bool ok = madvise(start, bytes, MADV_PAGEOUT) == 0;
+
+	errno = saved;
+	return ok;
+}
+
+bool sys_resident_pages(void *start, size_t pages, size_t *resident)
+{
+	unsigned char bits[128];
+	int saved = errno;
+	bool ok = true;
+
+	*resident = 0;
+	for (size_t done = 0, some; ok && done < pages; done += some) {
+		some = MIN(pages - done, sizeof(bits));
+		ok = mincore((char *)start + done * PAGE_BYTES, some * PAGE_BYTES, bits) == 0;
+		for (size_t i = 0; ok && i < some; i++)
+			*resident += bits[i] & 1;
+	}
 	errno = saved;
 	return ok;
 }

@@ -24,6 +24,11 @@ bool sys_commit(void *start, size_t bytes);
 bool sys_make_readable(void *start, size_t bytes);
 /* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
 bool sys_purge(void *start, size_t bytes);
+/* Take pages out of memory into swap; they come back as they were. False: the kernel does not know
+ * how (before Linux 5.4), or may not. */
+bool sys_page_out(void *start, size_t bytes);
+/* How many of so many pages are in memory. False: the kernel does not say. */
+bool sys_resident_pages(void *start, size_t pages, size_t *resident);
 /* Keep the kernel from backing sparse tables with huge pages. */
 void sys_no_huge_pages(void *start, size_t bytes);
 

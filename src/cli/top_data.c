@@ -157,10 +157,16 @@ static void look_at_process(struct top *top)
 
 void top_look(struct top *top)
 {
-	if (top->pid != 0)
+	if (top->pid != 0) {
 		look_at_process(top);
-	else if (!fleet_read(&top->fleet))
+		return;
+	}
+	if (!fleet_read(&top->fleet))
 		top_say(top, true, "no process can be seen: is /proc there?");
+	/* The selection stays with its process. */
+	for (size_t i = 0; i < top->fleet.count; i++)
+		if (top->fleet.members[i].process.pid == top->selected_pid)
+			top->selected = i;
 }
 
 void top_mark(struct top *top, bool is_set)

@@ -129,6 +129,8 @@ void draw_bar(int y, int x, int width, double share, enum style style)
 		return;
 	share = isfinite(share) ? fmin(fmax(share, 0), 1) : 0;
 	eighths = (int)lround(share * inner * 8);
+	if (drawing.is_ascii) /* whole ones only, and a little is not nothing */
+		eighths = share > 0 ? MAX((eighths + 4) / 8, 1) * 8 : 0;
 	draw_text(y, x, width, STYLE_LABEL, "[%*s]", inner, "");
 	for (int i = 0; i < eighths / 8; i++)
 		at = draw_text(y, at, 1, style, drawing.is_ascii ? "|" : "█");

@@ -19,7 +19,7 @@ static void draw_member(const struct fleet_member *m, int y, bool is_selected)
 		draw_text(y, 0, 1000, style, "%7d  %-16.16s  %s", (int)m->process.pid, fleet_name(m), m->why);
 		return;
 	}
-	draw_text(y, 0, 1000, style, "%7d %-15.15s %11s %10s %10s %10s %6s", (int)m->process.pid,
+	draw_text(y, 0, 1000, style, "%7d %-13.13s %11s %10s %10s %10s %6s", (int)m->process.pid,
 	    fleet_name(m), text_duration(uptime, m->process.uptime_seconds),
 	    text_bytes(rss, (double)m->process.rss_bytes), text_bytes(used, m->in_use_bytes),
 	    text_bytes(idle, m->idle_bytes), m->pressure >= 0 ? text_percent(pressure, m->pressure) : "-");
@@ -35,13 +35,15 @@ void draw_list(struct top *top, int first, int last)
 	draw_line(first, STYLE_TITLE);
 	draw_text(
 	    first, 1, 78, STYLE_TITLE, "weir top: %zu process%s with Weir", count, count == 1 ? "" : "es");
-	draw_text(first + 1, 0, 1000, STYLE_HEAD, "%7s %-15s %11s %10s %10s %10s %6s %s", "PID", "PROGRAM",
+	draw_text(first + 1, 0, 1000, STYLE_HEAD, "%7s %-13s %11s %10s %10s %10s %6s %s", "PID", "PROGRAM",
 	    "UPTIME", "RSS", "IN USE", "IDLE", "PRESS", "RISK");
 	if (count == 0)
 		draw_text(first + 3, 2, 1000, STYLE_PLAIN,
 		    "No process runs with Weir as far as you may see. `weir run -- CMD` starts one.");
-	if (count > 0)
+	if (count > 0) {
 		top->selected = MIN(top->selected, count - 1);
+		top->selected_pid = top->fleet.members[top->selected].process.pid;
+	}
 	from = top->selected >= shown ? top->selected - shown + 1 : 0;
 	for (size_t i = from; i < count && i < from + shown; i++)
 		draw_member(&top->fleet.members[i], first + 2 + (int)(i - from), i == top->selected);

@@ -70,7 +70,7 @@ static void draw_pool(const struct top *top, int y)
 	draw_text(y + 1, x + BAR_WIDTH + 1, 1000, STYLE_PLAIN, "held of %s allowed (%s)",
 	    text_bytes(limit, (double)s->pool.limit_bytes), text_percent(share, m.limit_utilization));
 	x = label(y + 2, "Idle");
-	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s in magazines; free %s hot, %s cold, %s in pieces",
+	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s magazines; free %s hot, %s cold, %s in pieces",
 	    text_bytes(idle, (double)s->pool.idle_bytes),
 	    text_bytes(hot, (double)(s->pool.free_hot_bytes + s->pool.slab_free_bytes)),
 	    text_bytes(cold, (double)s->pool.free_cold_bytes), text_percent(share, m.fragmentation));

@@ -89,7 +89,7 @@ static void create(
 	run->buffer.created = now;
 	run->buffer.last_used = now;
 	run->buffer.use_count = 0;
-	run->buffer.site = 0;
+	run->buffer.sample = 0;
 	arena->serial = (arena->serial + 1) & ~BUFFER_WAS_COLD;
 	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
 	arena->creations++;
@@ -209,16 +209,17 @@ unsigned arenas_take(
 	return count;
 }
 
-uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now)
+/* The arena's lock is held. */
+static uint32_t take_exact(
+    struct arena *arena, uint32_t pages, uint32_t alignment_pages, uint32_t now, bool *was_cold)
 {
-	struct arena *arena = enter(cpu);
 	uint32_t whole = pages + alignment_pages - 1, start = 0, page = 0;
-	bool was_cold = false;
 
+	*was_cold = false;
 	for (int i = 0; i < 2 && start == 0; i++) {
-		start = runs_take(&arena->runs, RUNS_HOT, whole, &was_cold);
+		start = runs_take(&arena->runs, RUNS_HOT, whole, was_cold);
 		if (start == 0)
-			start = runs_take(&arena->runs, RUNS_COLD, whole, &was_cold);
+			start = runs_take(&arena->runs, RUNS_COLD, whole, was_cold);
 		if (start == 0 && !extend_range(arena, whole))
 			break;
 	}
@@ -233,10 +234,39 @@ uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_page
 		if (whole - skip != pages)
 			runs_free_as_marked(&arena->runs, page + pages, whole - skip - pages, now);
 		count_out(arena, pages);
-		create(arena, page, size_class_within(pages), pages, now, was_cold);
 	}
+	return page;
+}
+
+uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now)
+{
+	struct arena *arena = enter(cpu);
+	bool was_cold;
+	uint32_t page = take_exact(arena, pages, alignment_pages, now, &was_cold);
+
+	if (page != 0)
+		create(arena, page, size_class_within(pages), pages, now, was_cold);
 	lock_release(&arena->lock);
 	return page;
+}
+
+uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold)
+{
+	struct arena *arena = enter(cpu);
+	uint32_t page = take_exact(arena, pages, 1, now, was_cold);
+
+	lock_release(&arena->lock);
+	return page;
+}
+
+void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+
+	lock_acquire(&arena->lock);
+	arena->out_pages -= pages;
+	runs_free_hot(&arena->runs, page, pages, now);
+	lock_release(&arena->lock);
 }
 
 /* By how many pages less are out of the heap then. */

@@ -59,6 +59,11 @@ unsigned arenas_take(
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);
 
+/* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
+uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold);
+/* It goes back; its entries are RUN_NONE again. */
+void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
+
 /* Buffers that are RUN_IDLE go back. Their order does not matter. */
 void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
 

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += libpool.a
 libpool_a_CFLAGS = $(LAYER_CFLAGS)
 libpool_a_SOURCES = \
+	src/pool/apart.c \
+	src/pool/apart.h \
 	src/pool/arena.c \
 	src/pool/arena.h \
 	src/pool/magazine.c \

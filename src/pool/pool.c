@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/reclaim.h"
 
@@ -24,7 +25,7 @@
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
 #define POLL_MASK_MAX 31
 
-struct pool pool = {.due = UINT32_MAX};
+struct pool pool = {.min_bytes = SIZE_MAX, .due = UINT32_MAX};
 
 static size_t range_bytes_wanted(uint64_t ram)
 {
@@ -343,11 +344,70 @@ static void give_back(const uint32_t *pages, unsigned count, uint32_t now)
 	limits_return(change.out_pages, count);
 }
 
+static void end_sample(uint32_t sample)
+{
+	if (sample != 0 && pool.sample_ended != NULL)
+		pool.sample_ended(sample);
+}
+
+/* A sampled buffer is one like any other again. False: another thread did that. */
+static bool unmark(struct run *run, uint32_t *sample)
+{
+	uint8_t state = RUN_SAMPLED;
+
+	/* Of two who free it at once one gets past here. Relaxed: what its entry says is its owner's. */
+	if (!__atomic_compare_exchange_n(
+		&run->state, &state, RUN_IN_USE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	*sample = run->buffer.sample;
+	STORE_RELAXED(&run->buffer.sample, 0);
+	return true;
+}
+
+void pool_set_sample(void *p, uint32_t sample)
+{
+	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+
+	if (run->state != RUN_IN_USE && run->state != RUN_SAMPLED) {
+		apart_set_sample(run, p, sample);
+		return;
+	}
+	STORE_RELAXED(&run->buffer.sample, sample);
+	STORE_RELAXED(&run->state, sample != 0 ? RUN_SAMPLED : RUN_IN_USE);
+}
+
+void pool_end_sample(void *p)
+{
+	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+	uint32_t sample =
+	    run->state == RUN_SLOTS || run->state == RUN_APART ? apart_sample(run, p) : run->buffer.sample;
+
+	pool_set_sample(p, 0);
+	end_sample(sample);
+}
+
 bool pool_free_long(void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
 	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
+	uint32_t sample;
+
+	switch (LOAD_RELAXED(&run->state)) {
+	case RUN_SAMPLED:
+		if (run->offset != (offset & (PAGE_BYTES - 1)) || !unmark(run, &sample))
+			return false;
+		end_sample(sample);
+		break;
+	case RUN_SLOTS:
+	case RUN_APART:
+		if (!apart_free(run, p, &sample))
+			return false;
+		end_sample(sample);
+		return true;
+	default:
+		break;
+	}
 	if (!pool_is_in_use(run, offset))
 		return false;
 	if (pool.is_zeroing)
@@ -417,6 +477,7 @@ void pool_fork_prepare(void)
 		return;
 	reclaim_fork_prepare();
 	magazines_fork_prepare();
+	apart_fork_prepare();
 	for (unsigned i = 0; i < arenas.count; i++)
 		lock_acquire(&arenas.at[i].lock);
 	lock_acquire(&range.lock);
@@ -436,6 +497,7 @@ static void fork_done(bool is_child)
 		else
 			lock_release(&arenas.at[i].lock);
 	}
+	apart_fork_done(is_child);
 	magazines_fork_done(is_child);
 	reclaim_fork_done(is_child);
 }

@@ -19,7 +19,7 @@
 #include "pool/stats.h"
 
 struct pool {
-	/* Frozen, and what malloc reads. Before pool_init() no size is wanted. */
+	/* Frozen, and what malloc reads. Before pool_init() every size is too small. */
 	size_t min_bytes;  /* requests of min_bytes to max_bytes are streaming-sized */
 	size_t span_bytes; /* max_bytes - min_bytes + 1; 0: none are */
 	size_t max_bytes;
@@ -42,6 +42,9 @@ struct pool {
 	double growth_factor;
 	bool is_zeroing, is_limit_set;
 	void (*maintain)(void); /* by whoever notices that it is due; NULL: a thread does it */
+	/* Frozen by whoever sets samples: one is freed, one has another size. NULL: there are none. */
+	void (*sample_ended)(uint32_t sample);
+	void (*sample_resized)(uint32_t sample, size_t size);
 };
 
 extern struct pool pool;
@@ -56,16 +59,22 @@ void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
 /* The use count of p, whose entry is run, came round: look at the clock. Returns p. */
 COLD void *pool_poll(struct run *run, void *p);
-/* What free does with a pointer into the range that the fast path does not take.
- * False: not a buffer in use, nothing was done. */
+/* What free does with a pointer into the range that the fast path does not take: samples, and all
+ * where buffers are cleared. False: nothing in use starts there, nothing was done. */
 bool pool_free_long(void *p);
 
 /* alignment: a power of two up to SIZE_CLASS_MAX_BYTES. NULL: exhausted. */
 void *pool_aligned(size_t alignment, size_t size);
 
-/* Whether p, which the range contains, is a buffer in use. */
+/* Whether p, which the range contains, is in use: a buffer, or what stands apart (apart.h). */
 bool pool_is_buffer(const void *p);
-/* Of a buffer in use. */
+/* Whether that stands apart. */
+bool pool_is_apart(const void *p);
+/* The tracker knows p, which is in use and was just handed out or resized, by this number; 0: not any more. */
+void pool_set_sample(void *p, uint32_t sample);
+/* The tracker need not know p any longer: it has ended, for all it is told. */
+void pool_end_sample(void *p);
+/* Of what is in use. */
 size_t pool_usable_bytes(const void *p);
 size_t pool_size(const void *p); /* as last requested */
 /* Fit it to size where it is: within its capacity, or into a free neighbour (then by the
@@ -139,7 +148,8 @@ INLINE void *pool_malloc(size_t size)
 	return LIKELY(page != 0) ? pool_hand_out(page, size) : pool_malloc_slow(size);
 }
 
-/* Whether p is a buffer in use, exactly; one plain load of the line that free writes. */
+/* Whether p is a buffer in use of which the tracker does not know, exactly; one plain load of the line
+ * that free writes. */
 INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 {
 	return run->state == RUN_IN_USE && run->offset == (offset & (PAGE_BYTES - 1));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
 
@@ -22,24 +23,47 @@ UNLOCKED_READER static size_t capacity_of(const struct run *run)
 	return (size_t)run->pages << PAGE_SHIFT;
 }
 
+static bool is_apart(const struct run *run)
+{
+	return run->state == RUN_SLOTS || run->state == RUN_APART;
+}
+
+bool pool_is_apart(const void *p)
+{
+	return is_apart(run_of(p));
+}
+
 size_t pool_usable_bytes(const void *p)
 {
-	return capacity_of(run_of(p));
+	const struct run *run = run_of(p);
+
+	return is_apart(run) ? apart_usable_bytes(run) : capacity_of(run);
 }
 
 size_t pool_size(const void *p)
 {
-	return run_of(p)->buffer.size;
+	const struct run *run = run_of(p);
+
+	return is_apart(run) ? apart_size(run) : run->buffer.size;
 }
 
 bool pool_is_buffer(const void *p)
 {
-	return pool_is_in_use(run_of(p), (uintptr_t)p - range.base);
+	const struct run *run = run_of(p);
+
+	if (is_apart(run))
+		return apart_is_in_use(run, p);
+	return (run->state == RUN_IN_USE || run->state == RUN_SAMPLED) &&
+	       run->offset == ((uintptr_t)p & (PAGE_BYTES - 1));
 }
 
 void pool_set_size(void *p, size_t size)
 {
-	STORE_RELAXED(&run_of(p)->buffer.size, (uint32_t)size);
+	struct run *run = run_of(p);
+
+	/* A slot's own size is not kept: what is usable of it is all that matters. */
+	if (run->state != RUN_SLOTS)
+		STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 }
 
 size_t pool_grown_bytes(size_t capacity, size_t size)
@@ -83,9 +107,8 @@ static void clear_rest(const struct run *run, char *p, size_t size)
 		memset(p + size, 0, run->buffer.size - size);
 }
 
-bool pool_resize_in_place(void *p, size_t size)
+static bool resize_buffer(struct run *run, char *p, size_t size)
 {
-	struct run *run = run_of(p);
 	uint32_t page = (uint32_t)(run - range.runs);
 	size_t capacity = capacity_of(run);
 	uint32_t pages;
@@ -109,6 +132,19 @@ bool pool_resize_in_place(void *p, size_t size)
 	return true;
 }
 
+bool pool_resize_in_place(void *p, size_t size)
+{
+	struct run *run = run_of(p);
+
+	if (is_apart(run))
+		return apart_resize(run, p, size);
+	if (!resize_buffer(run, p, size))
+		return false;
+	if (run->state == RUN_SAMPLED && pool.sample_resized != NULL)
+		pool.sample_resized(run->buffer.sample, size);
+	return true;
+}
+
 /* --- what a pointer is ------------------------------------------------------- */
 
 UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
@@ -124,7 +160,8 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 	info->created_ticks = run->buffer.created;
 	info->last_used_ticks = run->buffer.last_used;
 	info->use_count = run->buffer.use_count;
-	info->is_in_use = run->state == RUN_IN_USE;
+	info->sample = LOAD_RELAXED(&run->buffer.sample);
+	info->is_in_use = run->state == RUN_IN_USE || run->state == RUN_SAMPLED || run->state == RUN_APART;
 }
 
 UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
@@ -132,7 +169,9 @@ UNLOCKED_READER static bool covers(uint32_t page, uintptr_t address)
 	const struct run *run = run_at(page);
 	uintptr_t start = (uintptr_t)page_address(page) + run->offset;
 
-	return (run->state == RUN_IN_USE || run->state == RUN_IDLE) && address >= start &&
+	unsigned state = LOAD_RELAXED(&run->state);
+
+	return (run_is_buffer(state) || state == RUN_APART) && address >= start &&
 	       address < start + capacity_of(run);
 }
 
@@ -158,7 +197,8 @@ UNLOCKED_READER enum pool_pointer pool_describe(const void *p, struct pool_buffe
 				return POOL_POINTER_INNER;
 			return info->is_in_use ? POOL_POINTER_IN_USE : POOL_POINTER_FREE;
 		}
-		if (run->state == RUN_FREE || run->state == RUN_TAIL || (back != 0 && run->state == RUN_SLAB))
+		if (run->state == RUN_FREE || run->state == RUN_TAIL || run->state == RUN_SLOTS ||
+		    (back != 0 && run->state == RUN_SLAB))
 			break;
 		back++;
 	}

@@ -43,7 +43,7 @@ UNLOCKED_READER static void count_buffer(
 
 	stats->allocations += uses;
 	stats->classes[class].allocations += uses;
-	if (state == RUN_IN_USE) {
+	if (state != RUN_IDLE) {
 		stats->buffers_in_use++;
 		stats->in_use_bytes += capacity;
 		stats->requested_bytes += LOAD_RELAXED(&run->buffer.size);
@@ -67,21 +67,48 @@ UNLOCKED_READER static unsigned walk(struct pool_stats *stats, struct pool_buffe
 
 		if (state == RUN_FREE || state == RUN_BUSY) {
 			stats->largest_free_bytes = MAX(stats->largest_free_bytes, length << PAGE_SHIFT);
-		} else if (state == RUN_IN_USE || state == RUN_IDLE) {
+		} else if (run_is_buffer(state)) {
 			capacity = length << PAGE_SHIFT;
 			if (size_class_is_slab(run->size_class)) {
 				capacity = size_class_bytes(run->size_class);
 				length = 1;
 			}
 			count_buffer(stats, run, state, capacity);
-			if (state == RUN_IN_USE)
+			if (state != RUN_IDLE)
 				listed = keep_oldest(oldest, listed, max, page);
-		} else {
+		} else if (state == RUN_SLOTS) {
+			length = apart_slab_pages(run);
+		} else if (state != RUN_APART) {
 			length = 1;
 		}
 		page += length == 0 || length > end - page ? 1 : (uint32_t)length;
 	}
 	return listed;
+}
+
+UNLOCKED_READER void pool_visit_samples(bool (*visit)(uint32_t sample, uintptr_t address, size_t bytes))
+{
+	uint32_t end = range_committed();
+
+	for (uint32_t page = 1; page < end;) {
+		const struct run *run = run_at(page);
+		unsigned state = LOAD_RELAXED(&run->state);
+		uint64_t length = state == RUN_SLOTS ? apart_slab_pages(run) : LOAD_RELAXED(&run->pages);
+		bool is_slot = run_is_buffer(state) && size_class_is_slab(run->size_class);
+
+		if (state == RUN_SAMPLED || state == RUN_APART) {
+			struct pool_buffer_info info;
+
+			pool_buffer_fill(&info, page);
+			if (info.sample != 0 && info.capacity_bytes <= (uint64_t)(end - page) << PAGE_SHIFT &&
+			    !visit(info.sample, (uintptr_t)info.address, info.capacity_bytes))
+				return;
+		}
+		if (is_slot || !(run_is_buffer(state) || state == RUN_FREE || state == RUN_BUSY ||
+				   state == RUN_SLOTS || state == RUN_APART))
+			length = 1;
+		page += length == 0 || length > end - page ? 1 : (uint32_t)length;
+	}
 }
 
 UNLOCKED_READER static void add_arena(struct pool_stats *stats, const struct arena *arena)
@@ -126,6 +153,8 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	listed = walk(stats, oldest, max);
 	for (unsigned i = 0; i < used; i++)
 		add_arena(stats, &arenas.at[i]);
+	apart_count(&stats->apart);
+	stats->metadata_bytes += stats->apart.metadata_bytes;
 	stats->limit_bytes = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) << PAGE_SHIFT;
 	stats->limit_buffers = pool.limit_buffers;
 	stats->allocations += atomic_load_explicit(&pool.lost_uses, memory_order_relaxed);

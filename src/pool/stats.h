@@ -10,6 +10,7 @@
 #define WEIR_POOL_STATS_H
 
 #include "base/compiler.h"
+#include "pool/apart.h"
 
 #define POOL_CLASSES_MAX 120
 
@@ -28,6 +29,7 @@ struct pool_buffer_info {
 	uint64_t created_ticks;	  /* when it left the heap of runs */
 	uint64_t last_used_ticks; /* in use: when it was handed out; idle: when it was freed */
 	uint64_t use_count;
+	uint32_t sample; /* what the tracker knows it by; 0: nothing */
 	bool is_in_use;
 };
 
@@ -47,6 +49,8 @@ struct pool_stats {
 	uint64_t free_runs_cold, free_cold_bytes; /* purged or never touched */
 	uint64_t largest_free_bytes;
 	uint64_t slab_free_bytes; /* free slots within slabs */
+
+	struct apart_stats apart; /* sampled allocations of other sizes; in none of the figures above */
 
 	uint64_t limit_bytes;	/* WEIR_POOL_LIMIT as it is in force */
 	uint64_t limit_buffers; /* 0: none */
@@ -72,5 +76,9 @@ struct pool_stats {
  * use first. Returns how many entries were filled.
  */
 unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *oldest, unsigned max);
+
+/* Every buffer that the tracker knows, in no order, until visit() says false: what may be freed and handed
+ * out again at the same time. Slots are left out: they share their pages. */
+void pool_visit_samples(bool (*visit)(uint32_t sample, uintptr_t address, size_t bytes));
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/metrics.h"
+#include "track/risk.h"
 
 /* Use of a limit from which it is near: a burst of a tenth reaches it. */
 #define NEAR_LIMIT 0.9
@@ -70,6 +71,67 @@ static bool pressure_critical(const struct snapshot *s, const struct metrics *m,
 	out_str(out, "). The pool holds ");
 	put_of(out, m->idle_bytes, m->total_allocated_bytes);
 	out_str(out, " idle, which goes back now. Raise the memory limit or lower WEIR_POOL_LIMIT.");
+	return true;
+}
+
+/* The process's level is that high, and there is a site to name. */
+static const struct track_site *site_at_risk(const struct snapshot *s, unsigned level)
+{
+	const struct track_risk *risk = &s->track.risk;
+	if (!metrics_is_risk_known(s) || risk->level != level)
+		return NULL;
+	return metrics_site(s, risk->guilty_site);
+}
+
+static uint64_t whole(double value)
+{
+	return (uint64_t)MIN(MAX(value, 0.0), 1e18);
+}
+
+/* Where, how much, how fast, how long: in as many words as fit. */
+static void put_leak(struct out *out, const struct snapshot *s, const struct track_site *site)
+{
+	double rate = MAX(site->growth_bytes_per_hour, site->stuck_bytes_per_hour);
+	out_str(out, "Site ");
+	out_hex(out, site->id);
+	out_str(out, " (");
+	out_str(out, site->reason);
+	out_str(out, ") holds ");
+	out_size_human(out, whole(site->live_bytes));
+	out_str(out, " in ");
+	out_number_of(out, whole(site->live_objects), "object");
+	if (rate > 0) {
+		out_str(out, ", ");
+		out_size_human(out, whole(rate));
+		out_str(out, " more an hour");
+	}
+	if (s->track.risk.time_to_limit_seconds >= 0) {
+		out_str(out, "; the memory limit is reached in ");
+		out_duration(out, s->track.risk.time_to_limit_seconds);
+	}
+}
+
+static bool leak_likely(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	const struct track_site *site = site_at_risk(s, RISK_HIGH);
+	if (site == NULL)
+		return false;
+	put_leak(out, s, site);
+	out_str(out, ". Not all of it is freed: see its stack; weir report names the lines.");
+	return true;
+}
+
+static bool leak_possible(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	const struct track_site *site = site_at_risk(s, RISK_MEDIUM);
+	/* A sure leak that is small beside the memory limit: the process is not at risk, and yet. */
+	if (site == NULL && metrics_is_risk_known(s) && s->track.risk.level == RISK_LOW &&
+	    s->track.site_count > 0 && s->track.sites[0].level == RISK_HIGH)
+		site = &s->track.sites[0];
+	if (site == NULL)
+		return false;
+	put_leak(out, s, site);
+	out_str(out, ". It may be a leak; look again in some hours, and at its stack with weir report.");
 	return true;
 }
 
@@ -185,6 +247,14 @@ static bool fragmentation(const struct snapshot *s, const struct metrics *m UNUS
 {
 	const struct pool_stats *pool = &s->pool;
 	uint64_t largest_request = s->settings->max_buffer_size;
+	if (metrics_is_risk_known(s) && s->track.risk.is_fragmenting) {
+		out_str(out, "Resident memory grows by ");
+		out_size_human(out, whole(s->track.risk.idle_growth_bytes_per_hour));
+		out_str(out,
+		    " an hour beyond what the program holds: not a leak, but memory that is free and does not go "
+		    "back. weir trim returns what can be returned.");
+		return true;
+	}
 	if (pool->free_hot_bytes < FREE_WORTH_BYTES || pool->largest_free_bytes >= largest_request)
 		return false;
 	out_size_human(out, pool->free_hot_bytes);
@@ -195,6 +265,27 @@ static bool fragmentation(const struct snapshot *s, const struct metrics *m UNUS
 	out_str(out, ": none can serve WEIR_MAX_BUFFER_SIZE. Lower ");
 	put_setting(out, s, "WEIR_MAX_IDLE");
 	out_str(out, " to give pieces back sooner.");
+	return true;
+}
+
+/* Tables that are full or births that went unseen: what is said of sites is less sure then. */
+static bool tracking_limited(const struct snapshot *s, const struct metrics *m UNUSED, struct out *out)
+{
+	const struct track_counters *c = &s->track.counters;
+	uint64_t unseen = c->samples_dropped + c->deaths_lost + c->modules_left_out;
+	if (!s->track.is_active || (unseen == 0 && c->sites_left_out == 0))
+		return false;
+	if (c->sites_left_out != 0) {
+		out_number_of(out, c->sites_left_out, "sample");
+		out_str(out, " were counted by module, since all ");
+		out_count(out, c->sites_max);
+		out_str(out, " rows of call sites were taken. ");
+	}
+	if (unseen != 0) {
+		out_count(out, unseen);
+		out_str(out, " samples, deaths or modules found no room. ");
+	}
+	out_str(out, "A leak among them is seen later, or only as one of its module.");
 	return true;
 }
 
@@ -265,14 +356,17 @@ static const struct {
 	bool (*holds)(const struct snapshot *, const struct metrics *, struct out *);
 } rows[] = {
     {"PRESSURE_CRITICAL", "critical", pressure_critical},
+    {"LEAK_LIKELY", "critical", leak_likely},
     {"MISUSE_SURVIVED", "critical", misuse_survived},
     {"NO_RANGE", "warning", no_range},
+    {"LEAK_POSSIBLE", "warning", leak_possible},
     {"PRESSURE_MEDIUM", "warning", pressure_medium},
     {"TEMPORARY_BUFFERS", "warning", temporary_buffers},
     {"POOL_LIMIT_NEAR", "warning", pool_limit_near},
     {"BUFFER_LIMIT_NEAR", "warning", buffer_limit_near},
     {"PURGE_REFUSED", "warning", purge_refused},
     {"FRAGMENTATION", "info", fragmentation},
+    {"TRACKING_LIMITED", "info", tracking_limited},
     {"LOW_REUSE", "info", low_reuse},
     {"IDLE_MEMORY", "info", idle_memory},
     {"FALLBACK_IDLE", "info", fallback_idle},

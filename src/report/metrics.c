@@ -67,6 +67,21 @@ const char *metrics_program_name(const struct snapshot *snapshot)
 	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
+bool metrics_is_risk_known(const struct snapshot *snapshot)
+{
+	return snapshot->track.is_active && snapshot->track.risk.is_known;
+}
+
+const struct track_site *metrics_site(const struct snapshot *snapshot, uint64_t id)
+{
+	const struct track_snapshot *track = &snapshot->track;
+	for (unsigned i = 0; i < track->site_count && id != 0; i++) {
+		if (track->sites[i].id == id)
+			return &track->sites[i];
+	}
+	return NULL;
+}
+
 const char *metrics_trigger_name(enum dump_trigger trigger)
 {
 	static const char *const names[] = {

@@ -27,6 +27,12 @@ struct metrics {
 	uint64_t buffers_left_out; /* in use but not listed */
 };
 
+/* Whether there is a judgement: tracking is on and has had a tick. */
+bool metrics_is_risk_known(const struct snapshot *snapshot);
+
+/* The site of that id among those that are listed; NULL: none. */
+const struct track_site *metrics_site(const struct snapshot *snapshot, uint64_t id);
+
 struct metrics metrics_derive(const struct snapshot *snapshot);
 
 /* Seconds between a tick of the snapshot's pool and its taking; scaled as every age is. */

@@ -14,10 +14,10 @@
 #include "base/out.h"
 #include "pool/pressure.h"
 #include "pool/stats.h"
+#include "track/track.h"
 
 #define SNAPSHOT_BUFFERS_MAX 64
-#define SNAPSHOT_ADVICE_MAX 8
-#define SNAPSHOT_MAPPINGS_MAX 256
+#define SNAPSHOT_ADVICE_MAX 10
 
 /* jemalloc's own figures, as of the last tick: mallctl takes locks. */
 struct fallback_stats {
@@ -47,9 +47,11 @@ struct snapshot {
 
 	struct pool_stats pool;
 	struct pool_buffer_info buffers[SNAPSHOT_BUFFERS_MAX];
+	uint64_t buffer_sites[SNAPSHOT_BUFFERS_MAX]; /* ids; 0: not tracked */
 	unsigned buffer_count;
 	uint64_t now_ticks;
 
+	struct track_snapshot track;
 	struct pressure pressure;
 	struct fallback_stats fallback;
 	struct process_info process;

@@ -113,6 +113,22 @@ static void put_time(struct json *json, const char *name, uint64_t unix_ns)
 	out_char(json->out, '"');
 }
 
+/* A site's id is 64 bits, more than a double of the reader's keeps: text. */
+static void put_id(struct json *json, const char *name, uint64_t id)
+{
+	begin(json, name);
+	out_char(json->out, '"');
+	out_hex(json->out, id);
+	out_char(json->out, '"');
+}
+
+/* Negative: not known, and then absent. */
+static void put_seconds(struct json *json, const char *name, double seconds)
+{
+	if (seconds >= 0)
+		put_decimal(json, name, seconds, 3);
+}
+
 static OWN_FRAME void put_config(struct json *json, const struct settings *settings)
 {
 	open_with(json, "config", '{');
@@ -140,6 +156,8 @@ static OWN_FRAME void put_metrics(struct json *json, const struct snapshot *s, c
 	put_u64(json, "buffers_in_use", s->pool.buffers_in_use);
 	put_share(json, "pool_utilization", m->pool_utilization);
 	put_u64(json, "gc_count", s->pool.gc_count);
+	if (metrics_is_risk_known(s))
+		put_share(json, "memory_leak_risk", s->track.risk.score);
 	put_u64(json, "average_buffer_size_bytes", m->average_buffer_size_bytes);
 	put_share(json, "last_memory_pressure", s->pressure.value);
 	put_u64(json, "allocations", s->pool.allocations);
@@ -165,6 +183,8 @@ static OWN_FRAME void put_buffers(struct json *json, const struct snapshot *s, c
 		put_time(json, "last_used_at", metrics_unix_ns(s, b->last_used_ticks));
 		put_bool(json, "in_use", b->is_in_use);
 		put_u64(json, "use_count", b->use_count);
+		if (s->buffer_sites[i] != 0)
+			put_id(json, "site", s->buffer_sites[i]);
 		close_entry(json);
 	}
 	close_with(json, ']');
@@ -215,6 +235,166 @@ static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool,
 	put_u64(json, "lock_acquisitions", pool->lock_acquisitions);
 	put_u64(json, "lock_contentions", pool->lock_contentions);
 	close_with(json, '}');
+}
+
+static OWN_FRAME void put_risk(struct json *json, const struct track_snapshot *track)
+{
+	const struct track_risk *risk = &track->risk;
+	if (!track->is_active)
+		return;
+	open_with(json, "risk", '{');
+	put_share(json, "score", risk->score);
+	put_string(json, "level", risk->level_name);
+	put_string(json, "reason", risk->reason);
+	put_share(json, "confidence", risk->confidence);
+	put_seconds(json, "time_to_limit_seconds", risk->time_to_limit_seconds);
+	put_decimal(json, "growth_bytes_per_hour", risk->growth_bytes_per_hour, 0);
+	if (risk->guilty_site != 0)
+		put_id(json, "site", risk->guilty_site);
+	put_bool(json, "is_fragmenting", risk->is_fragmenting);
+	close_with(json, '}');
+}
+
+/* One line a frame; the list of sites is long enough. */
+static OWN_FRAME void put_frames(struct json *json, const struct track_site *site)
+{
+	open_with(json, "frames", '[');
+	for (unsigned i = 0; i < site->frame_count; i++) {
+		const struct track_frame *frame = &site->frames[i];
+		open_entry(json);
+		put_id(json, "pc", frame->pc);
+		if (frame->module != NULL) {
+			put_string(json, "module", frame->module);
+			put_id(json, "offset", frame->offset);
+		}
+		close_entry(json);
+	}
+	close_with(json, ']');
+}
+
+static OWN_FRAME void put_site(struct json *json, const struct track_site *site)
+{
+	open_with(json, NULL, '{');
+	put_id(json, "id", site->id);
+	put_share(json, "risk", site->risk);
+	put_string(json, "level", site->level_name);
+	put_string(json, "reason", site->reason);
+	if (site->why[0] != '\0')
+		put_string(json, "why", site->why);
+	put_share(json, "confidence", site->confidence);
+	put_decimal(json, "live_objects", site->live_objects, 0);
+	put_decimal(json, "live_bytes", site->live_bytes, 0);
+	put_decimal(json, "allocated_objects", site->births, 0);
+	put_decimal(json, "allocated_bytes", site->birth_bytes, 0);
+	put_decimal(json, "freed_objects", site->deaths, 0);
+	put_decimal(json, "growth_bytes_per_hour", site->growth_bytes_per_hour, 0);
+	put_decimal(json, "stuck_objects", site->stuck_objects, 0);
+	put_decimal(json, "stuck_bytes_per_hour", site->stuck_bytes_per_hour, 0);
+	put_seconds(json, "lifetime_p50_seconds", site->lifetime_p50_seconds);
+	put_seconds(json, "lifetime_p99_seconds", site->lifetime_p99_seconds);
+	put_seconds(json, "age_p50_seconds", site->age_p50_seconds);
+	put_seconds(json, "time_to_limit_seconds", site->time_to_limit_seconds);
+	put_bool(json, "is_overflow", site->is_overflow);
+	put_frames(json, site);
+	close_with(json, '}');
+}
+
+static OWN_FRAME void put_sites(struct json *json, const struct track_snapshot *track)
+{
+	if (!track->is_active)
+		return;
+	open_with(json, "sites", '[');
+	for (unsigned i = 0; i < track->site_count; i++)
+		put_site(json, &track->sites[i]);
+	close_with(json, ']');
+	put_u64(json, "sites_not_listed", track->sites_not_listed);
+}
+
+/* The bounds of one bucket of ages; the last one has no end. */
+static void put_ages(struct json *json, unsigned bucket)
+{
+	put_decimal(json, "from_seconds", bucket == 0 ? 0 : track_age_below(bucket - 1), 6);
+	if (bucket + 1 < TRACK_AGE_BUCKETS)
+		put_decimal(json, "to_seconds", track_age_below(bucket), 6);
+}
+
+static OWN_FRAME void put_lifetimes(struct json *json, const struct track_lifetimes *l)
+{
+	open_with(json, "lifetimes", '[');
+	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
+		open_entry(json);
+		put_ages(json, i);
+		put_decimal(json, "freed", l->freed[i], 1);
+		put_decimal(json, "live", l->live[i], 1);
+		close_entry(json);
+	}
+	close_with(json, ']');
+	/* Only what there is. */
+	open_with(json, "lifetimes_by_size", '[');
+	for (unsigned group = 0; group < TRACK_SIZE_GROUPS; group++) {
+		for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
+			if (!(l->freed_by_size[group][i] > 0))
+				continue;
+			open_entry(json);
+			if (group + 1 < TRACK_SIZE_GROUPS)
+				put_u64(json, "size_up_to_bytes", track_size_up_to(group));
+			put_ages(json, i);
+			put_decimal(json, "freed", l->freed_by_size[group][i], 1);
+			close_entry(json);
+		}
+	}
+	close_with(json, ']');
+}
+
+static OWN_FRAME void put_tracking(struct json *json, const struct track_snapshot *track)
+{
+	const struct track_counters *c = &track->counters;
+	open_with(json, "tracking", '{');
+	put_bool(json, "is_active", track->is_active);
+	if (track->is_active) {
+		put_u64(json, "table_bytes", c->table_bytes);
+		put_u64(json, "table_bytes_used", c->table_bytes_used);
+		put_u64(json, "samples_live", c->samples_live);
+		put_u64(json, "samples_max", c->samples_max);
+		put_u64(json, "samples_dropped", c->samples_dropped);
+		put_u64(json, "samples_thinned", c->samples_thinned);
+		put_u64(json, "deaths_lost", c->deaths_lost);
+		put_u64(json, "stacks_captured", c->stacks_captured);
+		put_u64(json, "stacks_dropped", c->stacks_dropped);
+		put_u64(json, "stacks_truncated", c->stacks_truncated);
+		put_u64(json, "sites_used", c->sites_used);
+		put_u64(json, "sites_max", c->sites_max);
+		put_u64(json, "sites_left_out", c->sites_left_out);
+		put_u64(json, "sites_evicted", c->sites_evicted);
+		put_u64(json, "modules_left_out", c->modules_left_out);
+		put_u64(json, "ticks", c->ticks);
+		put_decimal(json, "last_tick_seconds", (double)c->last_tick_ns / (double)SECOND, 6);
+		put_decimal(json, "longest_tick_seconds", (double)c->longest_tick_ns / (double)SECOND, 6);
+		put_u64(json, "paged_out_bytes", c->paged_out_bytes);
+		put_u64(json, "refaults", c->refaults);
+	}
+	close_with(json, '}');
+}
+
+static OWN_FRAME void put_mappings(struct json *json, const struct track_snapshot *track)
+{
+	if (!track->is_active)
+		return;
+	open_with(json, "mappings", '[');
+	for (unsigned i = 0; i < track->mapping_count; i++) {
+		const struct track_mapping *m = &track->mappings[i];
+		open_entry(json);
+		put_id(json, "start", m->start);
+		put_id(json, "end", m->end);
+		put_id(json, "offset", m->offset);
+		put_id(json, "bias", m->bias);
+		put_string(json, "path", m->path);
+		put_string(json, "build_id", m->build_id);
+		if (m->is_gone)
+			put_bool(json, "is_gone", true);
+		close_entry(json);
+	}
+	close_with(json, ']');
 }
 
 static OWN_FRAME void put_pressure(struct json *json, const struct pressure *p)
@@ -285,6 +465,8 @@ static OWN_FRAME void put_health(struct json *json, const struct snapshot *s, co
 	out_char(json->out, '"');
 	out_percent(json->out, m->pool_utilization);
 	out_char(json->out, '"');
+	if (metrics_is_risk_known(s))
+		put_string(json, "memory_leak_risk", s->track.risk.level_name);
 	open_with(json, "recommendations", '[');
 	for (unsigned i = 0; i < s->advice_count; i++)
 		put_string(json, NULL, s->advice[i].text);
@@ -311,13 +493,19 @@ void write_json(struct out *out, const struct snapshot *s)
 	put_string(&json, "trigger", metrics_trigger_name(s->trigger));
 	put_health(&json, s, &m);
 	put_recommendations(&json, s);
+	put_risk(&json, &s->track);
 	put_metrics(&json, s, &m);
 	put_pressure(&json, &s->pressure);
 	put_heap(&json, &s->pool, &m);
 	put_classes(&json, &s->pool);
 	put_buffers(&json, s, &m);
+	put_sites(&json, &s->track);
+	if (s->track.is_active)
+		put_lifetimes(&json, &s->track.lifetimes);
+	put_tracking(&json, &s->track);
 	put_fallback(&json, &s->fallback);
 	put_process(&json, s);
+	put_mappings(&json, &s->track);
 	put_config(&json, s->settings);
 	out_str(out, "\n}\n");
 	out_flush(out);

@@ -63,8 +63,9 @@ fi
 if [ -n "$object" ]; then
 	environment 'weir' weir "$object"
 	environment 'weir, rseq off' weir "$object" GLIBC_TUNABLES=glibc.pthread.rseq=0
+	environment 'weir, all of it sampled and cleared' weir "$object" WEIR_SAMPLE_INTERVAL=1 WEIR_ZERO_ON_FREE=on
 	for setting in MAX_BUFFERS=50 POOL_LIMIT=8M ZERO_ON_FREE=on BACKGROUND=always \
-		MAX_BUFFER_SIZE=64M ENABLE=off; do
+		MAX_BUFFER_SIZE=64M ENABLE=off TRACK=off SAMPLE_INTERVAL=1; do
 		environment "weir, $setting" weir "$object" "WEIR_$setting"
 	done
 elif [ -n "${TEST_OBJECT:-}" ]; then

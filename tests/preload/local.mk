@@ -1,6 +1,7 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
-tests_preload = tests/preload/dumps.sh tests/preload/exports.sh tests/preload/own_handler.sh tests/preload/run.sh
+tests_preload = tests/preload/dumps.sh tests/preload/exports.sh tests/preload/own_handler.sh tests/preload/run.sh \
+	tests/preload/track.py
 EXTRA_DIST += $(tests_preload)
 
 tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE
@@ -9,7 +10,8 @@ tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/
 
 check_PROGRAMS += tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
 	tests/preload/signals tests/preload/stuck tests/preload/threads \
-	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe
+	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe \
+	tests/preload/tracked tests/preload/tracked_cxx
 
 tests_preload_own_handler_SOURCES = tests/preload/own_handler.c
 tests_preload_own_handler_CPPFLAGS = $(tests_preload_flags)
@@ -54,13 +56,24 @@ tests_preload_probe_CPPFLAGS = $(tests_preload_flags)
 tests_preload_probe_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_preload_probe_LDADD = -lpthread
 
+# Judged by functions' names, so with symbols whatever the user's flags.
+tests_preload_tracked_SOURCES = tests/preload/tracked.c
+tests_preload_tracked_CPPFLAGS = $(tests_preload_flags)
+tests_preload_tracked_CFLAGS = $(AM_CFLAGS) -fno-builtin -g
+tests_preload_tracked_LDADD = -ldl -lpthread
+tests_preload_tracked_cxx_SOURCES = tests/preload/tracked_cxx.cc
+tests_preload_tracked_cxx_CPPFLAGS = -I$(top_srcdir)
+tests_preload_tracked_cxx_CXXFLAGS = $(AM_CXXFLAGS) -std=c++17
+tests_preload_tracked_cxx_LDADD =
+
 # Loaded into those programs; looked for beside them.
 tests_preload_objects = tests/preload/edge.so tests/preload/plugin_deep.so tests/preload/plugin_cxx.so \
-	tests/preload/loader.so tests/preload/beside/leaf.so
+	tests/preload/loader.so tests/preload/beside/leaf.so \
+	tests/preload/tracked_plugin.so tests/preload/tableless.so
 check_DATA += $(tests_preload_objects)
 CLEANFILES += $(tests_preload_objects)
 EXTRA_DIST += tests/preload/edge.c tests/preload/plugin_deep.c tests/preload/plugin_cxx.cc \
-	tests/preload/loader.c tests/preload/leaf.c
+	tests/preload/loader.c tests/preload/leaf.c tests/preload/tracked_plugin.c
 tests/preload/edge.so: tests/preload/edge.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(CC) $(tests_preload_flags) $(CFLAGS) -fno-builtin -shared -fPIC -o $@ $(top_srcdir)/tests/preload/edge.c
 tests/preload/plugin_deep.so: tests/preload/plugin_deep.c tests/preload/$(am__dirstamp)
@@ -73,3 +86,9 @@ tests/preload/loader.so: tests/preload/loader.c tests/preload/$(am__dirstamp)
 tests/preload/beside/leaf.so: tests/preload/leaf.c tests/preload/$(am__dirstamp)
 	$(AM_V_CCLD)$(MKDIR_P) tests/preload/beside && \
 		$(CC) $(tests_preload_flags) $(CFLAGS) -shared -fPIC -o $@ $(top_srcdir)/tests/preload/leaf.c
+tests/preload/tracked_plugin.so: tests/preload/tracked_plugin.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(CFLAGS) -g -fno-builtin -shared -fPIC -Wl,--build-id=sha1 \
+		-o $@ $(top_srcdir)/tests/preload/tracked_plugin.c
+tests/preload/tableless.so: tests/preload/tracked_plugin.c tests/preload/$(am__dirstamp)
+	$(AM_V_CCLD)$(CC) $(CFLAGS) -g -fno-builtin -fomit-frame-pointer -fno-asynchronous-unwind-tables \
+		-fno-unwind-tables -fno-exceptions -shared -fPIC -o $@ $(top_srcdir)/tests/preload/tracked_plugin.c

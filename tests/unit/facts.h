@@ -59,10 +59,77 @@ static inline void facts_reset(void)
 	pool->classes[1] = (struct pool_class_stats){65536, 0, 0, 0};
 	pool->classes[2] = (struct pool_class_stats){1 * MIB, 60, 12, 400000};
 
-	facts.buffers[0] = (struct pool_buffer_info){17, 0x7f0000001000, 1000000, 1 * MIB, 64, 128, 3, true};
+	facts.buffers[0] =
+	    (struct pool_buffer_info){17, 0x7f0000001000, 1000000, 1 * MIB, 64, 128, 3, 5, true};
 	facts.buffers[1] =
-	    (struct pool_buffer_info){99, 0x7f0000200000, 4097, 8192, 6400, facts.now_ticks - 32, 1, true};
+	    (struct pool_buffer_info){99, 0x7f0000200000, 4097, 8192, 6400, facts.now_ticks - 32, 1, 0, true};
 	facts.buffer_count = 2;
+
+	facts.buffer_sites[0] = 0xf229a5bc9398fa1b;
+
+	struct track_snapshot *track = &facts.track;
+	track->is_active = true;
+	track->risk = (struct track_risk){
+	    .is_known = true,
+	    .score = 0.05,
+	    .confidence = 0.5,
+	    .level_name = "LOW",
+	    .reason = "NONE",
+	    .time_to_limit_seconds = -1,
+	    .guilty_site = 0xf229a5bc9398fa1b,
+	};
+	track->lifetimes.freed[3] = 900;
+	track->lifetimes.freed_by_size[8][3] = 900;
+	track->lifetimes.live[12] = 100;
+	track->counters = (struct track_counters){
+	    .table_bytes = 14 * MIB,
+	    .table_bytes_used = 1 * MIB,
+	    .samples_live = 102,
+	    .samples_max = 131071,
+	    .stacks_captured = 1002,
+	    .sites_used = 2,
+	    .sites_max = 4096,
+	    .ticks = 372,
+	    .last_tick_ns = 150000,
+	    .longest_tick_ns = 400000,
+	};
+	track->site_count = 2;
+	track->sites[0] = (struct track_site){
+	    .id = 0xf229a5bc9398fa1b,
+	    .risk = 0.05,
+	    .confidence = 0.5,
+	    .level_name = "LOW",
+	    .reason = "NONE",
+	    .why = "99% of the freed lived for less than 2.5 s",
+	    .live_objects = 100,
+	    .live_bytes = 60 * MIB,
+	    .births = 1000,
+	    .birth_bytes = 600.0 * (double)MIB,
+	    .deaths = 900,
+	    .lifetime_p50_seconds = 0.05,
+	    .lifetime_p99_seconds = 2.5,
+	    .age_p50_seconds = 60,
+	    .time_to_limit_seconds = -1,
+	    .frame_count = 2,
+	    .frames = {{0x7f1000001233, 0x1233, "/usr/lib/libavutil.so.57", "00ff"},
+		{0x7f2000000000, 0x7f2000000000, NULL, ""}},
+	};
+	track->sites[1] = (struct track_site){
+	    .id = 2,
+	    .level_name = "LOW",
+	    .reason = "INSUFFICIENT_DATA",
+	    .live_objects = 1,
+	    .live_bytes = 5000,
+	    .births = 1,
+	    .birth_bytes = 5000,
+	    .lifetime_p50_seconds = -1,
+	    .lifetime_p99_seconds = -1,
+	    .age_p50_seconds = 3600,
+	    .time_to_limit_seconds = -1,
+	};
+	track->mapping_count = 1;
+	track->mappings[0] = (struct track_mapping){0x7f1000001000, 0x7f1000002000, 0x1000, 0x7f1000000000,
+	    "/usr/lib/libavutil.so.57", "00ff", false};
 
 	facts.pressure =
 	    (struct pressure){PRESSURE_NONE, "available", 0.31, 6 * GIB, 24 * GIB, 0.001, 0, true};

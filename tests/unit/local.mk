@@ -9,6 +9,7 @@ tests_unit = \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
 	tests/unit/test_meminfo \
+	tests/unit/test_modules \
 	tests/unit/test_options \
 	tests/unit/test_out \
 	tests/unit/test_pool \
@@ -17,9 +18,12 @@ tests_unit = \
 	tests/unit/test_reclaim \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
+	tests/unit/test_sites \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
+	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_track \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 

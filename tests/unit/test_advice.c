@@ -219,6 +219,71 @@ static void fallback_unknown(void)
 	facts.fallback.is_known = false;
 }
 
+static void at_risk(unsigned level)
+{
+	facts.track.risk.level = level;
+	facts.track.risk.time_to_limit_seconds = 11040;
+	facts.track.sites[0].reason = "MIXTURE_LEAK";
+	facts.track.sites[0].growth_bytes_per_hour = 12.5 * (double)MIB;
+}
+static void leak_high(void)
+{
+	at_risk(2);
+}
+static void leak_medium(void)
+{
+	at_risk(1);
+}
+static void leak_low(void)
+{
+	at_risk(0);
+}
+static void leak_small(void)
+{
+	at_risk(0);
+	facts.track.sites[0].level = 2;
+}
+static void leak_before_a_tick(void)
+{
+	at_risk(2);
+	facts.track.risk.is_known = false;
+}
+static void leak_untracked(void)
+{
+	at_risk(2);
+	facts.track.is_active = false;
+}
+static void leak_of_nobody(void)
+{
+	at_risk(2);
+	facts.track.risk.guilty_site = 77;
+}
+static void resident_grows(void)
+{
+	facts.track.risk.is_fragmenting = true;
+	facts.track.risk.idle_growth_bytes_per_hour = 30.0 * (double)MIB;
+}
+static void resident_grows_unknown(void)
+{
+	resident_grows();
+	facts.track.risk.is_known = false;
+}
+static void sites_full(void)
+{
+	facts.track.counters.sites_left_out = 1234;
+}
+static void tracking_lost(void)
+{
+	facts.track.counters.samples_dropped = 5;
+	facts.track.counters.deaths_lost = 2;
+	facts.track.counters.modules_left_out = 1;
+}
+static void tracking_off_full(void)
+{
+	sites_full();
+	facts.track.is_active = false;
+}
+
 static const struct {
 	const char *code, *severity; /* severity NULL: it must not be said */
 	void (*change)(void);
@@ -255,6 +320,25 @@ static const struct {
     {"PURGE_REFUSED", NULL, fragmented, NULL},
     {"FRAGMENTATION", "info", fragmented,
 	"40.0 MiB are free and resident in 3,000 pieces, but the largest free run is 256.0 KiB"},
+    {"FRAGMENTATION", "info", resident_grows,
+	"grows by 30.0 MiB an hour beyond what the program holds: not a leak"},
+    {"FRAGMENTATION", NULL, resident_grows_unknown, NULL},
+    {"FRAGMENTATION", NULL, leak_high, NULL},
+    {"LEAK_LIKELY", "critical", leak_high,
+	"Site 0xf229a5bc9398fa1b (MIXTURE_LEAK) holds 60.0 MiB in 100 objects, 12.5 MiB more an hour; the memory "
+	"limit is reached in 3h 04m."},
+    {"LEAK_LIKELY", NULL, leak_medium, NULL},
+    {"LEAK_LIKELY", NULL, leak_before_a_tick, NULL},
+    {"LEAK_LIKELY", NULL, leak_untracked, NULL},
+    {"LEAK_LIKELY", NULL, leak_of_nobody, NULL},
+    {"LEAK_LIKELY", NULL, resident_grows, NULL},
+    {"LEAK_POSSIBLE", "warning", leak_medium, "12.5 MiB more an hour"},
+    {"LEAK_POSSIBLE", "warning", leak_small, "Site 0xf229a5bc9398fa1b (MIXTURE_LEAK)"},
+    {"LEAK_POSSIBLE", NULL, leak_high, NULL},
+    {"LEAK_POSSIBLE", NULL, leak_low, NULL},
+    {"TRACKING_LIMITED", "info", sites_full, "1,234 samples were counted by module"},
+    {"TRACKING_LIMITED", "info", tracking_lost, "8 samples, deaths or modules found no room"},
+    {"TRACKING_LIMITED", NULL, tracking_off_full, NULL},
     {"FRAGMENTATION", NULL, little_but_fragmented, NULL},
     {"FRAGMENTATION", NULL, large_enough, NULL},
     {"LOW_REUSE", "info", low_reuse, "of 1,000,000 requests"},
@@ -311,6 +395,12 @@ static void disaster(void)
 	pool->limit_bytes = 1024 * GIB - 1;
 	pool->temporary_buffers = pool->purges_refused = pool->errors = 18446744073709551615U;
 	pool->allocations = pool->creations = 18446744073709551615U;
+	at_risk(2);
+	facts.track.sites[0].reason = "INSUFFICIENT_DATA";
+	facts.track.risk.time_to_limit_seconds = 1e15;
+	facts.track.sites[0].live_bytes = facts.track.sites[0].live_objects = 1e30;
+	facts.track.sites[0].growth_bytes_per_hour = 1e30;
+	facts.track.counters.sites_left_out = facts.track.counters.samples_dropped = UINT64_MAX;
 	facts_settings.pool_limit = 1125899906842623;
 	facts_settings.max_buffers = 1000000000;
 	facts_settings.max_idle = 123456789;

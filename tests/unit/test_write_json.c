@@ -54,21 +54,41 @@ static void names_are(json_t *object, const char *const *names)
 static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "program", "exe", "boot_id",
     "started_at", "taken_at", "uptime_seconds", "sequence", "trigger", "config", "metrics", "buffers",
     "buffers_left_out", "classes", "heap", "pressure", "fallback", "process", "recommendations", "health",
-    NULL};
+    "risk", "sites", "sites_not_listed", "lifetimes", "lifetimes_by_size", "tracking", "mappings", NULL};
 static const char *const metric_names[] = {"total_allocated_bytes", "total_used_bytes", "buffer_count",
-    "buffers_in_use", "pool_utilization", "gc_count", "average_buffer_size_bytes", "last_memory_pressure",
-    "allocations", "reuse_rate", "temporary_buffers", "purged_bytes", "resident_bytes", "errors", NULL};
+    "buffers_in_use", "pool_utilization", "gc_count", "memory_leak_risk", "average_buffer_size_bytes",
+    "last_memory_pressure", "allocations", "reuse_rate", "temporary_buffers", "purged_bytes",
+    "resident_bytes", "errors", NULL};
 static const char *const buffer_names[] = {"id", "size_bytes", "capacity_bytes", "age_seconds", "created_at",
-    "last_used_at", "in_use", "use_count", NULL};
+    "last_used_at", "in_use", "use_count", "site", NULL};
 static const char *const class_names[] = {"size_bytes", "in_use", "idle", "allocations", NULL};
 static const char *const fallback_names[] = {"allocated", "active", "resident", "retained", "metadata", NULL};
-static const char *const health_names[] = {
-    "buffer_count", "total_memory_allocated", "pool_utilization", "recommendations", NULL};
+static const char *const health_names[] = {"buffer_count", "total_memory_allocated", "pool_utilization",
+    "memory_leak_risk", "recommendations", NULL};
+static const char *const risk_names[] = {"score", "level", "reason", "confidence", "time_to_limit_seconds",
+    "growth_bytes_per_hour", "site", "is_fragmenting", NULL};
+static const char *const site_names[] = {"id", "risk", "level", "reason", "why", "confidence", "live_objects",
+    "live_bytes", "allocated_objects", "allocated_bytes", "freed_objects", "growth_bytes_per_hour",
+    "stuck_objects", "stuck_bytes_per_hour", "lifetime_p50_seconds", "lifetime_p99_seconds",
+    "age_p50_seconds", "time_to_limit_seconds", "is_overflow", "frames", NULL};
+static const char *const frame_names[] = {"pc", "module", "offset", NULL};
+static const char *const lifetime_names[] = {"from_seconds", "to_seconds", "freed", "live", NULL};
+static const char *const mapping_names[] = {
+    "start", "end", "offset", "bias", "path", "build_id", "is_gone", NULL};
 
 START_TEST(the_names_are_those_of_the_schema_and_no_others)
 {
 	facts_reset();
+	/* All of what may be absent. */
+	facts.track.risk.time_to_limit_seconds = facts.track.sites[0].time_to_limit_seconds = 100;
+	facts.track.mappings[0].is_gone = true;
 	json_t *json = written();
+	json_t *site = json_array_get(json_object_get(json, "sites"), 0);
+	names_are(json_object_get(json, "risk"), risk_names);
+	names_are(site, site_names);
+	names_are(json_array_get(json_object_get(site, "frames"), 0), frame_names);
+	names_are(json_array_get(json_object_get(json, "lifetimes"), 0), lifetime_names);
+	names_are(json_array_get(json_object_get(json, "mappings"), 0), mapping_names);
 	names_are(json, top_names);
 	names_are(json_object_get(json, "metrics"), metric_names);
 	names_are(json_array_get(json_object_get(json, "buffers"), 0), buffer_names);
@@ -127,6 +147,60 @@ START_TEST(the_figures_are_the_facts)
 }
 END_TEST
 
+START_TEST(leak_risk_and_sites_are_the_facts)
+{
+	facts_reset();
+	json_t *json = written(), *list = json_object_get(json, "sites"), *site = json_array_get(list, 0);
+	json_t *frames = json_object_get(site, "frames"), *mapping, *bucket;
+	ck_assert(json_real_value(at(json, "risk", "score")) == 0.05);
+	ck_assert(json_real_value(at(json, "metrics", "memory_leak_risk")) == 0.05);
+	ck_assert_str_eq(json_string_value(at(json, "health", "memory_leak_risk")), "LOW");
+	ck_assert_str_eq(json_string_value(at(json, "risk", "site")), "0xf229a5bc9398fa1b");
+	ck_assert_uint_eq(json_array_size(list), 2);
+	ck_assert_str_eq(json_string_value(json_object_get(site, "id")), "0xf229a5bc9398fa1b");
+	ck_assert_int_eq(json_integer_value(json_object_get(site, "live_bytes")), 60 * (json_int_t)MIB);
+	ck_assert_uint_eq(json_array_size(frames), 2);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(frames, 0), "offset")), "0x1233");
+	/* Generated code has an address and nothing else. */
+	ck_assert_uint_eq(json_object_size(json_array_get(frames, 1)), 1);
+	/* Nothing of the other one was freed. */
+	ck_assert_ptr_null(json_object_get(json_array_get(list, 1), "lifetime_p50_seconds"));
+	bucket = json_array_get(json_object_get(json, "lifetimes"), 3);
+	ck_assert(json_real_value(json_object_get(bucket, "from_seconds")) == 4.0 / 64);
+	ck_assert(json_real_value(json_object_get(bucket, "to_seconds")) == 8.0 / 64);
+	ck_assert(json_real_value(json_object_get(bucket, "freed")) == 900);
+	ck_assert_int_eq(
+	    json_integer_value(json_object_get(
+		json_array_get(json_object_get(json, "lifetimes_by_size"), 0), "size_up_to_bytes")),
+	    4096);
+	mapping = json_array_get(json_object_get(json, "mappings"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(mapping, "build_id")), "00ff");
+	ck_assert_str_eq(
+	    json_string_value(json_object_get(json_array_get(json_object_get(json, "buffers"), 0), "site")),
+	    "0xf229a5bc9398fa1b");
+	ck_assert_ptr_null(json_object_get(json_array_get(json_object_get(json, "buffers"), 1), "site"));
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(without_a_tick_no_risk_is_claimed_and_without_tracking_nothing)
+{
+	facts_reset();
+	facts.track.risk.is_known = false;
+	json_t *json = written();
+	ck_assert_ptr_null(json_object_get(json_object_get(json, "metrics"), "memory_leak_risk"));
+	ck_assert_ptr_null(json_object_get(json_object_get(json, "health"), "memory_leak_risk"));
+	json_decref(json);
+	facts.track.is_active = false;
+	json = written();
+	static const char *const sections[] = {"risk", "sites", "lifetimes", "mappings"};
+	for (unsigned i = 0; i < ARRAY_LENGTH(sections); i++)
+		ck_assert_ptr_null(json_object_get(json, sections[i]));
+	ck_assert(json_is_false(at(json, "tracking", "is_active")));
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(classes_that_were_never_asked_for_are_left_out)
 {
 	facts_reset();
@@ -157,6 +231,7 @@ START_TEST(what_is_not_known_is_absent)
 	facts.pressure.has_psi = false;
 	facts.background = NULL;
 	facts.process = (struct process_info){0};
+	facts.track.is_active = false;
 	json_t *json = written();
 	ck_assert_ptr_null(json_object_get(json_object_get(json, "process"), "rss_bytes"));
 	ck_assert_ptr_null(json_object_get(json, "fallback"));
@@ -244,13 +319,20 @@ START_TEST(numbers_are_finite_whatever_the_facts)
 	facts.pool.is_active = facts.pool.is_rseq = true; /* bytes of all ones are no bool */
 	facts.pool.class_count = POOL_CLASSES_MAX;
 	for (unsigned i = 0; i < SNAPSHOT_BUFFERS_MAX; i++)
-		facts.buffers[i] = (struct pool_buffer_info){
-		    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, i, UINT64_MAX, true};
+		facts.buffers[i] = (struct pool_buffer_info){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+		    UINT64_MAX, i, UINT64_MAX, UINT32_MAX, true};
 	facts.buffer_count = SNAPSHOT_BUFFERS_MAX;
 	facts.now_ticks = UINT64_MAX;
 	facts.uptime_ns = facts.taken_at_ns = facts.started_at_ns = UINT64_MAX;
 	facts.pressure.value = _i == 0 ? (double)NAN : (double)INFINITY;
 	facts.pressure.psi_some_avg10 = -INFINITY;
+	double bad = facts.pressure.value;
+	struct track_site *site = &facts.track.sites[0];
+	facts.track.risk.score = facts.track.risk.confidence = facts.track.risk.time_to_limit_seconds = bad;
+	site->risk = site->live_objects = site->live_bytes = site->births = site->growth_bytes_per_hour = bad;
+	site->lifetime_p50_seconds = site->age_p50_seconds = site->time_to_limit_seconds = bad;
+	facts.track.lifetimes.freed[0] = facts.track.lifetimes.live[1] = bad;
+	memset(&facts.track.counters, 0xFF, sizeof(facts.track.counters));
 	struct out out;
 	out_init(&out, -1, text, sizeof(text) - 1);
 	write_json(&out, &facts);
@@ -289,6 +371,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_names_are_those_of_the_schema_and_no_others);
 	tcase_add_test(tests, the_head_says_who_and_when);
 	tcase_add_test(tests, the_figures_are_the_facts);
+	tcase_add_test(tests, leak_risk_and_sites_are_the_facts);
+	tcase_add_test(tests, without_a_tick_no_risk_is_claimed_and_without_tracking_nothing);
 	tcase_add_test(tests, classes_that_were_never_asked_for_are_left_out);
 	tcase_add_test(tests, the_config_has_every_setting_as_the_parser_takes_it);
 	tcase_add_test(tests, what_is_not_known_is_absent);

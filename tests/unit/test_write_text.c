@@ -26,6 +26,7 @@ START_TEST(the_headline_says_how_it_stands)
 	static const char headline[] =
 	    "Weir " WEIR_VERSION ": ffmpeg, pid 4711, dump 3 by signal\n"
 	    "  taken       2026-01-01T01:02:05.125Z, up 1h 02m\n"
+	    "  leak risk   LOW (0.05): NONE; confidence 50.0%\n"
 	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held is in use\n"
 	    "  limit       100.0 MiB held of 8.0 GiB allowed (1.2%)\n"
 	    "  requests    1,000,000 served, 98.0% from magazines; 0 temporary buffers past a limit\n"
@@ -74,6 +75,7 @@ static const struct {
 	const char *expected;
 } durations[] = {
     {0, "0.0 s"},
+    {0.02, "20 ms"},
     {59.9, "59.9 s"},
     {60, "1m 00s"},
     {725, "12m 05s"},
@@ -98,8 +100,9 @@ END_TEST
 
 START_TEST(sections_come_in_the_order_of_their_use)
 {
-	static const char *const sections[] = {"\nWhat to do\n", "\nSize classes (buffers)\n",
-	    "\nLongest in use\n", "\nHeap\n", "\nSettings\n", "\n  program "};
+	static const char *const sections[] = {"\nWhat to do\n", "\nCall sites, most at risk first\n",
+	    "\nSize classes (buffers)\n", "\nLongest in use\n", "\nHeap\n",
+	    "\nLifetimes, to a factor of two\n", "\nTracking\n", "\nSettings\n", "\n  program "};
 	facts_reset();
 	const char *from = written();
 	for (unsigned i = 0; i < ARRAY_LENGTH(sections); i++) {
@@ -118,7 +121,7 @@ START_TEST(advice_is_whole_and_broken_into_lines)
 	ck_assert_uint_eq(facts.advice_count, 2);
 	written();
 	ck_assert_ptr_null(strstr(text, "Nothing"));
-	const char *section = strstr(text, "\nWhat to do\n"), *end = strstr(section, "\nSize classes");
+	const char *section = strstr(text, "\nWhat to do\n"), *end = strstr(section, "\nCall sites");
 	ck_assert_ptr_nonnull(strstr(section, "\n  warning     TEMPORARY_BUFFERS\n              3 requests"));
 	/* Words in their order, lines of at most 100 columns. */
 	for (unsigned i = 0; i < facts.advice_count; i++) {
@@ -195,6 +198,51 @@ START_TEST(what_is_not_known_is_not_made_up)
 }
 END_TEST
 
+START_TEST(leak_risk_is_one_sentence_at_the_top)
+{
+	facts_reset();
+	ck_assert_ptr_nonnull(strstr(written(), "\n  leak risk   LOW (0.05): NONE; confidence 50.0%\n"));
+	struct track_risk *risk = &facts.track.risk;
+	risk->level = 2;
+	risk->level_name = "HIGH";
+	risk->score = 0.91;
+	risk->reason = "MIXTURE_LEAK";
+	risk->time_to_limit_seconds = 11040;
+	const char *line =
+	    strstr(written(), "\n  leak risk   HIGH (0.91): MIXTURE_LEAK at libavutil.so.57+0x1233; the "
+			      "memory limit is reached in 3h 04m at this rate; confidence 50.0%\n");
+	ck_assert_ptr_nonnull(line);
+	/* The third line. */
+	ck_assert_ptr_eq(line, strchr(strchr(text, '\n') + 1, '\n'));
+	risk->is_known = false;
+	ck_assert_ptr_nonnull(strstr(written(), "leak risk   not known yet"));
+	facts_settings.track = false;
+	facts.track.is_active = false;
+	ck_assert_ptr_nonnull(strstr(written(), "leak risk   not known; tracking is off"));
+	ck_assert_ptr_null(strstr(text, "\nCall sites"));
+}
+END_TEST
+
+START_TEST(sites_stand_with_their_frames)
+{
+	facts_reset();
+	facts.track.sites[1].is_overflow = true;
+	facts.track.sites_not_listed = 7;
+	ck_assert_ptr_nonnull(
+	    strstr(written(), "\nCall sites, most at risk first\n"
+			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
+			      "              site 0xf229a5bc9398fa1b, freed after 50 ms (99%: 2.5 s), "
+			      "the live are 1m 00s old\n"
+			      "              99% of the freed lived for less than 2.5 s\n"
+			      "              libavutil.so.57+0x1233\n"
+			      "              0x7f2000000000 in generated or unknown code\n"
+			      "  LOW         0.00 INSUFFICIENT_DATA: 4.9 KiB live in 1 object\n"
+			      "              site 0x2, the live are 1h 00m old\n"
+			      "              all sites of this module that found no room:\n"
+			      "  and 7 more\n"));
+}
+END_TEST
+
 START_TEST(a_scaled_clock_is_said)
 {
 	facts_reset();
@@ -235,6 +283,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, nothing_speaks_to_the_terminal);
 	tcase_add_test(tests, a_pool_that_is_not_there_is_said_and_has_no_tables);
 	tcase_add_test(tests, what_is_not_known_is_not_made_up);
+	tcase_add_test(tests, leak_risk_is_one_sentence_at_the_top);
+	tcase_add_test(tests, sites_stand_with_their_frames);
 	tcase_add_test(tests, a_scaled_clock_is_said);
 	tcase_add_test(tests, extreme_facts_come_out_whole);
 }

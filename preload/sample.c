@@ -1,0 +1,97 @@
+/*
+ * sample.c -- the cold paths of malloc and its kin where an allocation may be a sample.
+ *
+ * Called when a thread's countdown passed 0 (track/sampler.h): the sampler says whether it
+ * was a point; if so, the allocation is served from the range, whatever its size, and
+ * the tracker is told. Takes no lock while it does; what the unwinder allocates is
+ * no sample, since the tracker has a flag for that.
+ *
+ * What is realloced outside of the pool counts as freed and allocated: whether it stays in its
+ * place differs between jemalloc's blocks and slots, and an estimate has no bias
+ * only if samples are treated like all others. A buffer of the pool keeps its sample when it
+ * grows or shrinks in place, as a buffer that is no sample stays none.
+ */
+#include "preload/sample.h"
+
+#include "pool/apart.h"
+#include "preload/alloc.h"
+#include "preload/preload.h"
+
+/* Our own code, whose frames are no part of a stack; from the linker. */
+extern const char own_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern const char own_end[] __asm__("_etext") __attribute__((visibility("hidden")));
+
+void sample_start(void)
+{
+	if (range.bytes == 0 || !track_start(&preload.settings, (uintptr_t)own_start, (uintptr_t)own_end)) {
+		sampler_stop();
+		return;
+	}
+	pool.sample_ended = track_death;
+	pool.sample_resized = track_resize;
+	sampler_start(&preload.settings);
+}
+
+static void *born(enum track_kind kind, void *p, size_t size, float weight)
+{
+	uint32_t sample = track_birth(p, size, kind, weight);
+
+	if (sample != 0)
+		pool_set_sample(p, sample);
+	return p;
+}
+
+COLD void *sample_note(enum track_kind kind, void *p, size_t size)
+{
+	float weight = sampler_take(kind, size);
+
+	return weight != 0 ? born(kind, p, size, weight) : p;
+}
+
+COLD void *sample_pool(size_t size)
+{
+	void *p = pool_malloc(size);
+
+	if (UNLIKELY(p == NULL)) {
+		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+		return next.malloc(size);
+	}
+	return sample_note(TRACK_POOL, p, size);
+}
+
+enum track_kind sample_kind_apart(size_t size)
+{
+	return size < pool.min_bytes ? TRACK_SMALL : TRACK_LARGE;
+}
+
+COLD void *sample_apart(enum track_kind kind, size_t alignment, size_t size, bool *is_zero)
+{
+	float weight = sampler_take(kind, size);
+	void *p = weight != 0 ? apart_take(size, alignment, is_zero) : NULL;
+
+	return p != NULL ? born(kind, p, size, weight) : NULL;
+}
+
+COLD void *sample_small(size_t size)
+{
+	bool is_zero;
+	void *p;
+
+	/* jemalloc 5.3 follows a null pointer where a thread first comes to it when the address space is
+	 * used up. Without us a thread's first small request would have come to it. */
+	if (sampler_is_first_look())
+		next.free(next.malloc(size));
+	p = sample_apart(TRACK_SMALL, ALLOC_MIN_BYTES, size, &is_zero);
+
+	return p != NULL ? p : next.malloc(size);
+}
+
+COLD void sample_again(void *p, size_t size)
+{
+	enum track_kind kind = sample_kind_apart(size);
+
+	size = MAX(size, ALLOC_MIN_BYTES);
+	pool_end_sample(p);
+	if (sampler_passes(kind, size))
+		sample_note(kind, p, size);
+}

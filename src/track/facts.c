@@ -1,0 +1,162 @@
+/*
+ * facts.c -- what is remembered of one call site, and the walk over what of it is live.
+ *
+ * Called by the site table for each tracked birth and death, and by libweir for its pools,
+ * one writer at a time (facts.h). Invariants: no figure is negative, infinite or NaN, whatever
+ * is passed in; deaths is the sum of died_at. Pure: does not allocate, lock or block; no libm.
+ */
+#include "track/facts.h"
+
+#include "track/approx.h"
+
+/* The tail begins at so many times the 99th percentile of the lifetimes. */
+#define TAIL_FACTOR 4
+
+/* More than any weight, count or age can be; keeps every product finite. */
+#define HUGE_FIGURE 1e18
+
+/* A weight that can be summed, or 0. */
+static double sane(double weight)
+{
+	return weight > 0 && weight < HUGE_FIGURE ? weight : 0;
+}
+
+static void lower(double *sum, double by)
+{
+	*sum = *sum > by ? *sum - by : 0;
+}
+
+/* log2 of a size to 0.09: its leading bit, and in a straight line between powers of two. */
+static double size_log2(uint64_t bytes)
+{
+	unsigned leading;
+
+	if (bytes <= 1)
+		return 0;
+	leading = 63 - (unsigned)__builtin_clzll(bytes);
+	return leading + (double)(bytes - ((uint64_t)1 << leading)) / (double)((uint64_t)1 << leading);
+}
+
+unsigned facts_age_bucket(double age)
+{
+	uint64_t bits;
+	unsigned octave;
+
+	if (!(age >= 1))
+		return 0;
+	if (age >= 0x1p24)
+		return FACTS_AGES - 1;
+	__builtin_memcpy(&bits, &age, sizeof(bits));
+	octave = (unsigned)(bits >> 52) - 1023;
+	bits &= ((uint64_t)1 << 52) - 1;
+	/* The mantissa of sqrt 2. */
+	return octave * 2 + (bits >= 0x6a09e667f3bcd ? 1 : 0);
+}
+
+double facts_age_from(unsigned bucket)
+{
+	double octave = (double)((uint64_t)1 << (bucket / 2 & 63));
+
+	if (bucket == 0)
+		return 0;
+	return bucket & 1 ? octave * 1.41421356237309504880 : octave;
+}
+
+void facts_birth(struct facts *facts, double now, uint64_t bytes, double weight)
+{
+	weight = sane(weight);
+	if (weight == 0)
+		return;
+	now = clamp(now, 0, HUGE_FIGURE);
+	if (facts->births == 0 || now < facts->first_at)
+		facts->first_at = now;
+	facts->births += weight;
+	facts->birth_bytes += weight * (double)bytes;
+	facts->live_count += weight;
+	facts->live_bytes += weight * (double)bytes;
+}
+
+void facts_death(struct facts *facts, double age, uint64_t bytes, double weight)
+{
+	double size = size_log2(bytes);
+
+	weight = sane(weight);
+	if (weight == 0)
+		return;
+	age = clamp(age, 0, HUGE_FIGURE);
+	facts->deaths += weight;
+	facts->death_squares += weight * weight;
+	facts->death_size += weight * size;
+	facts->death_size_squares += weight * size * size;
+	facts->died_at[facts_age_bucket(age)] += weight;
+	if (age < 1)
+		facts->young_age += weight * age;
+	lower(&facts->live_count, weight);
+	lower(&facts->live_bytes, weight * (double)bytes);
+}
+
+void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, double weight)
+{
+	weight = sane(weight);
+	facts->live_bytes += weight * (double)new_bytes;
+	lower(&facts->live_bytes, weight * (double)old_bytes);
+}
+
+void facts_point(struct facts *facts, double now)
+{
+	series_add(&facts->series, (struct series_point){
+				       .at = (float)now,
+				       .count = (float)facts->live_count,
+				       .bytes = (float)facts->live_bytes,
+				       .flow = (float)facts->births,
+				   });
+}
+
+UNLOCKED_READER void facts_copy(struct facts *to, const struct facts *from)
+{
+	const uint64_t *source = (const uint64_t *)from;
+	uint64_t *target = (uint64_t *)to;
+
+	_Static_assert(sizeof(*to) % sizeof(uint64_t) == 0 && _Alignof(struct facts) == 8, "copied by words");
+	for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
+		target[i] = LOAD_RELAXED(&source[i]);
+}
+
+void live_begin(struct live *live, const struct facts *facts, double now)
+{
+	double dead_above = 0;
+	unsigned bucket = FACTS_AGES;
+
+	*live = (struct live){.now = clamp(now, 0, HUGE_FIGURE), .first_at = facts->first_at};
+	/* Down to the bucket that the last hundredth of the deaths begins in. */
+	while (bucket > 0 && dead_above <= facts->deaths / 100)
+		dead_above += facts->died_at[--bucket];
+	live->old_age =
+	    facts->deaths > 0 ? TAIL_FACTOR * facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
+}
+
+void live_add(struct live *live, double age, uint64_t bytes, double weight)
+{
+	double all = live->now - live->first_at, size = size_log2(bytes), since;
+
+	weight = sane(weight);
+	if (weight == 0)
+		return;
+	age = clamp(age, 0, HUGE_FIGURE);
+	live->count += weight;
+	live->bytes += weight * (double)bytes;
+	live->squares += weight * weight;
+	live->at_age[facts_age_bucket(age)] += (float)weight;
+	since = all > 0 ? clamp01((all - age) / all) * FACTS_COHORTS : 0;
+	live->born[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
+	since = all > 0 ? (1 - age / all * LIVE_RECENT) * FACTS_COHORTS : -1;
+	if (since >= 0)
+		live->born_recently[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
+	if (age < live->old_age)
+		return;
+	live->old_count += weight;
+	live->old_bytes += weight * (double)bytes;
+	live->old_squares += weight * weight;
+	live->old_size += weight * size;
+	live->old_size_squares += weight * size * size;
+}

@@ -1,0 +1,232 @@
+/*
+ * risk.c -- how likely one call site leaks.
+ *
+ * Called at each tick for each site, and by libweir for each of its pools. Pure: does not allocate,
+ * lock or block, calls no libm, keeps no state. About 5 us for a site that has a tail, 1 us else.
+ *
+ * The model. A leaking site is a mixture: most of what it makes dies, some of the same kind never does, and
+ * that goes on. Each of these words is a factor, a probability from 0 to 1:
+ *
+ *   flat       Beyond some age nothing dies any more, and it is not just that time is short
+ *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
+ *              few in a hundred, those that store things keep most: 2 : 1 up to 5%, falling as
+ *              share^-0.9 (0.2 : 1 at 60%).
+ *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
+ *              names seen for the first time and pools that grow to a peak less and less comes.
+ *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
+ *              half of the doubt that leaves.
+ *   kin        It is of the sizes that die. A server's GET and SET may allocate at one site, but
+ *              what is stored is of another size than what is not. Welch's difference of the means of log2
+ *              size, against the spread of the sizes that die.
+ *   evidence   1 - e^(-n/20), n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
+ *              that one sample of weight 10,000 is one observation. 60 leaked buffers give 0.95.
+ *
+ * MIXTURE_LEAK is their product. Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
+ * from a store that fills; only how long it has been filling does. Fill times are log-uniform from
+ * a minute to two weeks, so the chance that a store still fills at age t is 1 - log(t / 1 min) /
+ * log(2 weeks / 1 min); with odds of 1 : 3 for a leak that gives 0.36 after an hour, 0.55 after
+ * a day and 0.65, HIGH, after two and a half, times the evenness of births in time: FILLING_CACHE, in the
+ * end NEVER_FREED. BACKLOG: objects stay longer and longer (growth.c), at most 0.3, since a queue that
+ * backs up drains; what it may be else shows in its tail.
+ *
+ * Measured on simulated sites: bench/RESULTS.md, "Leak risk, simulated".
+ */
+#include "track/risk.h"
+
+#include "track/accrual.h"
+#include "track/approx.h"
+#include "track/flat_tail.h"
+#include "track/growth.h"
+
+#define EVIDENCE_OBJECTS 20.0
+
+#define PRIOR_ODDS 2.0
+#define PRIOR_SHARE 0.05
+#define PRIOR_POWER 0.9
+
+#define WARM_UP_FIRST 10.0
+#define WARM_UP_LAST 7200.0
+
+/* Doubt about kin never takes all: sizes may follow the error that leaks. */
+#define KIN_LEAST 0.3
+#define KIN_OCTAVES 0.8 /* as different as neighbours in one structure may be */
+#define KIN_STEEPNESS 6.0
+
+#define NEVER_FREED_DEATHS 0.05
+#define NEVER_FREED_ODDS (1.0 / 3)
+
+#define BACKLOG_MOST 0.3
+#define BACKLOG_FROM 900.0 /* seconds; whole after four doublings */
+
+/* A trend of 1.5 standard errors is nothing, one of 4 is certain. */
+#define TREND_LEAST 1.5
+#define TREND_RANGE 2.5
+
+#define JUDGED_TOGETHER 100.0
+#define EARLY 120.0    /* seconds; before, nothing is said */
+#define ENOUGH 20.0    /* effective births */
+#define LEAST_LIVE 5.0 /* effective objects; fewer do not grow */
+
+static double evidence_of(double objects)
+{
+	return 1 - approx_exp(-objects / EVIDENCE_OBJECTS);
+}
+
+static double prior_odds(double share)
+{
+	if (share <= PRIOR_SHARE)
+		return PRIOR_ODDS;
+	return PRIOR_ODDS * approx_exp(-PRIOR_POWER * LN2 * approx_log2(share / PRIOR_SHARE));
+}
+
+static double p_flat(const struct flat_tail *tail, double share, unsigned sites_tested)
+{
+	/* Bonferroni's correction, beyond the number of sites that the prior is for. */
+	double tests = LN2 * approx_log2(MAX(1, sites_tested / JUDGED_TOGETHER));
+	double odds = prior_odds(share) * tail->stays_factor;
+
+	return tail->to == 0 ? 0 : odds / (1 + odds) * approx_sigmoid(tail->log_evidence - tests);
+}
+
+static double warmed_up(double uptime)
+{
+	double may_warm_up = 1 - approx_log2(MAX(uptime, WARM_UP_FIRST) / WARM_UP_FIRST) /
+				     approx_log2(WARM_UP_LAST / WARM_UP_FIRST);
+
+	return 1 - 0.5 * clamp01(may_warm_up);
+}
+
+static double p_kin(const struct facts *facts, const struct live *live)
+{
+	double dead_mean, dead_variance, old_mean, old_variance, old_objects, distance;
+
+	if (!(facts->deaths > 0) || !(live->old_count > 0) || !(live->old_squares > 0))
+		return 1;
+	dead_mean = facts->death_size / facts->deaths;
+	dead_variance = facts->death_size_squares / facts->deaths - dead_mean * dead_mean;
+	old_mean = live->old_size / live->old_count;
+	old_variance = live->old_size_squares / live->old_count - old_mean * old_mean;
+	old_objects = MAX(live->old_count * (live->old_count / live->old_squares), 1);
+	distance = old_mean > dead_mean ? old_mean - dead_mean : dead_mean - old_mean;
+	distance -= KIN_OCTAVES + approx_sqrt(dead_variance) + 2 * approx_sqrt(old_variance / old_objects);
+	return KIN_LEAST + (1 - KIN_LEAST) * approx_sigmoid(-KIN_STEEPNESS * distance);
+}
+
+static double never_freed_score(
+    const struct facts *facts, const struct live *live, double uptime, struct accrual *accrual)
+{
+	accrual_measure(accrual, facts, live, 0, ACCRUAL_BY_TIME);
+	return NEVER_FREED_ODDS / (NEVER_FREED_ODDS + flat_tail_beyond(uptime)) * accrual->continues *
+	       accrual->spread * evidence_of(accrual->survivors);
+}
+
+static void describe(struct risk_site *risk, const struct facts *facts, const struct live *live)
+{
+	double ages[FACTS_AGES];
+
+	for (unsigned bucket = 0; bucket < FACTS_AGES; bucket++)
+		ages[bucket] = (double)live->at_age[bucket];
+	risk->live_objects = live->count;
+	risk->live_bytes = live->bytes;
+	risk->growth_bytes_per_hour = 3600 * growth_bytes_per_second(&facts->series);
+	risk->lifetime_p50_seconds = life_table_quantile(
+	    facts->died_at, 0.5, clamp01(facts->young_age / MAX(facts->died_at[0], 1e-9)));
+	risk->lifetime_p99_seconds = life_table_quantile(facts->died_at, 0.99, 1);
+	risk->age_p50_seconds = life_table_quantile(ages, 0.5, 0.5);
+}
+
+static void describe_tail(struct risk_site *risk, const struct life_table *table,
+    const struct flat_tail *tail, const struct accrual *accrual, const struct live *live)
+{
+	double stuck_bytes_each = live->old_count > 0 ? live->old_bytes / live->old_count : 0;
+
+	risk->kept_share = accrual->share;
+	risk->evidence_objects = accrual->survivors;
+	if (tail->to == 0)
+		return;
+	risk->tail_from_seconds = facts_age_from(tail->from);
+	risk->tail_to_seconds = tail->to_age;
+	risk->tail_reached = table->reached[tail->from];
+	risk->tail_died = 1 - life_table_survival(table, tail->from, tail->to);
+	for (unsigned bucket = tail->from; bucket < FACTS_AGES; bucket++)
+		risk->stuck_objects += (double)live->at_age[bucket];
+	risk->stuck_per_hour = accrual->per_hour;
+	risk->stuck_bytes = risk->stuck_objects * stuck_bytes_each;
+	risk->stuck_bytes_per_hour = risk->stuck_per_hour * stuck_bytes_each;
+}
+
+enum path { PATH_MIXTURE, PATH_NEVER_FREED, PATH_BACKLOG };
+
+static enum risk_reason reason_of(const struct risk_site *risk, enum path path, const struct facts *facts,
+    const struct growth *growth, double uptime)
+{
+	double deaths = facts->death_squares > 0 ? facts->deaths * (facts->deaths / facts->death_squares) : 0;
+
+	if (risk->score >= RISK_MEDIUM_SCORE) {
+		if (path == PATH_MIXTURE)
+			return RISK_MIXTURE_LEAK;
+		return risk->score >= RISK_HIGH_SCORE ? RISK_NEVER_FREED : RISK_FILLING_CACHE;
+	}
+	if (uptime < EARLY || (deaths < ENOUGH && risk->evidence_objects < LEAST_LIVE))
+		return RISK_INSUFFICIENT;
+	if (growth->of_count > TREND_LEAST && growth->of_stay <= TREND_LEAST)
+		return RISK_LOAD;
+	if (growth->of_count > TREND_LEAST && path == PATH_BACKLOG)
+		return RISK_BACKLOG;
+	if (risk->evidence_objects < LEAST_LIVE)
+		return RISK_NONE;
+	if (path == PATH_NEVER_FREED && risk->p_accruing > 0.5)
+		return RISK_FILLING_CACHE;
+	if (risk->p_accruing < 0.5 && (risk->p_flat > 0.1 || path == PATH_NEVER_FREED))
+		return RISK_START_UP;
+	return evidence_of(risk->evidence_objects) < 0.5 && risk->p_flat > 0.1 ? RISK_INSUFFICIENT
+									       : RISK_NONE;
+}
+
+void risk_judge_site(
+    struct risk_site *risk, const struct facts *facts, const struct live *live, unsigned sites_tested)
+{
+	double uptime = clamp(live->now - live->first_at, 0, 1e18);
+	double each = live->count > 0 && live->squares > 0 ? live->squares / live->count : 1;
+	double mixture, never_freed = 0, backlog = 0;
+	struct life_table table;
+	struct flat_tail tail;
+	struct accrual accrual = {0};
+	struct growth growth = growth_judge(&facts->series, live->first_at, LEAST_LIVE * each);
+	enum path path = PATH_MIXTURE;
+
+	*risk = (struct risk_site){0};
+	life_table_make(&table, facts, live);
+	flat_tail_find(&tail, &table, uptime);
+	if (tail.to != 0)
+		accrual_measure(&accrual, facts, live, facts_age_from(tail.from), ACCRUAL_BY_BIRTHS);
+	describe(risk, facts, live);
+	risk->p_flat = p_flat(&tail, accrual.share, sites_tested);
+	risk->p_accruing = accrual.continues * accrual.spread * warmed_up(uptime);
+	risk->p_kin = p_kin(facts, live);
+	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
+	mixture = risk->p_flat * risk->p_accruing * risk->p_kin * evidence_of(accrual.survivors);
+
+	if (facts->deaths < NEVER_FREED_DEATHS * facts->births) {
+		struct accrual all;
+
+		never_freed = never_freed_score(facts, live, uptime, &all);
+		if (never_freed >= mixture) {
+			path = PATH_NEVER_FREED;
+			accrual = all;
+			risk->p_accruing = all.continues * all.spread;
+		}
+	} else {
+		backlog = BACKLOG_MOST * risk->p_growing *
+			  clamp01(approx_log2(MAX(uptime, 1) / BACKLOG_FROM) / 4) *
+			  MIN(1, live->count / each / (2 * LEAST_LIVE));
+		if (backlog > mixture)
+			path = PATH_BACKLOG;
+	}
+	describe_tail(risk, &table, &tail, &accrual, live);
+	risk->score = clamp01(MAX(mixture, MAX(never_freed, backlog)));
+	risk->confidence = clamp01(evidence_of(MAX(accrual.survivors,
+	    facts->death_squares > 0 ? facts->deaths * (facts->deaths / facts->death_squares) : 0)));
+	risk->level = risk_level_of(risk->score);
+	risk->reason = reason_of(risk, path, facts, &growth, uptime);
+}

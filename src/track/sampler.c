@@ -1,0 +1,267 @@
+/*
+ * sampler.c -- countdowns, weights, and intervals that follow a budget.
+ *
+ * sampler_take() is called by malloc when a countdown passed 0: thousands of times a
+ * second at most, so it may read the clock. No lock, no allocation; may be interrupted by a
+ * signal handler that allocates (then one of the two draws is lost, which no estimate
+ * feels, as neither is picked by what it would say).
+ *
+ * The budget: how many samples a kind may have in a second of real time, since each costs
+ * the capture of a stack. Past it within a second, the interval doubles at once, and
+ * again at each further quarter of the budget; a second that used less than a third
+ * halves it. In between it stays, so it does not swing. Small allocations start
+ * at the setting; the others at 0, all of them.
+ *
+ * A distance is walked in legs, at most so many bytes each: after a leg that met no
+ * point the distance is drawn anew with the interval of that time. So a thread that drew
+ * a long one in a storm does not stay blind in the calm after it.
+ *
+ * Intervals are relaxed atomics: hints, whose order means nothing.
+ */
+#include "track/sampler.h"
+
+#include "base/clock.h"
+#include "track/approx.h"
+#include "track/samples.h"
+
+/* Of the table of samples: from here on intervals grow once a second, and from there on it is thinned. */
+#define NEAR_FULL (SAMPLES_MAX / 4 * 3)
+#define TOO_FULL (SAMPLES_MAX / 8 * 7)
+
+enum mode { MODE_NOT_YET, MODE_ON, MODE_OFF };
+
+struct kind {
+	/* Frozen. */
+	uint64_t least; /* of the interval, 0: every allocation */
+	uint64_t first; /* the step up from 0 */
+	uint64_t most;
+	uint64_t leg;
+	uint32_t budget; /* samples a second */
+	/* Shared; relaxed: hints and a rough count. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
+	_Atomic uint64_t floor; /* not below this while the table is near full; 0: none */
+	_Atomic uint32_t second, count;
+};
+
+static struct {
+	_Atomic enum mode mode; /* release in sampler_start(), acquire in sampler_take(): the kinds */
+	bool is_all;		/* frozen: the setting is 1, and nothing adapts */
+	uint32_t second_ticks;	/* frozen: of real time, in ticks as they run */
+	_Atomic uint64_t threads_seen;
+	struct kind kinds[SAMPLER_KINDS];
+} sampler = {
+    .kinds =
+	{
+	    [TRACK_SMALL] = {.first = SAMPLER_INTERVAL_MIN,
+		.most = SAMPLER_INTERVAL_MAX,
+		.leg = 1 * MIB,
+		.budget = SAMPLER_BUDGET_SMALL},
+	    [TRACK_POOL] =
+		{.first = 8 * KIB, .most = 4 * GIB, .leg = 16 * MIB, .budget = SAMPLER_BUDGET_POOL},
+	    [TRACK_LARGE] =
+		{.first = 1 * MIB, .most = 64 * GIB, .leg = 256 * MIB, .budget = SAMPLER_BUDGET_LARGE},
+	},
+};
+
+__thread struct sampler_thread sampler_thread;
+
+void sampler_start(const struct settings *settings)
+{
+	struct kind *small = &sampler.kinds[TRACK_SMALL];
+
+	sampler.is_all = settings->sample_interval == 1;
+	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
+	small->least = sampler.is_all ? 0 : MIN(settings->sample_interval, SAMPLER_INTERVAL_MIN);
+	small->most = MAX(settings->sample_interval, SAMPLER_INTERVAL_MAX);
+	atomic_store_explicit(
+	    &small->interval, sampler.is_all ? 0 : settings->sample_interval, memory_order_relaxed);
+	atomic_store_explicit(&sampler.mode, MODE_ON, memory_order_release);
+}
+
+void sampler_stop(void)
+{
+	atomic_store_explicit(&sampler.mode, MODE_OFF, memory_order_release);
+}
+
+uint64_t sampler_interval(enum track_kind kind)
+{
+	return atomic_load_explicit(&sampler.kinds[kind].interval, memory_order_relaxed);
+}
+
+/* --- drawing ----------------------------------------------------------------- */
+
+/* xorshift64* (Vigna 2016): 64 bits a thread, good in its upper ones. */
+static uint64_t next_random(struct sampler_thread *thread)
+{
+	uint64_t x = thread->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	thread->random = x;
+	return x * 0x2545f4914f6cdd1d;
+}
+
+static void draw(struct sampler_thread *thread, enum track_kind kind, uint64_t interval)
+{
+	double unit, distance;
+	uint64_t bytes;
+
+	thread->interval[kind] = interval;
+	thread->rest[kind] = 0;
+	if (interval == 0) {
+		thread->left[kind] = -1; /* every allocation looks */
+		return;
+	}
+	/* In (0, 1]; so the distance is at least 0, and at most 37 intervals. */
+	unit = (double)((next_random(thread) >> 11) + 1) * 0x1p-53;
+	distance = -LN2 * approx_log2(unit) * (double)interval;
+	/* A point at 2.7 lies in the third byte: what is cut off changes nothing. */
+	bytes = (uint64_t)distance;
+	thread->left[kind] = (int64_t)MIN(bytes, sampler.kinds[kind].leg);
+	thread->rest[kind] = bytes - (uint64_t)thread->left[kind];
+}
+
+/* A thread's first look: until now it had drawn nothing, and passed 0 at its first byte. */
+static void first_draw(struct sampler_thread *thread)
+{
+	uint64_t number = atomic_fetch_add_explicit(&sampler.threads_seen, 1, memory_order_relaxed) + 1;
+	uint64_t x = clock_unix_now_ns() ^ (uint64_t)(uintptr_t)thread ^ number * 0x9e3779b97f4a7c15;
+
+	/* Neighbouring seeds give unrelated numbers (splitmix64's finalizer). */
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	thread->random = (x ^ x >> 31) | 1;
+	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
+		draw(thread, (enum track_kind)kind, sampler_interval((enum track_kind)kind));
+}
+
+/* --- the budget -------------------------------------------------------------- */
+
+static void set_interval(struct kind *kind, uint64_t interval)
+{
+	atomic_store_explicit(&kind->interval, interval, memory_order_relaxed);
+}
+
+static void widen(struct kind *kind)
+{
+	uint64_t interval = atomic_load_explicit(&kind->interval, memory_order_relaxed);
+
+	set_interval(kind, interval == 0 ? kind->first : MIN(interval * 2, MAX(kind->most, interval)));
+}
+
+static void narrow(struct kind *kind, uint32_t times)
+{
+	uint64_t interval = atomic_load_explicit(&kind->interval, memory_order_relaxed);
+	uint64_t least = MAX(kind->least, atomic_load_explicit(&kind->floor, memory_order_relaxed));
+
+	for (; times > 0 && interval > least; times--)
+		interval = interval <= kind->first && least == 0 ? 0 : MAX(interval / 2, least);
+	set_interval(kind, interval);
+}
+
+/* Of real time, since some moment. */
+static uint32_t this_second(void)
+{
+	return clock_now_ticks() / sampler.second_ticks;
+}
+
+static void keep_budget(enum track_kind which)
+{
+	struct kind *kind = &sampler.kinds[which];
+	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), now = this_second();
+	uint32_t count;
+
+	if (now != second && atomic_compare_exchange_strong_explicit(
+				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
+		count = atomic_exchange_explicit(&kind->count, 0, memory_order_relaxed);
+		if (samples_live() > NEAR_FULL) {
+			sampler_back_off(which);
+		} else {
+			if (samples_live() < NEAR_FULL / 2)
+				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
+			/* Seconds without a sample were below the budget, too. */
+			narrow(kind, (count < kind->budget / 3) + (now - second - 1));
+		}
+	}
+	count = atomic_fetch_add_explicit(&kind->count, 1, memory_order_relaxed) + 1;
+	if (count > kind->budget && (count - kind->budget) % (kind->budget / 4) == 1)
+		widen(kind);
+}
+
+void sampler_back_off(enum track_kind kind)
+{
+	struct kind *state = &sampler.kinds[kind];
+
+	if (sampler.is_all)
+		return;
+	widen(state);
+	atomic_store_explicit(&state->floor, sampler_interval(kind), memory_order_relaxed);
+}
+
+bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight))
+{
+	enum track_kind most = TRACK_SMALL;
+
+	if (samples_live() < TOO_FULL)
+		return false;
+	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
+		if (samples_live_of((enum track_kind)kind) > samples_live_of(most))
+			most = (enum track_kind)kind;
+	sampler_back_off(most);
+	samples_thin(most, clock_unix_now_ns(), changed);
+	return true;
+}
+
+/* --- the look ---------------------------------------------------------------- */
+
+/* 1 - e^-x, also where x is so small that 1 - approx_exp(-x) would be noise. */
+static double one_minus_exp(double x)
+{
+	return x < 0.01 ? x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4))) : 1 - approx_exp(-x);
+}
+
+float sampler_weight(size_t bytes, uint64_t interval)
+{
+	return interval == 0 ? 1 : (float)(1 / one_minus_exp((double)bytes / (double)interval));
+}
+
+bool sampler_is_first_look(void)
+{
+	return sampler_thread.random == 0 &&
+	       atomic_load_explicit(&sampler.mode, memory_order_relaxed) == MODE_ON;
+}
+
+float sampler_take(enum track_kind kind, size_t bytes)
+{
+	struct sampler_thread *thread = &sampler_thread;
+	enum mode mode = atomic_load_explicit(&sampler.mode, memory_order_acquire);
+	uint64_t interval;
+	float weight;
+
+	if (UNLIKELY(mode != MODE_ON)) {
+		thread->left[kind] = mode == MODE_OFF ? INT64_MAX : 0;
+		return 0;
+	}
+	interval = sampler_interval(kind);
+	if (UNLIKELY(thread->random == 0)) {
+		first_draw(thread);
+		thread->left[kind] -= (int64_t)bytes;
+	} else if (thread->interval[kind] == 0 && interval != 0) {
+		/* All were samples; from this one on they are not. */
+		draw(thread, kind, interval);
+		thread->left[kind] -= (int64_t)bytes;
+	}
+	if (thread->left[kind] >= 0)
+		return 0;
+	if (thread->interval[kind] != 0 && thread->left[kind] + (int64_t)thread->rest[kind] >= 0) {
+		/* The leg ended, and no point was met within this allocation. */
+		draw(thread, kind, interval);
+		return 0;
+	}
+	weight = sampler_weight(bytes, thread->interval[kind]);
+	if (!sampler.is_all)
+		keep_budget(kind);
+	draw(thread, kind, sampler_interval(kind));
+	return weight;
+}

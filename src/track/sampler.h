@@ -1,0 +1,73 @@
+/*
+ * sampler.h -- which allocations are told to the tracker: Poisson sampling by bytes.
+ *
+ * Points fall on the stream of allocated bytes, on average one an interval S. An
+ * allocation of Z bytes that one or more of them hit is a sample: with probability
+ * p(Z) = 1 - exp(-Z/S), and then it stands for 1/p like it. S = 0: all of them, p = 1.
+ *
+ * Per thread and kind only the distance to the next point is kept: it is exponentially
+ * distributed and knows no past, so it may be drawn anew at any time, and S may
+ * change at any time; a point weighs by the S with which its distance was drawn.
+ * (Heap profilers have sampled like this since gperftools; for un-biasing see Google's
+ * "tcmalloc sampling" note: weight by 1/p, not by S/Z.)
+ *
+ * What malloc pays is one subtraction and one branch: sampler_passes().
+ */
+#ifndef WEIR_TRACK_SAMPLER_H
+#define WEIR_TRACK_SAMPLER_H
+
+#include "track/samples.h"
+
+#define SAMPLER_KINDS 3
+
+/* Stacks a second that are captured, by kind; all together 200, which is about 0.1% of a processor. */
+#define SAMPLER_BUDGET_SMALL 70
+#define SAMPLER_BUDGET_POOL 100
+#define SAMPLER_BUDGET_LARGE 30
+
+#define SAMPLER_INTERVAL_MIN (16 * KIB) /* small allocations, unless the setting is less */
+#define SAMPLER_INTERVAL_MAX (8 * MIB)
+
+struct sampler_thread {
+	int64_t left[SAMPLER_KINDS];  /* bytes to the end of this leg; below 0: sampler_take() has to look */
+	uint64_t rest[SAMPLER_KINDS]; /* from there to the next point */
+	uint64_t interval[SAMPLER_KINDS]; /* with which that was drawn; 0: every allocation */
+	uint64_t random;		  /* 0: this thread has drawn nothing yet */
+};
+
+extern __thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
+
+/* Before any other thread samples. Without it nothing ever is a sample. */
+void sampler_start(const struct settings *settings);
+/* Tracking is off: after its first look a thread never looks again. */
+void sampler_stop(void);
+
+/* Whether sampler_take() has to be asked about this allocation. */
+INLINE bool sampler_passes(enum track_kind kind, size_t bytes)
+{
+	return UNLIKELY((sampler_thread.left[kind] -= (int64_t)bytes) < 0);
+}
+
+/*
+ * The countdown passed 0 within an allocation of so many bytes. Returns the weight of
+ * the sample that it is now, or 0: it is none. Draws the next distance. Keeps errno.
+ */
+float sampler_take(enum track_kind kind, size_t bytes);
+
+/* Whether this thread has drawn nothing yet, and will at the next sampler_take(). */
+bool sampler_is_first_look(void);
+
+/* The table of samples is near full: points of that kind get half as dense. */
+void sampler_back_off(enum track_kind kind);
+
+/* At the tick: where the table of samples is all but full, half of the kind that has most of them
+ * is dropped (samples_thin()). Whether that was so. */
+bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight));
+
+/* What an allocation stands for that was picked at that interval: 1 / (1 - e^(-bytes/interval)). */
+float sampler_weight(size_t bytes, uint64_t interval);
+
+/* Bytes a sample now, on average; 0: all. */
+uint64_t sampler_interval(enum track_kind kind);
+
+#endif

@@ -1,0 +1,531 @@
+/*
+ * track.c -- the facade: births, deaths, the tick, and what a dump gets.
+ *
+ * track_birth() and track_death() run within malloc and free, on cold paths. Both take locks for
+ * nanoseconds (LOCK_sites, a stripe), so neither may interrupt itself: a flag of the thread
+ * says that tracking is at work. A signal handler that allocates meanwhile goes
+ * untracked, one that frees leaves the death for the tick. (A handler that jumps out of
+ * malloc, which no allocator allows, leaves the flag set: that thread is tracked no more.)
+ *
+ * The rule of accounting: facts of a site and the lifetimes beside them are plain words under the
+ * stripe of the site's row; samples are lock-free; statistics are relaxed atomics.
+ */
+#include "track/track.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include "track/cold.h"
+#include "track/modules.h"
+#include "track/samples.h"
+#include "track/sites.h"
+#include "track/stack.h"
+#include "track/tick.h"
+
+#define DEFERRED_MAX 256
+
+struct lifetimes {
+	double freed[TRACK_SIZE_GROUPS][TRACK_AGE_BUCKETS]; /* weights */
+};
+
+static struct {
+	_Atomic bool is_active;	     /* release once all tables are there; acquire by everybody */
+	struct lifetimes *lifetimes; /* frozen; one a stripe, under its lock */
+	/* Samples whose deaths could not be counted at once; 0: free. Acquire and release by exchange. */
+	_Atomic uint32_t deferred[DEFERRED_MAX];
+	/* Relaxed; statistics. */
+	_Atomic uint64_t stacks_captured, stacks_dropped, stacks_truncated, samples_dropped, deaths_lost;
+} track;
+
+/* Tracking is at work in this thread. */
+static __thread bool is_busy __attribute__((tls_model("initial-exec")));
+
+static bool is_active(void)
+{
+	return atomic_load_explicit(&track.is_active, memory_order_acquire);
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* The compiler may not move what tracking does to before the flag is set, or after it is cleared: a
+ * handler of the same thread reads it. */
+static bool enter(void)
+{
+	if (is_busy)
+		return false;
+	is_busy = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	return true;
+}
+
+static void leave(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	is_busy = false;
+}
+
+static size_t lifetimes_bytes(void)
+{
+	return ROUND_UP(SITES_STRIPES * sizeof(struct lifetimes), PAGE_BYTES);
+}
+
+bool track_start(const struct settings *settings, uintptr_t own_start, uintptr_t own_end)
+{
+	void *lifetimes;
+
+	if (!settings->track || is_active())
+		return false;
+	lifetimes = sys_reserve(lifetimes_bytes());
+	if (lifetimes == NULL || !sys_commit(lifetimes, lifetimes_bytes()) || !samples_start() ||
+	    !modules_start() || !sites_start() || !tick_start())
+		return false;
+	if (settings->compression)
+		cold_start();
+	track.lifetimes = lifetimes;
+	stack_start(own_start, own_end);
+	modules_refresh(sites_retire, sites_mark_modules);
+	atomic_store_explicit(&track.is_active, true, memory_order_release);
+	return true;
+}
+
+/* --- births and deaths ------------------------------------------------------- */
+
+static double seconds(uint32_t ticks)
+{
+	return (double)ticks / TICKS_PER_SECOND;
+}
+
+static unsigned size_group(uint64_t size)
+{
+	unsigned log = size <= 16 ? 4 : 64 - (unsigned)__builtin_clzl(size - 1);
+
+	return MIN(log - 4, TRACK_SIZE_GROUPS - 1u);
+}
+
+static uint32_t born(size_t size, enum track_kind kind, float weight)
+{
+	struct sample_facts facts = {
+	    .birth = clock_now_ticks(), .size = size, .weight = weight, .kind = kind};
+	struct stack stack;
+	uint32_t sample;
+
+	if (!stack_capture(&stack)) {
+		count(&track.stacks_dropped);
+		return 0;
+	}
+	count(&track.stacks_captured);
+	if (stack.is_truncated)
+		count(&track.stacks_truncated);
+	for (;;) {
+		uint64_t key;
+
+		facts.site = sites_find(&stack, &key);
+		/* The sample first: it is what keeps the row. */
+		sample = samples_take(&facts);
+		if (sample == 0) {
+			count(&track.samples_dropped);
+			return 0;
+		}
+		if (LIKELY(sites_birth(facts.site, key, seconds(facts.birth), size, (double)weight)))
+			return sample;
+		/* The row was given to another stack just now. */
+		samples_remove(sample, &facts);
+	}
+}
+
+uint32_t track_birth(void *p UNUSED, size_t size, enum track_kind kind, float weight)
+{
+	uint32_t sample;
+
+	if (!is_active())
+		return 0;
+	if (!enter()) {
+		count(&track.stacks_dropped);
+		return 0;
+	}
+	sample = born(size, kind, weight);
+	leave();
+	return sample;
+}
+
+static void died(uint32_t sample)
+{
+	struct sample_facts facts;
+	uint32_t now = clock_now_ticks(), age;
+	struct lifetimes *lifetimes;
+	double *bucket;
+
+	if (!samples_remove(sample, &facts))
+		return;
+	age = (int32_t)(now - facts.birth) > 0 ? now - facts.birth : 0;
+	sites_death(facts.site, seconds(now), seconds(facts.birth), facts.size, (double)facts.weight);
+	lifetimes = &track.lifetimes[facts.site % SITES_STRIPES];
+	bucket = &lifetimes->freed[size_group(facts.size)][tick_age_bucket(age)];
+	sites_lock_facts(facts.site);
+	*bucket += (double)facts.weight;
+	sites_unlock_facts(facts.site);
+}
+
+static void defer(uint32_t sample)
+{
+	struct sample_facts facts;
+
+	for (unsigned i = 0; i < DEFERRED_MAX; i++) {
+		uint32_t nothing = 0;
+
+		if (atomic_compare_exchange_strong_explicit(
+			&track.deferred[i], &nothing, sample, memory_order_release, memory_order_relaxed))
+			return;
+	}
+	/* Its site will count it as live; at least no tick finds it any more. */
+	samples_remove(sample, &facts);
+	count(&track.deaths_lost);
+}
+
+void track_death(uint32_t sample)
+{
+	if (!is_active())
+		return;
+	if (!enter()) {
+		defer(sample);
+		return;
+	}
+	died(sample);
+	leave();
+}
+
+void track_resize(uint32_t sample, size_t size)
+{
+	struct sample_facts before;
+
+	if (!is_active() || !enter())
+		return;
+	if (samples_resize(sample, size, &before))
+		sites_resize(before.site, before.size, size, (double)before.weight);
+	leave();
+}
+
+/* --- the tick ---------------------------------------------------------------- */
+
+static void take_deferred(void)
+{
+	for (unsigned i = 0; i < DEFERRED_MAX; i++) {
+		uint32_t sample = atomic_load_explicit(&track.deferred[i], memory_order_relaxed);
+
+		if (sample == 0)
+			continue;
+		sample = atomic_exchange_explicit(&track.deferred[i], 0, memory_order_acquire);
+		if (sample != 0)
+			died(sample);
+	}
+}
+
+void track_tick(const struct track_facts *facts)
+{
+	if (!is_active() || !enter())
+		return;
+	take_deferred();
+	tick_run(facts);
+	leave();
+}
+
+void track_modules_changed(void)
+{
+	if (!is_active() || !enter())
+		return;
+	if (modules_refresh(sites_retire, sites_mark_modules))
+		sites_resolve();
+	leave();
+}
+
+/* --- fork -------------------------------------------------------------------- */
+
+void track_fork_prepare(void)
+{
+	if (!is_active())
+		return;
+	modules_fork_prepare();
+	sites_fork_prepare();
+}
+
+static void fork_done(bool is_child)
+{
+	if (!is_active())
+		return;
+	sites_fork_done(is_child);
+	modules_fork_done(is_child);
+}
+
+void track_fork_parent(void)
+{
+	fork_done(false);
+}
+
+void track_fork_child(void)
+{
+	fork_done(true);
+}
+
+/* --- for the dump ------------------------------------------------------------ */
+
+uint64_t track_site_of(uint32_t sample)
+{
+	struct sample_facts facts;
+
+	if (!is_active() || sample == 0 || !samples_read(sample, &facts) || facts.site >= SITES_ROWS)
+		return 0;
+	return LOAD_RELAXED(&sites_at(sites_home(facts.site))->id);
+}
+
+/* A double that somebody may write meanwhile: whole. */
+UNLOCKED_READER static double load(const double *value)
+{
+	double copy;
+
+	__atomic_load(value, &copy, __ATOMIC_RELAXED);
+	return copy;
+}
+
+/* Most at risk first; among equals, who holds most. */
+struct rank {
+	double score, bytes;
+	uint32_t row;
+};
+
+static bool is_before(const struct rank *a, const struct rank *b)
+{
+	return a->score > b->score || (a->score == b->score && a->bytes > b->bytes);
+}
+
+UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
+{
+	unsigned count = 0;
+
+	*seen = 0;
+	for (uint32_t row = 0; row < SITES_ROWS; row++) {
+		const struct site *site = sites_at(row);
+		unsigned state, at;
+		struct rank rank;
+
+		if (row == sites_bound() && row < SITES_MAX) {
+			row = SITES_MAX - 1;
+			continue;
+		}
+		state = atomic_load_explicit(&site->state, memory_order_acquire);
+		if (state != SITE_USED && state != SITE_RETIRED)
+			continue;
+		++*seen;
+		rank = (struct rank){load(&site->risk.score), load(&site->facts.live_bytes), row};
+		if (count == TRACK_LISTED_MAX && !is_before(&rank, &ranks[count - 1]))
+			continue;
+		at = count < TRACK_LISTED_MAX ? count++ : count - 1;
+		for (; at > 0 && is_before(&rank, &ranks[at - 1]); at--)
+			ranks[at] = ranks[at - 1];
+		ranks[at] = rank;
+	}
+	return count;
+}
+
+UNLOCKED_READER static void put_frames(struct track_site *to, const struct site *site)
+{
+	to->frame_count = MIN(LOAD_RELAXED(&site->frame_count), TRACK_FRAMES_MAX);
+	for (unsigned i = 0; i < to->frame_count; i++) {
+		const struct site_frame *frame = &site->frames[i];
+		unsigned module = LOAD_RELAXED(&frame->module);
+
+		to->frames[i].pc = LOAD_RELAXED(&frame->pc);
+		to->frames[i].offset = LOAD_RELAXED(&frame->offset);
+		to->frames[i].module = module < MODULES_MAX ? modules_at(module)->path : NULL;
+		to->frames[i].build_id = module < MODULES_MAX ? modules_at(module)->build_id : "";
+	}
+}
+
+static double time_to_limit(double growth_bytes_per_hour)
+{
+	const struct tick_result *result = tick_result();
+	double left = load(&result->memory_limit_bytes) - load(&result->memory_used_bytes);
+
+	if (load(&result->memory_limit_bytes) == 0 || growth_bytes_per_hour <= 0)
+		return -1;
+	return MAX(left, 0.0) / growth_bytes_per_hour * 3600;
+}
+
+UNLOCKED_READER static void put_site(struct track_site *to, uint32_t row)
+{
+	const struct site *site = sites_at(row);
+	const struct risk_site *risk = &site->risk;
+	struct out why;
+	double deaths = load(&site->facts.deaths), live = load(&site->facts.live_count);
+
+	to->id = LOAD_RELAXED(&site->id);
+	to->risk = load(&risk->score);
+	to->confidence = load(&risk->confidence);
+	to->level = LOAD_RELAXED(&risk->level);
+	to->level_name = risk_level_name((enum risk_level)to->level);
+	to->reason = risk_reason_name(LOAD_RELAXED(&risk->reason));
+	to->live_objects = live;
+	to->live_bytes = load(&site->facts.live_bytes);
+	to->births = load(&site->facts.births);
+	to->birth_bytes = load(&site->facts.birth_bytes);
+	to->deaths = deaths;
+	to->growth_bytes_per_hour = load(&risk->growth_bytes_per_hour);
+	to->stuck_objects = load(&risk->stuck_objects);
+	to->stuck_bytes_per_hour = load(&risk->stuck_bytes_per_hour);
+	to->lifetime_p50_seconds = deaths > 0 ? load(&risk->lifetime_p50_seconds) : -1;
+	to->lifetime_p99_seconds = deaths > 0 ? load(&risk->lifetime_p99_seconds) : -1;
+	to->age_p50_seconds = live > 0 ? load(&risk->age_p50_seconds) : -1;
+	to->time_to_limit_seconds = time_to_limit(MAX(to->growth_bytes_per_hour, to->stuck_bytes_per_hour));
+	out_init(&why, -1, to->why, sizeof(to->why) - 1);
+	if (risk->live_objects > 0 || risk->confidence > 0)
+		risk_explain_site(&why, risk);
+	to->why[why.used] = '\0';
+	to->is_overflow = LOAD_RELAXED(&site->is_overflow);
+	put_frames(to, site);
+}
+
+static void put_risk(struct track_risk *to)
+{
+	const struct tick_result *result = tick_result();
+	const struct risk_process *risk = &result->process;
+	uint32_t worst = LOAD_RELAXED(&risk->worst_site);
+
+	to->is_known = LOAD_RELAXED(&result->ticks) != 0;
+	to->score = load(&risk->score);
+	to->confidence = load(&risk->confidence);
+	to->level = LOAD_RELAXED(&risk->level);
+	to->level_name = risk_level_name((enum risk_level)to->level);
+	to->reason = risk_reason_name(to->is_known ? LOAD_RELAXED(&risk->reason) : RISK_INSUFFICIENT);
+	to->time_to_limit_seconds = to->is_known ? load(&risk->time_to_limit_seconds) : -1;
+	to->growth_bytes_per_hour = load(&risk->growth_bytes_per_hour);
+	to->is_fragmenting = LOAD_RELAXED(&risk->is_fragmenting);
+	to->idle_growth_bytes_per_hour = load(&risk->idle_growth_bytes_per_hour);
+	to->guilty_site = to->is_known && worst < SITES_ROWS ? LOAD_RELAXED(&sites_at(worst)->id) : 0;
+}
+
+double track_age_below(unsigned bucket)
+{
+	return bucket + 1 < TRACK_AGE_BUCKETS ? (double)((uint64_t)1 << bucket) / TICKS_PER_SECOND
+					      : __builtin_inf();
+}
+
+uint64_t track_size_up_to(unsigned group)
+{
+	return group + 1 < TRACK_SIZE_GROUPS ? (uint64_t)16 << group : UINT64_MAX;
+}
+
+double track_age_quantile(const double weights[TRACK_AGE_BUCKETS], double share)
+{
+	double sum = 0, below = 0;
+
+	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++)
+		sum += weights[i];
+	if (!(sum > 0))
+		return -1;
+	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
+		below += weights[i];
+		if (below >= share * sum)
+			return track_age_below(MIN(i, TRACK_AGE_BUCKETS - 2u));
+	}
+	return track_age_below(TRACK_AGE_BUCKETS - 2);
+}
+
+UNLOCKED_READER static void put_lifetimes(struct track_lifetimes *to)
+{
+	memset(to, 0, sizeof(*to));
+	for (unsigned stripe = 0; stripe < SITES_STRIPES; stripe++) {
+		for (unsigned group = 0; group < TRACK_SIZE_GROUPS; group++) {
+			for (unsigned age = 0; age < TRACK_AGE_BUCKETS; age++) {
+				double weight = load(&track.lifetimes[stripe].freed[group][age]);
+
+				to->freed_by_size[group][age] += weight;
+				to->freed[age] += weight;
+			}
+		}
+	}
+	for (unsigned age = 0; age < TRACK_AGE_BUCKETS; age++)
+		to->live[age] = load(&tick_result()->live_ages[age]);
+}
+
+static unsigned put_mappings(struct track_mapping *to)
+{
+	unsigned count = 0, rows = modules_count();
+
+	for (unsigned i = 0; i < rows; i++) {
+		const struct module *module = modules_at(i);
+		unsigned state = atomic_load_explicit(&module->state, memory_order_acquire);
+
+		if (state == MODULE_FREE)
+			continue;
+		to[count++] = (struct track_mapping){
+		    .start = module->start,
+		    .end = module->end,
+		    .offset = module->file_offset,
+		    .bias = module->bias,
+		    .path = module->path,
+		    .build_id = module->build_id,
+		    .is_gone = state == MODULE_GONE,
+		};
+	}
+	return count;
+}
+
+static void put_counters(struct track_counters *to)
+{
+	const struct tick_result *result = tick_result();
+	struct samples_counters samples;
+	struct sites_counters sites;
+	struct cold_counters cold;
+
+	cold_count(&cold);
+	samples_count(&samples);
+	sites_count(&sites);
+	to->table_bytes = samples.bytes + sites.bytes + modules_table_bytes() + tick_table_bytes() +
+			  lifetimes_bytes() + cold.table_bytes;
+	to->table_bytes_used = samples.bytes_used + sites.bytes_used +
+			       modules_count() * sizeof(struct module) +
+			       sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes();
+	to->samples_live = samples.live;
+	to->samples_max = SAMPLES_MAX;
+	to->samples_dropped = samples.refused;
+	to->samples_thinned = samples.thinned;
+	to->deaths_lost = atomic_load_explicit(&track.deaths_lost, memory_order_relaxed);
+	to->stacks_captured = atomic_load_explicit(&track.stacks_captured, memory_order_relaxed);
+	to->stacks_dropped = atomic_load_explicit(&track.stacks_dropped, memory_order_relaxed);
+	to->stacks_truncated = atomic_load_explicit(&track.stacks_truncated, memory_order_relaxed);
+	to->sites_used = sites_rows_used();
+	to->sites_max = SITES_MAX;
+	to->sites_left_out = sites.left_out;
+	to->sites_evicted = sites.evicted;
+	to->modules_left_out = modules_left_out();
+	to->paged_out_bytes = cold.paged_out_bytes;
+	to->refaults = cold.refaults;
+	to->ticks = LOAD_RELAXED(&result->ticks);
+	to->last_tick_ns = LOAD_RELAXED(&result->last_ns);
+	to->longest_tick_ns = LOAD_RELAXED(&result->longest_ns);
+}
+
+void track_collect(struct track_snapshot *snapshot)
+{
+	/* One dump at a time has the snapshot; the ranking stands in its own room. */
+	struct rank *ranks = (struct rank *)(void *)snapshot->scratch;
+	uint64_t seen;
+
+	_Static_assert(
+	    sizeof(snapshot->scratch) >= TRACK_LISTED_MAX * sizeof(struct rank), "the ranking fits");
+	snapshot->is_active = is_active();
+	if (!snapshot->is_active)
+		return;
+	put_risk(&snapshot->risk);
+	snapshot->site_count = rank_rows(ranks, &seen);
+	for (unsigned i = 0; i < snapshot->site_count; i++)
+		put_site(&snapshot->sites[i], ranks[i].row);
+	snapshot->sites_not_listed = seen - snapshot->site_count;
+	put_lifetimes(&snapshot->lifetimes);
+	snapshot->mapping_count = put_mappings(snapshot->mappings);
+	put_counters(&snapshot->counters);
+}

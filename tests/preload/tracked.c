@@ -1,0 +1,331 @@
+/*
+ * tracked.c -- a program whose call sites are known: what tracking says of it can be judged.
+ *
+ *   tracked stacks COUNT     so many different stacks of compiled functions, a live object each
+ *   tracked generated COUNT  so many different addresses of generated code, without unwind tables
+ *   tracked threads COUNT    so many threads, eight at a time, that allocate and free
+ *   tracked plugins COUNT PLUGIN  load PLUGIN, take 8 KiB of it that is never freed, unload it; again
+ *   tracked fork             fork while threads allocate; each child allocates, too
+ *   tracked handler          handlers allocate and free, and leave by siglongjmp
+ *   tracked leak SECONDS     three sites, of which one loses one object in 25
+ *   tracked tableless MODULE a frame of a module that was compiled without unwind tables
+ *   tracked hold             take 64 KiB, keep it for ever, wait for a line on stdin
+ *
+ * Exit status 0 and the line "went on", if all went well.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Equal functions stay two. */
+#define OWN __attribute__((noinline, noclone, no_icf))
+
+static volatile unsigned sink;
+
+static void touch(void *p)
+{
+	if (p == NULL)
+		abort();
+	*(volatile char *)p = 1;
+	sink++;
+}
+
+/* --- many sites -------------------------------------------------------------- */
+
+static OWN void *path_a(unsigned bits, unsigned depth, size_t size);
+
+/* Two functions call each other in an order that bits tells: 2^depth different stacks. */
+static OWN void *path_b(unsigned bits, unsigned depth, size_t size)
+{
+	void *p = depth == 0 ? malloc(size)
+		  : bits & 1 ? path_a(bits >> 1, depth - 1, size)
+			     : path_b(bits >> 1, depth - 1, size);
+	touch(p);
+	return p;
+}
+
+static OWN void *path_a(unsigned bits, unsigned depth, size_t size)
+{
+	void *p = depth == 0 ? malloc(size)
+		  : bits & 1 ? path_a(bits >> 1, depth - 1, size)
+			     : path_b(bits >> 1, depth - 1, size);
+	touch(p);
+	return p;
+}
+
+static void stacks(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		touch(path_a(i, 14, 5000));
+}
+
+/* Code that calls its first argument with its second one. */
+static const unsigned char thunk[] = {
+#if defined(__x86_64__)
+    0x48, 0x89, 0xf8,	    /* mov %rdi, %rax */
+    0x48, 0x89, 0xf7,	    /* mov %rsi, %rdi */
+    0x48, 0x83, 0xec, 0x08, /* sub $8, %rsp */
+    0xff, 0xd0,		    /* call *%rax */
+    0x48, 0x83, 0xc4, 0x08, /* add $8, %rsp */
+    0xc3,		    /* ret */
+#elif defined(__aarch64__)
+    0xfd, 0x7b, 0xbf, 0xa9, /* stp x29, x30, [sp, #-16]! */
+    0xe2, 0x03, 0x00, 0xaa, /* mov x2, x0 */
+    0xe0, 0x03, 0x01, 0xaa, /* mov x0, x1 */
+    0x40, 0x00, 0x3f, 0xd6, /* blr x2 */
+    0xfd, 0x7b, 0xc1, 0xa8, /* ldp x29, x30, [sp], #16 */
+    0xc0, 0x03, 0x5f, 0xd6, /* ret */
+#endif
+};
+
+static void generated(unsigned count)
+{
+	size_t bytes = (size_t)count * 32;
+	char *code = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (code == MAP_FAILED)
+		abort();
+	for (unsigned i = 0; i < count; i++)
+		memcpy(code + (size_t)i * 32, thunk, sizeof(thunk));
+	if (mprotect(code, bytes, PROT_READ | PROT_EXEC) != 0)
+		abort();
+	__builtin___clear_cache(code, code + bytes);
+	for (unsigned i = 0; i < count; i++) {
+		void *(*call)(void *(*)(size_t), size_t) =
+		    (void *(*)(void *(*)(size_t), size_t))(void *)(code + (size_t)i * 32);
+
+		touch(call(malloc, 5000));
+	}
+}
+
+/* --- threads and processes --------------------------------------------------- */
+
+static OWN void *on_thread(void *argument)
+{
+	void *kept[16];
+
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 16; i++)
+			touch(kept[i] = malloc(16u << i % 12));
+		for (unsigned i = 0; i < 16; i++)
+			free(kept[i]);
+	}
+	return argument;
+}
+
+static void threads(unsigned count)
+{
+	pthread_t ids[8];
+
+	for (unsigned begun = 0; begun < count; begun += 8) {
+		for (unsigned i = 0; i < 8; i++) {
+			if (pthread_create(&ids[i], NULL, on_thread, NULL) != 0)
+				abort();
+		}
+		for (unsigned i = 0; i < 8; i++)
+			pthread_join(ids[i], NULL);
+	}
+}
+
+static _Atomic bool is_over;
+
+static void *until_over(void *argument)
+{
+	while (!is_over)
+		on_thread(NULL);
+	return argument;
+}
+
+static void forks(void)
+{
+	pthread_t ids[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (pthread_create(&ids[i], NULL, until_over, NULL) != 0)
+			abort();
+	}
+	for (unsigned i = 0; i < 60; i++) {
+		int status;
+		pid_t child = fork();
+
+		if (child == 0) {
+			alarm(20);
+			on_thread(NULL);
+			_exit(0);
+		}
+		if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+			abort();
+	}
+	is_over = true;
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(ids[i], NULL);
+	/* The last one writes a dump of its own: what it got from its parent is still known. */
+	if (fork() == 0) {
+		alarm(20);
+		on_thread(NULL);
+		exit(0);
+	}
+	wait(NULL);
+}
+
+/* --- plugins ----------------------------------------------------------------- */
+
+static void plugins(unsigned count, const char *path)
+{
+	for (unsigned i = 0; i < count; i++) {
+		void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		void *(*take)(size_t) = plugin != NULL ? (void *(*)(size_t))dlsym(plugin, "take") : NULL;
+
+		if (take == NULL)
+			abort();
+		touch(take(8192));
+		dlclose(plugin);
+	}
+}
+
+static void tableless(const char *path)
+{
+	void *module = dlopen(path, RTLD_NOW);
+	void *(*through)(void *(*)(size_t), size_t) =
+	    module != NULL ? (void *(*)(void *(*)(size_t), size_t))dlsym(module, "through") : NULL;
+
+	if (through == NULL)
+		abort();
+	for (unsigned i = 0; i < 100; i++)
+		touch(through(malloc, 5000));
+}
+
+/* --- handlers ---------------------------------------------------------------- */
+
+static sigjmp_buf back;
+static void *of_handler;
+
+static void handler(int number)
+{
+	void *p = malloc(6000);
+
+	touch(p);
+	free(of_handler);
+	of_handler = malloc(100);
+	if (number == SIGUSR2) {
+		free(p);
+		siglongjmp(back, 1);
+	}
+	free(p);
+}
+
+static OWN void raise_in(unsigned depth, int number)
+{
+	void *p = malloc(7000);
+
+	touch(p);
+	if (depth != 0)
+		raise_in(depth - 1, number);
+	else
+		raise(number);
+	free(p);
+}
+
+static void handlers(void)
+{
+	struct sigaction action = {.sa_handler = handler};
+
+	sigaction(SIGALRM, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	for (volatile unsigned i = 0; i < 200; i++) {
+		raise_in(i % 5, SIGALRM);
+		if (sigsetjmp(back, 1) == 0)
+			raise_in(i % 5, SIGUSR2);
+	}
+}
+
+/* --- a leak ------------------------------------------------------------------ */
+
+static void pause_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){0, (long)ms * 1000000}, NULL);
+}
+
+/* The one that is guilty. */
+OWN void *take_and_lose_some(size_t size);
+OWN void *take_and_lose_some(size_t size)
+{
+	void *p = malloc(size);
+
+	touch(p);
+	return p;
+}
+
+static OWN void *take_for_good(size_t size)
+{
+	void *p = malloc(size);
+
+	touch(p);
+	return p;
+}
+
+static OWN void *take_for_a_moment(size_t size)
+{
+	void *p = malloc(size);
+
+	touch(p);
+	return p;
+}
+
+static void leak(unsigned seconds)
+{
+	time_t end = time(NULL) + seconds;
+
+	/* Start-up data, larger than all that is lost. */
+	for (unsigned i = 0; i < 500; i++)
+		take_for_good(32768);
+	for (unsigned i = 0; time(NULL) < end; i++) {
+		void *p = take_and_lose_some(8192), *q = take_for_a_moment(16384);
+
+		pause_ms(2);
+		free(q);
+		if (i % 25 != 0)
+			free(p);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "";
+	unsigned count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+
+	if (strcmp(mode, "stacks") == 0)
+		stacks(count);
+	else if (strcmp(mode, "generated") == 0)
+		generated(count);
+	else if (strcmp(mode, "threads") == 0)
+		threads(count);
+	else if (strcmp(mode, "plugins") == 0)
+		plugins(count, argv[3]);
+	else if (strcmp(mode, "fork") == 0)
+		forks();
+	else if (strcmp(mode, "handler") == 0)
+		handlers();
+	else if (strcmp(mode, "leak") == 0)
+		leak(count);
+	else if (strcmp(mode, "tableless") == 0)
+		tableless(argv[2]);
+	else if (strcmp(mode, "hold") == 0) {
+		touch(malloc(65536));
+		getchar();
+	} else {
+		return 2;
+	}
+	puts("went on");
+	return 0;
+}
