@@ -38,6 +38,10 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 		    "followed (WEIR_TRACK off, or a Weir that cannot).");
 		return text;
 	}
+	if (!isfinite(dump->metrics.memory_leak_risk)) {
+		snprintf(text, size, "Not judged yet: the first look is a monitor interval after the start.");
+		return text;
+	}
 	if (!is_suspect && strcmp(risk->reason, "INSUFFICIENT_DATA") == 0) {
 		snprintf(text, size,
 		    "Too early to say whether it leaks: it has run for %s. Look again later.",
