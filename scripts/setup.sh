@@ -10,7 +10,7 @@ packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automak
 	libjemalloc-dev libjansson-dev libdw-dev zlib1g-dev libncurses-dev check)
 packages_lint=(binutils clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)
-packages_tests=(python3=python3)
+packages_tests=(python3=python3 python3-jsonschema)
 mapfile -t packages_programs < <(grep -v '^#' tests/programs/packages)
 packages_aarch64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 
