@@ -23,8 +23,11 @@
 #include "pool/pool.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
+#include "track/samples.h"
+#include "track/sites.h"
 
 static struct weir_state state;
+static struct track_snapshot track; /* under state.sequence */
 extern struct weir_state weir_state __attribute__((alias("state"), visibility("default")));
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -51,6 +54,9 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_MAGAZINES] = PART(magazines);
 	state.parts[STATE_ARENA].bytes = sizeof(struct arena);
 	state.parts[STATE_RUN].bytes = sizeof(struct run);
+	state.parts[STATE_TRACK] = PART(track);
+	state.parts[STATE_SITE] =
+	    (struct state_part_at){preload.settings.track ? (uintptr_t)sites_at(0) : 0, sizeof(struct site)};
 	state.clock_origin_ns = clock_origin_ns();
 	state.started_at_ns = clock_started_at_ns();
 	STORE_RELEASE(&state.magic, STATE_MAGIC);
@@ -63,7 +69,7 @@ static void add_point(struct state_figures *figures)
 	    .held_bytes = (atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages())
 			  << PAGE_SHIFT,
 	    .rss_bytes = figures->process.rss_bytes,
-	    .risk = -1,
+	    .risk = track.is_active && track.risk.is_known ? track.risk.score : -1,
 	};
 }
 
@@ -86,6 +92,9 @@ void state_publish(const struct process_info *process)
 	figures->fallback = preload.fallback;
 	figures->process = *process;
 	copy_text(figures->background, sizeof(figures->background), maintain_mode());
+	track_collect(&track);
+	figures->sites_bound = track.is_active ? sites_bound() : 0;
+	samples_where(&figures->samples_address, &figures->samples_bytes);
 	add_point(figures);
 	atomic_store_explicit(&state.sequence, sequence + 1, memory_order_release);
 }

@@ -35,7 +35,7 @@ static void read_figures(struct fleet_member *member)
 
 	member->in_use_bytes = member->idle_bytes = NAN;
 	member->pressure = member->risk = -1;
-	member->level = "-";
+	snprintf(member->level, sizeof member->level, "-");
 	member->program[0] = member->why[0] = '\0';
 	member->result = target_attach(&target, member->process.pid);
 	if (member->result == TARGET_OK)
@@ -47,6 +47,10 @@ static void read_figures(struct fleet_member *member)
 		member->in_use_bytes = (double)m.total_used_bytes;
 		member->idle_bytes = (double)m.idle_bytes;
 		member->pressure = snapshot.pressure.value;
+		if (metrics_is_risk_known(&snapshot)) {
+			member->risk = snapshot.track.risk.score;
+			snprintf(member->level, sizeof member->level, "%s", snapshot.track.risk.level_name);
+		}
 	} else {
 		target_explain(&target, member->result, member->why, sizeof member->why);
 	}

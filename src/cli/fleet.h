@@ -15,7 +15,7 @@ struct fleet_member {
 	double in_use_bytes, idle_bytes; /* NAN: not known */
 	double pressure;		 /* negative: likewise */
 	double risk;			 /* negative: not known */
-	const char *level;		 /* "LOW", "MEDIUM", "HIGH", or "-" */
+	char level[8];			 /* "LOW", "MEDIUM", "HIGH", or "-" */
 };
 
 struct fleet {

@@ -45,6 +45,7 @@ libcli_a_SOURCES = \
 	src/cli/symbols.h \
 	src/cli/target.c \
 	src/cli/target.h \
+	src/cli/target_track.c \
 	src/cli/text.c \
 	src/cli/text.h \
 	src/cli/top.c \
@@ -54,6 +55,7 @@ libcli_a_SOURCES = \
 	src/cli/top_list.c \
 	src/cli/top_once.c \
 	src/cli/top_process.c \
+	src/cli/top_site.c \
 	src/cli/top_sites.c \
 	src/cli/top_views.c
 

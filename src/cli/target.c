@@ -26,6 +26,7 @@
 #include "cli/process.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
+#include "track/sites.h"
 
 #define HEADERS_MAX 64
 #define DYNAMIC_MAX 128
@@ -52,7 +53,7 @@ static enum target_result result_of(struct target *target, int error)
 	}
 }
 
-static enum target_result read_memory(struct target *target, uint64_t address, void *to, size_t bytes)
+enum target_result target_read(struct target *target, uint64_t address, void *to, size_t bytes)
 {
 	size_t done = 0;
 
@@ -71,7 +72,7 @@ static enum target_result read_memory(struct target *target, uint64_t address, v
 }
 
 /* Make a copy's room large enough. */
-static bool make_room(void *table, size_t *room, size_t bytes)
+bool target_room(void *table, size_t *room, size_t bytes)
 {
 	void *more;
 
@@ -108,7 +109,7 @@ static enum target_result read_dynamic(struct target *target, uint64_t address, 
 	for (unsigned i = 0; i < DYNAMIC_MAX; i++) {
 		uint64_t value;
 
-		result = read_memory(target, address + i * sizeof(Elf64_Dyn), &dynamic[i], sizeof(Elf64_Dyn));
+		result = target_read(target, address + i * sizeof(Elf64_Dyn), &dynamic[i], sizeof(Elf64_Dyn));
 		if (result != TARGET_OK)
 			return result;
 		value = dynamic[i].d_un.d_ptr;
@@ -132,7 +133,7 @@ static enum target_result read_dynamic(struct target *target, uint64_t address, 
 static enum target_result find_tables(struct target *target, struct tables *tables)
 {
 	Elf64_Ehdr header;
-	enum target_result result = read_memory(target, tables->base, &header, sizeof header);
+	enum target_result result = target_read(target, tables->base, &header, sizeof header);
 
 	if (result != TARGET_OK)
 		return result;
@@ -142,7 +143,7 @@ static enum target_result find_tables(struct target *target, struct tables *tabl
 	for (unsigned i = 0; i < MIN(header.e_phnum, (unsigned)HEADERS_MAX); i++) {
 		Elf64_Phdr segment;
 
-		result = read_memory(
+		result = target_read(
 		    target, tables->base + header.e_phoff + i * sizeof segment, &segment, sizeof segment);
 		if (result != TARGET_OK)
 			return result;
@@ -157,7 +158,7 @@ static bool is_named(struct target *target, const struct tables *tables, const E
 	char name[sizeof STATE_SYMBOL];
 
 	return symbol->st_shndx != SHN_UNDEF &&
-	       read_memory(target, tables->strings + symbol->st_name, name, sizeof name) == TARGET_OK &&
+	       target_read(target, tables->strings + symbol->st_name, name, sizeof name) == TARGET_OK &&
 	       memcmp(name, STATE_SYMBOL, sizeof name) == 0;
 }
 
@@ -173,22 +174,22 @@ static enum target_result find_symbol(struct target *target, uint64_t base)
 	enum target_result result = find_tables(target, &tables);
 
 	if (result == TARGET_OK)
-		result = read_memory(target, tables.hash, &header, sizeof header);
+		result = target_read(target, tables.hash, &header, sizeof header);
 	if (result != TARGET_OK)
 		return result;
 	if (header.buckets == 0)
 		return TARGET_NO_WEIR;
 	buckets = tables.hash + sizeof header + (uint64_t)header.bloom_words * 8;
-	result = read_memory(target, buckets + (hash % header.buckets) * 4ULL, &index, sizeof index);
+	result = target_read(target, buckets + (hash % header.buckets) * 4ULL, &index, sizeof index);
 	for (unsigned steps = 0; result == TARGET_OK && index >= header.first && steps < CHAIN_MAX;
 	     steps++, index++) {
 		Elf64_Sym symbol;
 
-		result = read_memory(target,
+		result = target_read(target,
 		    buckets + (uint64_t)header.buckets * 4 + (uint64_t)(index - header.first) * 4, &value,
 		    sizeof value);
 		if (result == TARGET_OK && (value | 1) == (hash | 1))
-			result = read_memory(
+			result = target_read(
 			    target, tables.symbols + (uint64_t)index * sizeof symbol, &symbol, sizeof symbol);
 		if (result != TARGET_OK)
 			return result;
@@ -212,6 +213,8 @@ static const size_t part_bytes[STATE_PARTS] = {
     [STATE_MAGAZINES] = sizeof(struct magazines),
     [STATE_ARENA] = sizeof(struct arena),
     [STATE_RUN] = sizeof(struct run),
+    [STATE_TRACK] = sizeof(struct track_snapshot),
+    [STATE_SITE] = sizeof(struct site),
 };
 
 static enum target_result judge_header(struct target *target, const struct weir_state *state)
@@ -255,12 +258,12 @@ enum target_result target_refresh(struct target *target)
 		uint32_t before, after;
 
 		/* Field by field the copy is of different moments; the number is read before and after. */
-		result = read_memory(
+		result = target_read(
 		    target, target->address + offsetof(struct weir_state, sequence), &before, sizeof before);
 		if (result == TARGET_OK)
-			result = read_memory(target, target->address, &target->state, sizeof target->state);
+			result = target_read(target, target->address, &target->state, sizeof target->state);
 		if (result == TARGET_OK)
-			result = read_memory(target, target->address + offsetof(struct weir_state, sequence),
+			result = target_read(target, target->address + offsetof(struct weir_state, sequence),
 			    &after, sizeof after);
 		if (result == TARGET_OK)
 			result = judge_header(target, &target->state);
@@ -294,13 +297,13 @@ enum target_result target_attach(struct target *target, pid_t pid)
 	result = find_symbol(target, base);
 	/* The header first: another layout may be shorter than ours. */
 	if (result == TARGET_OK)
-		result = read_memory(target, target->address, state, offsetof(struct weir_state, parts));
+		result = target_read(target, target->address, state, offsetof(struct weir_state, parts));
 	if (result == TARGET_OK)
 		result = judge_header(target, state);
 	if (result == TARGET_OK)
 		result = target_refresh(target);
 	if (result == TARGET_OK)
-		result = read_memory(
+		result = target_read(
 		    target, state->parts[STATE_SETTINGS].address, &target->settings, sizeof target->settings);
 	if (result != TARGET_OK)
 		target->address = 0;
@@ -312,6 +315,8 @@ void target_detach(struct target *target)
 	free(target->runs);
 	free(target->owners);
 	free(target->arenas);
+	free(target->samples);
+	free(target->texts);
 	*target = (struct target){.pid = 0};
 }
 
@@ -330,7 +335,7 @@ const struct state_answer *target_answer(const struct target *target, uint64_t r
 
 static enum target_result read_part(struct target *target, enum state_part part, void *to)
 {
-	return read_memory(target, target->state.parts[part].address, to, part_bytes[part]);
+	return target_read(target, target->state.parts[part].address, to, part_bytes[part]);
 }
 
 /* Copies of its structures, in the place of ours, with pointers to copies of its tables. */
@@ -354,16 +359,16 @@ static enum target_result borrow_pool(struct target *target)
 	atomic_store_explicit(&arenas.used,
 	    MIN(atomic_load_explicit(&arenas.used, memory_order_relaxed), arenas.count),
 	    memory_order_relaxed);
-	if (!make_room(&target->runs, &target->runs_room, (pages + 1) * sizeof(struct run)) ||
-	    !make_room(&target->owners, &target->owners_room, chunks) ||
-	    !make_room(&target->arenas, &target->arenas_room, (arenas.count + 1) * sizeof(struct arena)))
+	if (!target_room(&target->runs, &target->runs_room, (pages + 1) * sizeof(struct run)) ||
+	    !target_room(&target->owners, &target->owners_room, chunks) ||
+	    !target_room(&target->arenas, &target->arenas_room, (arenas.count + 1) * sizeof(struct arena)))
 		return result_of(target, ENOMEM);
 	theirs = (uintptr_t)range.runs;
-	result = read_memory(target, theirs, target->runs, pages * sizeof(struct run));
+	result = target_read(target, theirs, target->runs, pages * sizeof(struct run));
 	if (result == TARGET_OK)
-		result = read_memory(target, (uintptr_t)range.owners, target->owners, chunks);
+		result = target_read(target, (uintptr_t)range.owners, target->owners, chunks);
 	if (result == TARGET_OK)
-		result = read_memory(
+		result = target_read(
 		    target, (uintptr_t)arenas.at, target->arenas, arenas.count * sizeof(struct arena));
 	range.runs = target->runs;
 	range.owners = target->owners;
@@ -459,6 +464,9 @@ enum target_result target_snapshot(struct target *target, struct snapshot *snaps
 	snapshot->trigger = TRIGGER_COMMAND;
 	snapshot->buffer_count = pool_stats_collect(&snapshot->pool, snapshot->buffers, SNAPSHOT_BUFFERS_MAX);
 	return_pool();
+	result = target_track(target, &snapshot->track);
+	if (result != TARGET_OK)
+		return result;
 	snapshot->pressure = figures->pressure;
 	snapshot->pressure.source = figures->ticks > 0 ? figures->pressure_source : "none";
 	snapshot->fallback = figures->fallback;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "report/state.h"
+#include "track/life_table.h"
 
 enum target_result {
 	TARGET_OK,
@@ -33,7 +34,26 @@ struct target {
 	struct arena *arenas;
 	size_t runs_room, owners_room, arenas_room;
 	uint32_t pages; /* entries of runs as of the last target_snapshot() */
+	void *samples;
+	size_t samples_room;
+	struct target_texts *texts; /* what pointers of its last struct track_snapshot point at */
 };
+
+/* One of its call sites, with what a dump does not have. */
+struct target_site {
+	struct facts facts;
+	struct live live;
+	struct life_table table;
+};
+
+/* Read a site by the id that it has in the last target_snapshot(). TARGET_CHANGED: it has it no more. */
+enum target_result target_site(struct target *target, uint64_t id, struct target_site *site);
+
+/* target_track.c, for target.c: copy what the last tick said of lifetimes. */
+enum target_result target_track(struct target *target, struct track_snapshot *track);
+/* target.c, for target_track.c */
+enum target_result target_read(struct target *target, uint64_t address, void *to, size_t bytes);
+bool target_room(void *table, size_t *room, size_t bytes); /* *table holds so many; false: no memory */
 
 /* What a dump does not have of a size class: worked out of the copied table of runs. */
 struct target_class {

@@ -92,9 +92,13 @@ void draw_end(void);
 /* At most width columns from x; what is longer is cut. Returns the column after it. */
 int draw_text(int y, int x, int width, enum style style, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+/* Over several lines, none of them last or below; returns the line after it. */
+int draw_wrapped(int y, int last, int x, int width, const char *text);
 void draw_bar(int y, int x, int width, double share, enum style style);
 /* values: of 0..1, the last is newest. */
 void draw_trend(int y, int x, int width, const double *values, size_t count, enum style style);
+/* The same in so many lines. */
+void draw_chart(int y, int x, int width, int lines, const double *values, size_t count, enum style style);
 void draw_line(int y, enum style style); /* the whole line in that style, empty */
 enum style draw_level(unsigned level);	 /* LOW, MEDIUM, HIGH */
 
@@ -108,6 +112,14 @@ void draw_advice(struct top *top, int first, int last);
 void draw_help(int first, int last);
 /* How many columns a view can be sorted by; 0: none. */
 int view_columns(enum top_view view);
+/* top_site.c */
+void draw_site_detail(struct top *top, const struct track_site *site, int first, int last);
+/* top_sites.c: "relay_push (queue.c:112)" of the site, and of one of its frames. */
+void sites_name(const struct track_site *site, char *name, size_t size);
+void sites_frame(const struct track_site *site, unsigned frame, char *name, size_t size);
+int sites_columns(void);
+const struct track_site *sites_find_id(
+    const struct track_snapshot *track, uint64_t id); /* NULL: not listed */
 /* The site on the selected row of the view; 0: none. */
 uint64_t sites_selected(const struct top *top);
 

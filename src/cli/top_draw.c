@@ -138,7 +138,7 @@ void draw_bar(int y, int x, int width, double share, enum style style)
 		draw_text(y, at, 1, style, "%s", parts[eighths % 8]);
 }
 
-void draw_trend(int y, int x, int width, const double *values, size_t count, enum style style)
+void draw_chart(int y, int x, int width, int lines, const double *values, size_t count, enum style style)
 {
 	static const char *const steps[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 	static const char *const plain[] = {" ", ".", ":", "-", "=", "+", "*", "#", "@"};
@@ -146,8 +146,37 @@ void draw_trend(int y, int x, int width, const double *values, size_t count, enu
 
 	for (size_t i = skip; i < count; i++) {
 		double value = isfinite(values[i]) ? fmin(fmax(values[i], 0), 1) : 0;
-		size_t step = (size_t)lround(value * 8);
+		int eighths = (int)lround(value * lines * 8);
 
-		x = draw_text(y, x, 1, style, "%s", drawing.is_ascii ? plain[step] : steps[step]);
+		for (int line = 0; line < lines; line++) {
+			int filled = eighths - (lines - 1 - line) * 8;
+			int step = filled < 0 ? 0 : MIN(filled, 8);
+
+			draw_text(y + line, x, 1, style, "%s", drawing.is_ascii ? plain[step] : steps[step]);
+		}
+		x++;
 	}
+}
+
+void draw_trend(int y, int x, int width, const double *values, size_t count, enum style style)
+{
+	draw_chart(y, x, width, 1, values, count, style);
+}
+
+int draw_wrapped(int y, int last, int x, int width, const char *text)
+{
+	while (*text != '\0' && y < last) {
+		size_t length = text_fit(text, (size_t)width);
+
+		if (text[length] != '\0')
+			while (length > 0 && text[length] != ' ')
+				length--;
+		if (length == 0)
+			length = text_fit(text, (size_t)width);
+		draw_text(y++, x, width, STYLE_PLAIN, "%.*s", (int)length, text);
+		text += length;
+		while (*text == ' ')
+			text++;
+	}
+	return y;
 }

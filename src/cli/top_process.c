@@ -40,12 +40,42 @@ static void draw_title(const struct top *top, int y)
 	draw_text(y, 62, 18, STYLE_TITLE, "%17s", state);
 }
 
+/* A word on how the risk goes, from the points of the past: over the last quarter of an hour or so. */
+static const char *trend_of(const struct state_figures *figures)
+{
+	uint64_t last = figures->points_written, back = MIN(last, (uint64_t)64);
+	double now, before;
+
+	if (back < 8)
+		return "";
+	now = figures->points[(last - 1) % STATE_POINTS].risk;
+	before = figures->points[(last - back) % STATE_POINTS].risk;
+	if (now < 0 || before < 0)
+		return "";
+	return now > before + 0.05 ? ", rising" : now < before - 0.05 ? ", falling" : ", steady";
+}
+
 static void draw_risk(const struct top *top, int y)
 {
+	const struct track_snapshot *track = &top->now.snapshot.track;
+	const struct track_risk *risk = &track->risk;
+	char sure[TEXT_FIGURE_MAX], limit[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
 	int x = label(y, "Risk");
 
-	(void)top;
-	draw_text(y, x, 1000, STYLE_PLAIN, "not known: this process does not follow lifetimes");
+	if (!track->is_active || !risk->is_known) {
+		draw_text(y, x, 1000, STYLE_PLAIN, "not known%s",
+		    track->is_active ? " yet" : ": this process does not follow lifetimes");
+		return;
+	}
+	x = draw_text(y, x, 14, draw_level(risk->level), "%s %.2f", risk->level_name, risk->score);
+	x = draw_text(y, x, 1000, STYLE_PLAIN, "%s, %s, %s sure; ", trend_of(&top->target.state.figures),
+	    risk->reason, text_percent(sure, risk->confidence));
+	if (risk->time_to_limit_seconds >= 0)
+		draw_text(
+		    y, x, 1000, STYLE_WARN, "limit in %s", text_duration(limit, risk->time_to_limit_seconds));
+	else
+		draw_text(y, x, 1000, STYLE_PLAIN, "%s an hour",
+		    text_bytes_signed(growth, risk->growth_bytes_per_hour));
 }
 
 static void draw_pool(const struct top *top, int y)
@@ -70,10 +100,10 @@ static void draw_pool(const struct top *top, int y)
 	draw_text(y + 1, x + BAR_WIDTH + 1, 1000, STYLE_PLAIN, "held of %s allowed (%s)",
 	    text_bytes(limit, (double)s->pool.limit_bytes), text_percent(share, m.limit_utilization));
 	x = label(y + 2, "Idle");
-	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s magazines; free %s hot, %s cold, %s in pieces",
+	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s in magazines, %s free and resident, %s given back",
 	    text_bytes(idle, (double)s->pool.idle_bytes),
 	    text_bytes(hot, (double)(s->pool.free_hot_bytes + s->pool.slab_free_bytes)),
-	    text_bytes(cold, (double)s->pool.free_cold_bytes), text_percent(share, m.fragmentation));
+	    text_bytes(cold, (double)s->pool.free_cold_bytes));
 }
 
 static void draw_requests(const struct top *top, int y)
@@ -84,11 +114,10 @@ static void draw_requests(const struct top *top, int y)
 	    temporary[TEXT_FIGURE_MAX];
 
 	draw_text(y, label(y, "Requests"), 1000, STYLE_PLAIN,
-	    "%s/s, %s reused; %s given back/s; %" PRIu64 " collections; %s temporary",
+	    "%s/s, %s reused, %s temporary; %s/s given back",
 	    text_count(rate, top_rate(top, now->allocations, before->allocations)),
-	    text_percent(share, m.reuse_rate),
-	    text_bytes(purged, top_rate(top, now->purged_bytes, before->purged_bytes)), now->gc_count,
-	    text_count(temporary, (double)now->temporary_buffers));
+	    text_percent(share, m.reuse_rate), text_count(temporary, (double)now->temporary_buffers),
+	    text_bytes(purged, top_rate(top, now->purged_bytes, before->purged_bytes)));
 }
 
 static void draw_pressure(const struct top *top, int y)
@@ -150,7 +179,7 @@ static size_t get_points(const struct top *top, double *held, double *span_secon
 static void draw_history(const struct top *top, int y)
 {
 	double held[STATE_POINTS], span, highest = 0;
-	size_t count = get_points(top, held, &span), width = 40;
+	size_t count = get_points(top, held, &span), width = 32;
 	char top_text[TEXT_FIGURE_MAX], span_text[TEXT_FIGURE_MAX];
 	int x = label(y, "Trend");
 

@@ -145,29 +145,10 @@ void draw_classes(struct top *top, int first, int last)
 
 int view_columns(enum top_view view)
 {
-	return view == VIEW_CLASSES ? CLASS_COLUMNS : 0;
+	return view == VIEW_CLASSES ? CLASS_COLUMNS : view == VIEW_SITES ? sites_columns() : 0;
 }
 
 /* --- what to do -------------------------------------------------------------------- */
-
-/* Text over several lines; the line after it. */
-static int draw_wrapped(int y, int last, int x, int width, const char *text)
-{
-	while (*text != '\0' && y < last) {
-		size_t length = text_fit(text, (size_t)width);
-
-		if (text[length] != '\0')
-			while (length > 0 && text[length] != ' ')
-				length--;
-		if (length == 0)
-			length = text_fit(text, (size_t)width);
-		draw_text(y++, x, width, STYLE_PLAIN, "%.*s", (int)length, text);
-		text += length;
-		while (*text == ' ')
-			text++;
-	}
-	return y;
-}
 
 void draw_advice(struct top *top, int first, int last)
 {

@@ -35,6 +35,8 @@ enum state_part {
 	STATE_MAGAZINES, /* struct magazines */
 	STATE_ARENA,	 /* 0 and the size of one arena: what ->at of arenas points at */
 	STATE_RUN,	 /* 0 and the size of an entry of the table of runs */
+	STATE_TRACK,	 /* struct track_snapshot, as of the last monitor tick; under ->sequence */
+	STATE_SITE,	 /* the first row of the table of call sites, and the size of one; 0: no tracking */
 	STATE_PARTS,
 };
 
@@ -62,7 +64,10 @@ struct state_figures {
 	struct fallback_stats fallback;
 	struct process_info process;
 	char background[16];
-	uint64_t points_written; /* the last is points[(points_written - 1) % STATE_POINTS] */
+	uint32_t sites_bound;	  /* rows of sites that have been used */
+	uint64_t samples_address; /* of the table of live samples */
+	uint64_t samples_bytes;	  /* of it that have been used */
+	uint64_t points_written;  /* the last is points[(points_written - 1) % STATE_POINTS] */
 	struct state_point points[STATE_POINTS];
 };
 

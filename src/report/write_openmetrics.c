@@ -239,11 +239,42 @@ static OWN_FRAME void put_fallback(const struct writer *w)
 	bytes(w, "jemalloc_metadata_bytes", f->metadata_bytes, "Its own tables.");
 }
 
+static OWN_FRAME void put_risk(const struct writer *w)
+{
+	const struct track_snapshot *track = &w->snapshot->track;
+	const struct track_risk *risk = &track->risk;
+	uint64_t high = 0, medium = 0;
+
+	if (!metrics_is_risk_known(w->snapshot))
+		return;
+	for (unsigned i = 0; i < track->site_count; i++) {
+		high += track->sites[i].level == 2;
+		medium += track->sites[i].level == 1;
+	}
+	ratio(w, "leak_risk_ratio", risk->score, "How likely it is that the process leaks memory.");
+	gauge(w, "leak_risk_level", risk->level, "0 LOW, 1 MEDIUM, 2 HIGH.");
+	ratio(w, "leak_risk_confidence_ratio", risk->confidence, "How much there is to judge by.");
+	family(w, "live_growth_bytes_per_second", GAUGE, NULL, "How fast live memory grows, in scaled time.");
+	begin(w, "live_growth_bytes_per_second", GAUGE);
+	out_str(w->out, "} ");
+	out_decimal(w->out, risk->growth_bytes_per_hour / 3600, 3);
+	out_char(w->out, '\n');
+	if (risk->time_to_limit_seconds >= 0) {
+		family(w, "time_to_limit_seconds", GAUGE, "seconds",
+		    "When live memory meets the memory limit, if it goes on to grow so.");
+		decimal(w, "time_to_limit_seconds", risk->time_to_limit_seconds, 0);
+	}
+	family(w, "sites_at_risk", GAUGE, NULL, "Call sites by level, of those most at risk.");
+	count(w, "sites_at_risk", GAUGE, "level", "medium", medium);
+	count(w, "sites_at_risk", GAUGE, "level", "high", high);
+}
+
 static OWN_FRAME void write_all(struct out *out, const struct snapshot *snapshot, bool is_prometheus)
 {
 	struct writer w = {out, snapshot, is_prometheus};
 
 	put_process(&w);
+	put_risk(&w);
 	put_pool(&w);
 	put_classes(&w);
 	put_pressure(&w);
