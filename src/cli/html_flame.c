@@ -76,8 +76,11 @@ static unsigned depth_of(const struct node *node)
 {
 	unsigned deepest = 0;
 
-	for (const struct node *child = node->child; child != NULL; child = child->next)
-		deepest = MAX(deepest, depth_of(child));
+	for (const struct node *child = node->child; child != NULL; child = child->next) {
+		unsigned depth = depth_of(child); /* once: MAX would ask twice, and so each level */
+
+		deepest = MAX(deepest, depth);
+	}
 	return deepest + 1;
 }
 

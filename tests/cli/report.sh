@@ -41,8 +41,9 @@ is_golden diff.txt "a difference has what grew, by site and class"
 report --folded a.json
 is_golden folded.txt "folded stacks are outermost first, with live bytes"
 report --openmetrics a.json
-sed 's/version="[^"]*"/version="V"/' "$work/stdout" >"$work/metrics" && mv "$work/metrics" "$work/stdout"
-is_golden openmetrics.txt "a dump as metrics"
+test "$status" -eq 0 && grep -qx 'weir_pool_in_use_bytes{program="relay",pid="4711"} 198967296' stdout &&
+	grep -qx 'weir_leak_risk_ratio{program="relay",pid="4711"} 0.9300' stdout && test "$(tail -n 1 stdout)" = '# EOF'
+ok $? "a dump as metrics has what it says of pool and risk"
 
 report plain.json
 grep -q 'does not say whether the program leaks' stdout && ! grep -q Sites stdout
@@ -207,6 +208,17 @@ assert check.bars > 20, check.bars
 P
 status=$?
 ok $status "its elements are closed in order, and every chart is there"
+
+python3 - a.json >deep.json <<'P'
+import json, sys
+dump = json.load(open(sys.argv[1]))
+frame = dump["sites"][0]["frames"][0]
+dump["sites"][0]["frames"] = [frame | {"offset": hex(i), "pc": hex(1 << 32 | i)} for i in range(90)]
+json.dump(dump, sys.stdout)
+P
+try timeout 20 "$WEIR" report --html --no-symbols deep.json
+test "$status" -eq 0 && test "$(grep -c 'data-n="relay+0x' stdout)" -ge 90
+ok $? "a stack of 90 frames is drawn, and at once"
 
 # Functions and lines
 
