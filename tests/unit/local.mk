@@ -4,6 +4,7 @@ tests_unit = \
 	tests/unit/test_advice \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
+	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
 	tests/unit/test_lock \
 	tests/unit/test_log \
@@ -14,6 +15,7 @@ tests_unit = \
 	tests/unit/test_out \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
+	tests/unit/test_proto \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
 	tests/unit/test_rseq \
@@ -24,6 +26,7 @@ tests_unit = \
 	tests/unit/test_stack \
 	tests/unit/test_sys \
 	tests/unit/test_track \
+	tests/unit/test_text \
 	tests/unit/test_write_json \
 	tests/unit/test_write_text
 
@@ -35,3 +38,8 @@ EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h te
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
+
+# Parts of the command.
+tests_unit_test_dump_file_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
