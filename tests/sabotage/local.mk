@@ -6,6 +6,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/bound-off-by-one.patch \
+	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/demand-floor-ignored.patch \
@@ -17,6 +18,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/dump-takes-a-lock.patch \
 	tests/sabotage/errno-lost.patch \
 	tests/sabotage/errno-of-madvise.patch \
+	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -29,6 +31,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/our-handler-shown.patch \
+	tests/sabotage/page-not-escaped.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
