@@ -127,14 +127,17 @@ static void dump_if_due(void)
 }
 
 /* What tracking goes by; call it once the rest of the monitor has looked. */
-static void put_facts(struct track_facts *facts, const struct process_info *process)
+static void put_facts(
+    struct track_facts *facts, const struct meminfo *info, const struct process_info *process)
 {
 	const struct fallback_stats *fallback = &preload.fallback;
+	uint64_t limit = pressure_memory_limit(info, preload.settings.memory_limit);
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
 
 	*facts = (struct track_facts){
-	    .memory_limit_bytes = preload.pressure.limit_bytes,
-	    .memory_used_bytes = preload.pressure.used_bytes,
+	    .memory_limit_bytes = limit != UINT64_MAX ? limit : 0,
+	    .memory_used_bytes =
+		pressure_memory_used(info, preload.settings.memory_limit, process->rss_bytes),
 	    .rss_bytes = process->rss_bytes,
 	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
 	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
@@ -161,7 +164,7 @@ static void monitor(struct track_facts *facts)
 	read_fallback(&preload.fallback);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
 		purge_jemalloc();
-	put_facts(facts, &maintain.process);
+	put_facts(facts, &info, &maintain.process);
 }
 
 /* --- a pass ------------------------------------------------------------------ */

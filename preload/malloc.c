@@ -31,17 +31,24 @@ COLD void *alloc_malloc_slow(size_t size)
 	return next.malloc(size);
 }
 
+/* Above the largest that the pool serves; alignment: a power of two. NULL: jemalloc has to. */
+static void *large(size_t alignment, size_t size, bool *is_zero)
+{
+	void *p;
+
+	if (size > APART_BYTES_MAX || alignment > PAGE_BYTES)
+		return NULL;
+	p = apart_take(size, alignment, is_zero);
+	return p != NULL && sampler_passes(TRACK_LARGE, size) ? sample_note(TRACK_LARGE, p, size) : p;
+}
+
 __attribute__((noinline)) void *alloc_malloc_large(size_t size)
 {
 	bool is_zero;
 	void *p;
 
-	if (size <= APART_BYTES_MAX && sampler_passes(TRACK_LARGE, size)) {
-		p = sample_apart(TRACK_LARGE, ALLOC_MIN_BYTES, size, &is_zero);
-		if (p != NULL)
-			return p;
-	}
-	return next.malloc(size);
+	p = large(ALLOC_MIN_BYTES, size, &is_zero);
+	return p != NULL ? p : next.malloc(size);
 }
 
 COLD void alloc_free_slow(void *p)
@@ -58,10 +65,13 @@ void alloc_free_zeroing(void *p)
 		misuse_free(p);
 }
 
-/* Whether the sampler has to be asked about a request that the pool does not want. */
-static bool is_picked(size_t size)
+/* What the range has for a request that the pool does not want: large ones, and samples. NULL: nothing. */
+INLINE void *apart(size_t alignment, size_t size, bool *is_zero)
 {
-	return size <= APART_BYTES_MAX && sampler_passes(sample_kind_apart(size), MAX(size, ALLOC_MIN_BYTES));
+	if (size >= pool.min_bytes)
+		return large(alignment, size, is_zero);
+	size = MAX(size, ALLOC_MIN_BYTES);
+	return sampler_passes(TRACK_SMALL, size) ? sample_apart(alignment, size, is_zero) : NULL;
 }
 
 void *alloc_aligned(size_t alignment, size_t size)
@@ -87,10 +97,10 @@ void *alloc_aligned(size_t alignment, size_t size)
 			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 	}
-	if (!pool_wants(size) && is_picked(size)) {
+	if (!pool_wants(size)) {
 		bool is_zero;
 
-		p = sample_apart(sample_kind_apart(size), alignment, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+		p = apart(alignment, size, &is_zero);
 		if (p != NULL)
 			return p;
 	}
@@ -129,18 +139,10 @@ EXPORT void free(void *p)
 	alloc_free(p);
 }
 
-static COLD void *calloc_picked(size_t bytes)
-{
-	bool is_zero;
-	void *p =
-	    sample_apart(sample_kind_apart(bytes), ALLOC_MIN_BYTES, MAX(bytes, ALLOC_MIN_BYTES), &is_zero);
-
-	return p == NULL || is_zero ? p : memset(p, 0, bytes);
-}
-
 EXPORT void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
+	bool is_zero;
 	void *p;
 
 	if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
@@ -148,11 +150,9 @@ EXPORT void *calloc(size_t count, size_t size)
 		return NULL;
 	}
 	if (!pool_wants(bytes)) {
-		if (is_picked(bytes)) {
-			p = calloc_picked(bytes);
-			if (p != NULL)
-				return p;
-		}
+		p = apart(ALLOC_MIN_BYTES, bytes, &is_zero);
+		if (p != NULL)
+			return is_zero ? p : memset(p, 0, bytes);
 		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
 	}
 	p = pool_malloc(bytes);
@@ -199,7 +199,7 @@ static void *realloc_pooled(void *p, size_t size)
 		return alloc_malloc(size);
 	}
 	if (pool_resize_in_place(p, size)) {
-		if (UNLIKELY(pool_is_apart(p)))
+		if (UNLIKELY(size < pool.min_bytes && pool_is_apart(p)))
 			sample_again(p, size);
 		return p;
 	}
@@ -211,8 +211,7 @@ static void *realloc_pooled(void *p, size_t size)
 static COLD void *realloc_picked(void *p, size_t size)
 {
 	bool is_zero;
-	void *to =
-	    sample_apart(sample_kind_apart(size), ALLOC_MIN_BYTES, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+	void *to = sample_apart(ALLOC_MIN_BYTES, MAX(size, ALLOC_MIN_BYTES), &is_zero);
 
 	if (to == NULL)
 		return NULL;
@@ -235,17 +234,17 @@ EXPORT void *realloc(void *p, size_t size)
 		return realloc_pooled(p, size);
 	if (UNLIKELY(bootstrap_owns(p)))
 		return move(p, bootstrap_size(p), size, 0);
-	if (pool_wants(size)) {
+	if (size >= pool.min_bytes && size <= APART_BYTES_MAX) {
 		size_t usable = next.malloc_usable_size(p);
 
-		/* It stays where it is if it was a temporary buffer of about that size. */
+		/* It stays where it is if it was a temporary buffer, or so, of about that size. */
 		if (size > usable || size < usable / 2) {
 			to = move(p, usable, size, 0);
 			if (to != NULL)
 				return to;
 		}
 	}
-	if (!pool_wants(size) && is_picked(size)) {
+	if (size < pool.min_bytes && sampler_passes(TRACK_SMALL, MAX(size, ALLOC_MIN_BYTES))) {
 		to = realloc_picked(p, size);
 		if (to != NULL)
 			return to;

@@ -2,14 +2,13 @@
  * sample.c -- the cold paths of malloc and its kin where an allocation may be a sample.
  *
  * Called when a thread's countdown passed 0 (track/sampler.h): the sampler says whether it
- * was a point; if so, the allocation is served from the range, whatever its size, and
- * the tracker is told. Takes no lock while it does; what the unwinder allocates is
+ * was a point; if so, the tracker is told, and a small one is served from the range. Takes no lock while it does; what the unwinder allocates is
  * no sample, since the tracker has a flag for that.
  *
- * What is realloced outside of the pool counts as freed and allocated: whether it stays in its
+ * A small allocation that is realloced counts as freed and allocated: whether it stays in its
  * place differs between jemalloc's blocks and slots, and an estimate has no bias
- * only if samples are treated like all others. A buffer of the pool keeps its sample when it
- * grows or shrinks in place, as a buffer that is no sample stays none.
+ * only if samples are treated like all others. What is served from the range in any case keeps its
+ * sample when it grows or shrinks in place, as one that is no sample stays none.
  */
 #include "preload/sample.h"
 
@@ -59,17 +58,12 @@ COLD void *sample_pool(size_t size)
 	return sample_note(TRACK_POOL, p, size);
 }
 
-enum track_kind sample_kind_apart(size_t size)
+COLD void *sample_apart(size_t alignment, size_t size, bool *is_zero)
 {
-	return size < pool.min_bytes ? TRACK_SMALL : TRACK_LARGE;
-}
-
-COLD void *sample_apart(enum track_kind kind, size_t alignment, size_t size, bool *is_zero)
-{
-	float weight = sampler_take(kind, size);
+	float weight = sampler_take(TRACK_SMALL, size);
 	void *p = weight != 0 ? apart_take(size, alignment, is_zero) : NULL;
 
-	return p != NULL ? born(kind, p, size, weight) : NULL;
+	return p != NULL ? born(TRACK_SMALL, p, size, weight) : NULL;
 }
 
 COLD void *sample_small(size_t size)
@@ -81,17 +75,15 @@ COLD void *sample_small(size_t size)
 	 * used up. Without us a thread's first small request would have come to it. */
 	if (sampler_is_first_look())
 		next.free(next.malloc(size));
-	p = sample_apart(TRACK_SMALL, ALLOC_MIN_BYTES, size, &is_zero);
+	p = sample_apart(ALLOC_MIN_BYTES, size, &is_zero);
 
 	return p != NULL ? p : next.malloc(size);
 }
 
 COLD void sample_again(void *p, size_t size)
 {
-	enum track_kind kind = sample_kind_apart(size);
-
 	size = MAX(size, ALLOC_MIN_BYTES);
 	pool_end_sample(p);
-	if (sampler_passes(kind, size))
-		sample_note(kind, p, size);
+	if (sampler_passes(TRACK_SMALL, size))
+		sample_note(TRACK_SMALL, p, size);
 }

@@ -15,15 +15,12 @@ void sample_start(void);
 void *sample_pool(size_t size);
 /* One below WEIR_MIN_BUFFER_SIZE. From jemalloc if it is none. */
 void *sample_small(size_t size);
-/* Any that the pool does not want; alignment: a power of two. NULL: it is none, and nothing was done. */
-void *sample_apart(enum track_kind kind, size_t alignment, size_t size, bool *is_zero);
+/* The same; alignment: a power of two. NULL: it is none, and nothing was done. */
+void *sample_apart(size_t alignment, size_t size, bool *is_zero);
 /* p, of the pool or apart, was handed out just now. Returns p. */
 void *sample_note(enum track_kind kind, void *p, size_t size);
 
-/* realloc let p, which stands apart, stay where it is: as if it were freed and allocated. */
+/* realloc let p, a small one of the range's, stay where it is: as if it were freed and allocated. */
 void sample_again(void *p, size_t size);
-
-/* Of a request that the pool does not want. */
-enum track_kind sample_kind_apart(size_t size);
 
 #endif

@@ -160,6 +160,7 @@ void sim_run(const struct sim_kind *kind, uint64_t seed, double until, struct si
 
 	memset(result, 0, sizeof(*result));
 	result->medium_at = result->high_at = -1;
+	until = fmin(until, SIM_DAY);
 	begin(&site, kind, seed);
 	crowd.free = -1;
 	crowd.dying = malloc(TICKS * sizeof(*crowd.dying));

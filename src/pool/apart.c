@@ -1,9 +1,9 @@
 /*
- * apart.c -- slots for sampled small allocations, runs for sampled large ones.
+ * apart.c -- slots for sampled small allocations, runs for large ones.
  *
- * Called by the front end for what its sampler picked: some hundreds of times a second
- * at most, so one lock is enough (LOCK_slots; the arena's is taken under it for a new
- * slab or an empty one). Never in a signal handler.
+ * Called by the front end. Slots are for what its sampler picked, some hundreds a second
+ * at most, so one lock is enough for them (LOCK_slots; the arena's is taken under it for a
+ * new slab or an empty one). Runs need the arena's lock alone. Never in a signal handler.
  *
  * A slab is a run of 1 to 8 pages whose entries are all RUN_SLOTS; each says how far
  * from the first it stands, the first has a bit for each slot in use. The number of a
@@ -50,6 +50,11 @@ static struct {
 	/* Relaxed; statistics. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t run_objects, run_pages, refused;
 } apart;
+
+void apart_init(void)
+{
+	memset((void *)&apart, 0, sizeof(apart));
+}
 
 static unsigned slot_count(unsigned class)
 {
@@ -274,8 +279,9 @@ static bool slot_free(struct run *run, void *p, uint32_t *sample)
 
 /*
  * A program that set itself RLIMIT_AS wants large requests to fail past it, and our range was
- * reserved before. So there has to be room for as much again as jemalloc would map. Asked
- * by calls that malloc makes anyway: a filter that a program put on itself may kill for others.
+ * reserved before. So where pages are not resident yet there has to be room for as much again as
+ * jemalloc would map. Asked by calls that malloc makes anyway: a filter that a program put
+ * on itself may kill for others. It costs a thousandth of the faults that follow.
  */
 static bool is_within_address_space(size_t bytes)
 {
@@ -291,12 +297,14 @@ static void *run_take(size_t size, bool *is_zero)
 	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT), page, now;
 	struct run *run;
 
-	if (!is_within_address_space(size))
-		return NULL;
 	now = LOAD_RELAXED(&pool.now);
 	page = arenas_take_pages(magazine_cpu_current(), pages, now, is_zero);
 	if (page == 0)
 		return NULL;
+	if (*is_zero && !is_within_address_space(size)) {
+		arenas_return_cold(page, pages, now);
+		return NULL;
+	}
 	run = run_at(page);
 	run->size_class = 0;
 	run->offset = 0;
@@ -310,8 +318,7 @@ static void *run_take(size_t size, bool *is_zero)
 	STORE_RELAXED(&run->state, RUN_APART);
 	atomic_fetch_add_explicit(&apart.run_objects, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&apart.run_pages, pages, memory_order_relaxed);
-	if (!*is_zero)
-		pool_keep_limit(true, now);
+	pool_keep_limit(*is_zero, now);
 	return page_address(page);
 }
 

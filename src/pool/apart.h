@@ -1,11 +1,13 @@
 /*
- * apart.h -- what the range serves besides the pool's buffers: samples of other sizes.
+ * apart.h -- what the range serves besides the pool's buffers: requests of other sizes.
  *
- * An allocation that the tracker picked, and that is no streaming-sized one, is served
- * from the range, so that free knows it by its address. Up to 4 KiB it gets a slot of a
- * fitting class in a slab of its own kind, so it costs about what it asks for; above
- * that a run of whole pages. Neither counts as a buffer of the pool, nor against its
- * limits; their figures are their own.
+ * A small allocation that the tracker picked is served from the range, so that free knows
+ * it by its address: up to 4 KiB in a slot of a fitting class in a slab of its own
+ * kind, so it costs about what it asks for; above that in a run of whole pages. A large one,
+ * above WEIR_MAX_BUFFER_SIZE, always is, picked or not: a run that was freed is still resident
+ * when the next frame comes, where jemalloc gives back 8 MiB and more at once (measured in
+ * bench/RESULTS.md). Neither counts as a buffer of the pool, nor against its limits;
+ * their figures are their own.
  *
  * Not for signal handlers, but for apart_count(). Thread-safe.
  */
@@ -18,6 +20,9 @@ struct run;
 
 /* What is larger is left to others: it would break the range up. */
 #define APART_BYTES_MAX GIB
+
+/* Nothing is out yet; with the pool. */
+void apart_init(void);
 
 /*
  * alignment: a power of two up to a page, which malloc's own is below. *is_zero: every byte

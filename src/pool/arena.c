@@ -209,6 +209,24 @@ unsigned arenas_take(
 	return count;
 }
 
+/* A resident run of another arena's; the caller holds no lock. */
+static uint32_t borrow_pages(unsigned own, uint32_t pages, bool *was_cold)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	uint32_t page = 0;
+
+	for (unsigned i = 1; i < used && page == 0; i++) {
+		struct arena *other = &arenas.at[(own + i) % used];
+
+		if (other->runs.arena == own || !runs_has(&other->runs, RUNS_HOT, pages))
+			continue;
+		lock_acquire(&other->lock);
+		page = arena_take_run(other, RUNS_HOT, pages, was_cold);
+		lock_release(&other->lock);
+	}
+	return page;
+}
+
 /* The arena's lock is held. */
 static uint32_t take_exact(
     struct arena *arena, uint32_t pages, uint32_t alignment_pages, uint32_t now, bool *was_cold)
@@ -253,10 +271,30 @@ uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_page
 uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold)
 {
 	struct arena *arena = enter(cpu);
-	uint32_t page = take_exact(arena, pages, 1, now, was_cold);
+	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
 
+	if (page == 0 && pages >= BORROW_WAIT_PAGES &&
+	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
+		lock_release(&arena->lock);
+		page = borrow_pages(arena->runs.arena, pages, was_cold);
+		if (page != 0)
+			return page;
+		lock_acquire(&arena->lock);
+	}
+	if (page == 0)
+		page = take_exact(arena, pages, 1, now, was_cold);
 	lock_release(&arena->lock);
 	return page;
+}
+
+void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+
+	lock_acquire(&arena->lock);
+	arena->out_pages -= pages;
+	runs_free_as_marked(&arena->runs, page, pages, now);
+	lock_release(&arena->lock);
 }
 
 void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)

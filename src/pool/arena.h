@@ -61,6 +61,8 @@ uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_page
 
 /* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
 uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold);
+/* The same as it came: nobody has written to it. */
+void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
 /* It goes back; its entries are RUN_NONE again. */
 void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 

@@ -52,6 +52,7 @@ bool pool_init(const struct settings *settings)
 		return false;
 	arenas_init(extra, arena_count);
 	magazines_init((char *)extra + arenas_bytes, cpu_bound);
+	apart_init();
 	pool.limit_buffers = settings->max_buffers;
 	pool.growth_factor = settings->growth_factor;
 	if (settings->zero_on_free)

@@ -136,6 +136,16 @@ uint64_t pressure_memory_limit(const struct meminfo *info, uint64_t memory_limit
 	return limit;
 }
 
+uint64_t pressure_memory_used(const struct meminfo *info, uint64_t memory_limit_bytes, uint64_t rss_bytes)
+{
+	if (memory_limit_bytes != 0)
+		return rss_bytes;
+	if (info->has_cgroup && info->cgroup_limit_bytes != 0 &&
+	    info->cgroup_limit_bytes <= info->total_bytes)
+		return info->cgroup_used_bytes;
+	return info->total_bytes - MIN(info->available_bytes, info->total_bytes);
+}
+
 const char *pressure_level_name(enum pressure_level level)
 {
 	static const char *const names[] = {

@@ -36,5 +36,8 @@ struct pressure pressure_judge(const struct meminfo *info, uint64_t memory_limit
 /* The limit in force: WEIR_MEMORY_LIMIT, else the cgroup's or RAM, whichever is less;
  * UINT64_MAX where nothing is known. */
 uint64_t pressure_memory_limit(const struct meminfo *info, uint64_t memory_limit_bytes);
+/* What of that limit is used, by the measure that belongs to it: resident bytes, the cgroup's use, or
+ * what of RAM is not available. */
+uint64_t pressure_memory_used(const struct meminfo *info, uint64_t memory_limit_bytes, uint64_t rss_bytes);
 
 #endif

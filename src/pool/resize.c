@@ -136,11 +136,10 @@ bool pool_resize_in_place(void *p, size_t size)
 {
 	struct run *run = run_of(p);
 
-	if (is_apart(run))
-		return apart_resize(run, p, size);
-	if (!resize_buffer(run, p, size))
+	if (is_apart(run) ? !apart_resize(run, p, size) : !resize_buffer(run, p, size))
 		return false;
-	if (run->state == RUN_SAMPLED && pool.sample_resized != NULL)
+	if ((run->state == RUN_SAMPLED || run->state == RUN_APART) && run->buffer.sample != 0 &&
+	    pool.sample_resized != NULL)
 		pool.sample_resized(run->buffer.sample, size);
 	return true;
 }

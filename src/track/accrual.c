@@ -30,7 +30,10 @@
 /* From this share of survivors on, the finer cohorts are looked at. */
 #define MOSTLY_RECENT 0.4
 /* Odds that a store, before any evidence, fills ever more slowly rather than evenly. */
-#define SLOWING_ODDS 0.8
+#define SLOWING_ODDS 0.4
+/* The same where the start-up kept more than its share: it has been a store then, at least. */
+#define SLOWING_ODDS_STORE 3.0
+#define FRONT_ERRORS 3.0
 #define LATE_SHARE 0.2
 #define FIRST_SURVIVORS 0.05
 
@@ -39,6 +42,7 @@ struct cohorts {
 	unsigned first, end; /* those looked at */
 	double from, width;
 	double births_before; /* births since the process began, before ->first */
+	double slowing_odds;
 	double born[FACTS_COHORTS], stayed[FACTS_COHORTS]; /* weights; effective objects */
 };
 
@@ -89,6 +93,16 @@ static double sum_of(const double *v, unsigned from, unsigned to)
 	for (unsigned i = from; i < to; i++)
 		sum += v[i];
 	return sum;
+}
+
+/* Did the start-up keep more of its births than later times did, by more than chance? */
+static bool is_front_loaded(const struct cohorts *cohorts, double stayed_before)
+{
+	double born = sum_of(cohorts->born, cohorts->first, cohorts->end);
+	double stayed = sum_of(cohorts->stayed, cohorts->first, cohorts->end);
+	double expected = born > 0 ? stayed * cohorts->births_before / born : 0;
+
+	return stayed_before > expected + FRONT_ERRORS * approx_sqrt(expected + 1);
 }
 
 /* A process that begins late begins at its first survivors. */
@@ -179,7 +193,7 @@ static void test_evenness(struct accrual *accrual, const struct cohorts *cohorts
 		    approx_exp(clamp((log_likelihood[power] - log_likelihood[0]) / dispersion, -50, 50)) /
 		    (POWERS - 2);
 	even = approx_exp(clamp((log_likelihood[POWERS - 1] - log_likelihood[0]) / dispersion - 1, 0, 50));
-	accrual->continues = even / (even + SLOWING_ODDS * slowing);
+	accrual->continues = even / (even + cohorts->slowing_odds * slowing);
 	/* The effective number of eighths they are in, over that of even ones: E = G n / (n + G - 1). */
 	accrual->spread = 1;
 	if (cohorts->end - cohorts->first >= GROUPS && squares > 0)
@@ -205,10 +219,13 @@ void accrual_measure(struct accrual *accrual, const struct facts *facts, const s
 {
 	double all = live->now - live->first_at, older, in_recent;
 	double each = live->count > 0 && live->squares > 0 ? live->squares / live->count : 1;
-	struct cohorts cohorts = {
-	    .first = START_UP_COHORTS, .from = live->first_at, .width = all / FACTS_COHORTS};
-	struct cohorts finer = {
-	    .from = live->now - all / LIVE_RECENT, .width = all / LIVE_RECENT / FACTS_COHORTS};
+	struct cohorts cohorts = {.first = START_UP_COHORTS,
+	    .from = live->first_at,
+	    .width = all / FACTS_COHORTS,
+	    .slowing_odds = SLOWING_ODDS};
+	struct cohorts finer = {.from = live->now - all / LIVE_RECENT,
+	    .width = all / LIVE_RECENT / FACTS_COHORTS,
+	    .slowing_odds = SLOWING_ODDS};
 
 	*accrual = (struct accrual){0};
 	if (!(all > 0))
@@ -217,6 +234,8 @@ void accrual_measure(struct accrual *accrual, const struct facts *facts, const s
 	gather(&cohorts, live->born, facts, live, old_age, each, clock);
 	older = sum_of(
 	    cohorts.stayed, cohorts.first, MIN(cohorts.end, FACTS_COHORTS - FACTS_COHORTS / LIVE_RECENT));
+	if (is_front_loaded(&cohorts, (double)live->born[0] / each))
+		cohorts.slowing_odds = SLOWING_ODDS_STORE;
 	look(accrual, &cohorts, each, clock);
 	gather(&finer, live->born_recently, facts, live, old_age, each, clock);
 	in_recent = sum_of(finer.stayed, 0, finer.end);

@@ -27,6 +27,7 @@ libtrack_a_SOURCES = \
 	src/track/samples.h \
 	src/track/series.c \
 	src/track/series.h \
+	src/track/site_frames.c \
 	src/track/sites.c \
 	src/track/sites.h \
 	src/track/stack.c \

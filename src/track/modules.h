@@ -56,6 +56,11 @@ size_t modules_table_bytes(void);
 /* 64 bits of bytes; stable between runs. Start with h = 0 or the hash of what went before. */
 uint64_t modules_hash(uint64_t h, const void *bytes, size_t length);
 
+INLINE uint64_t modules_hash_u64(uint64_t h, uint64_t value)
+{
+	return modules_hash(h, &value, sizeof(value));
+}
+
 void modules_fork_prepare(void);
 void modules_fork_done(bool is_child);
 

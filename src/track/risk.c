@@ -38,7 +38,7 @@
 #include "track/flat_tail.h"
 #include "track/growth.h"
 
-#define EVIDENCE_OBJECTS 20.0
+#define EVIDENCE_OBJECTS 22.0
 
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.05
@@ -86,6 +86,16 @@ static double p_flat(const struct flat_tail *tail, double share, unsigned sites_
 	double odds = prior_odds(share) * tail->stays_factor;
 
 	return tail->to == 0 ? 0 : odds / (1 + odds) * approx_sigmoid(tail->log_evidence - tests);
+}
+
+/* Each factor that fails is another innocent reason, so the odds against add. */
+static double all_hold(const double *p, unsigned count)
+{
+	double against = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		against += 1 / MAX(p[i], 1e-6) - 1;
+	return 1 / (1 + against);
 }
 
 static double warmed_up(double uptime)
@@ -205,7 +215,8 @@ void risk_judge_site(
 	risk->p_accruing = accrual.continues * accrual.spread * warmed_up(uptime);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
-	mixture = risk->p_flat * risk->p_accruing * risk->p_kin * evidence_of(accrual.survivors);
+	mixture = all_hold(
+	    (double[]){risk->p_flat, risk->p_accruing, risk->p_kin, evidence_of(accrual.survivors)}, 4);
 
 	if (facts->deaths < NEVER_FREED_DEATHS * facts->births) {
 		struct accrual all;

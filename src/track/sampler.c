@@ -69,6 +69,12 @@ void sampler_start(const struct settings *settings)
 {
 	struct kind *small = &sampler.kinds[TRACK_SMALL];
 
+	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++) {
+		atomic_store_explicit(&sampler.kinds[kind].interval, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].floor, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].second, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].count, 0, memory_order_relaxed);
+	}
 	sampler.is_all = settings->sample_interval == 1;
 	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
 	small->least = sampler.is_all ? 0 : MIN(settings->sample_interval, SAMPLER_INTERVAL_MIN);
@@ -166,11 +172,10 @@ static uint32_t this_second(void)
 	return clock_now_ticks() / sampler.second_ticks;
 }
 
-static void keep_budget(enum track_kind which)
+void sampler_keep_budget(enum track_kind which, uint32_t now)
 {
 	struct kind *kind = &sampler.kinds[which];
-	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), now = this_second();
-	uint32_t count;
+	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), count;
 
 	if (now != second && atomic_compare_exchange_strong_explicit(
 				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
@@ -261,7 +266,7 @@ float sampler_take(enum track_kind kind, size_t bytes)
 	}
 	weight = sampler_weight(bytes, thread->interval[kind]);
 	if (!sampler.is_all)
-		keep_budget(kind);
+		sampler_keep_budget(kind, this_second());
 	draw(thread, kind, sampler_interval(kind));
 	return weight;
 }

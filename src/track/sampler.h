@@ -60,6 +60,9 @@ bool sampler_is_first_look(void);
 /* The table of samples is near full: points of that kind get half as dense. */
 void sampler_back_off(enum track_kind kind);
 
+/* There was one more sample of that kind in that second of real time: adapt its interval to the budget. */
+void sampler_keep_budget(enum track_kind kind, uint32_t second);
+
 /* At the tick: where the table of samples is all but full, half of the kind that has most of them
  * is dropped (samples_thin()). Whether that was so. */
 bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight));

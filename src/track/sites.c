@@ -195,51 +195,6 @@ static void unlist_locked(uint32_t row)
 		index_remake();
 }
 
-/* --- frames and ids ---------------------------------------------------------- */
-
-static uint64_t hash_u64(uint64_t h, uint64_t value)
-{
-	return modules_hash(h, &value, sizeof(value));
-}
-
-/* Attribute what is not yet. False: some frame is in no module that is known. */
-static bool attribute(struct site *site)
-{
-	bool is_whole = true;
-
-	for (unsigned i = 0; i < site->frame_count; i++) {
-		struct site_frame *frame = &site->frames[i];
-		unsigned module;
-
-		if (frame->module != MODULE_NONE)
-			continue;
-		module = modules_find(frame->pc);
-		if (module == MODULE_NONE) {
-			is_whole = false;
-			continue;
-		}
-		frame->offset = frame->pc - modules_at(module)->bias;
-		frame->module = (uint16_t)module;
-	}
-	return is_whole;
-}
-
-static void give_id(struct site *site)
-{
-	uint64_t id = site->is_overflow;
-
-	for (unsigned i = 0; i < site->frame_count; i++) {
-		const struct site_frame *frame = &site->frames[i];
-
-		if (frame->module != MODULE_NONE)
-			id = hash_u64(id, modules_at(frame->module)->identity);
-		/* Of an overflow row only the module counts. */
-		if (!site->is_overflow)
-			id = hash_u64(id, frame->offset);
-	}
-	STORE_RELAXED(&site->id, id != 0 ? id : 1);
-}
-
 /* --- finding ----------------------------------------------------------------- */
 
 static void fill(struct site *site, const struct stack *stack)
@@ -251,13 +206,13 @@ static void fill(struct site *site, const struct stack *stack)
 	/* The tick looks again: at modules that are not known yet, and for a retired row of this id. */
 	site->is_resolved = false;
 	sites.unresolved++;
-	if (attribute(site))
-		give_id(site);
+	if (site_attribute(site))
+		site_give_id(site);
 }
 
 static uint64_t overflow_key(unsigned module)
 {
-	return hash_u64(0x6F766572666C6F77u, module) | 1;
+	return modules_hash_u64(0x6F766572666C6F77u, module) | 1;
 }
 
 /* The row for what has no row, by the innermost frame's module. */
@@ -290,7 +245,7 @@ static uint32_t find_overflow(const struct stack *stack)
 		site->frames[0] = (struct site_frame){modules_at(module)->start, 0, (uint16_t)module};
 		site->frames[0].offset = site->frames[0].pc - modules_at(module)->bias;
 	}
-	give_id(site);
+	site_give_id(site);
 	set_key(site, key);
 	set_state(site, SITE_USED);
 	index_put(key, row);
@@ -492,8 +447,8 @@ void sites_resolve(void)
 		if (site->is_resolved || state_of(site) != SITE_USED)
 			continue;
 		/* Once: what no module has by now is generated code. */
-		attribute(site);
-		give_id(site);
+		site_attribute(site);
+		site_give_id(site);
 		site->is_resolved = true;
 		sites.unresolved--;
 		for (uint32_t i = 0; i < retired_count; i++) {
@@ -525,7 +480,7 @@ void sites_retire(unsigned module)
 			continue;
 		unlist_locked(row);
 		if (site->id == 0)
-			give_id(site);
+			site_give_id(site);
 		sites.unresolved -= !site->is_resolved;
 		site->is_resolved = true;
 		set_state(site, SITE_RETIRED);

@@ -100,6 +100,11 @@ struct sites_counters {
 };
 void sites_count(struct sites_counters *counters);
 
+/* site_frames.c, for sites.c: attribute what is not yet; false: some frame is in no module that is known. */
+bool site_attribute(struct site *site);
+/* By its frames, as far as they are attributed. */
+void site_give_id(struct site *site);
+
 void sites_fork_prepare(void);
 void sites_fork_done(bool is_child);
 

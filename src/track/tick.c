@@ -6,8 +6,10 @@
  * judges the sites and the process. Births and deaths go on meanwhile: they take the stripe of a
  * site for nanoseconds, and so does the tick.
  *
- * Bounds: SAMPLES_MAX samples and SITES_ROWS sites. A site where nothing is live and nothing
- * was born since the last tick is left as it is, which most sites of a long-running program are.
+ * Bounds: SAMPLES_MAX samples are looked at, and about JUDGED_A_TICK sites judged, which is what costs:
+ * where more have something live, they take turns, but for those that are at risk or were so at the
+ * last look. A site where nothing is live and nothing was born since is left as it is, which most
+ * sites of a long-running program are.
  * The scratch is reserved at start and touched as far as rows are used.
  */
 #include "track/tick.h"
@@ -23,6 +25,8 @@
 
 /* A site without a live object is given up for another after so long, when rows are few. */
 #define EVICT_AFTER_SECONDS 60.0
+
+#define JUDGED_A_TICK 512
 
 /* What of one row is live, for the time of a tick. */
 struct row_live {
@@ -40,7 +44,8 @@ static struct {
 	double live_ages[TRACK_AGE_BUCKETS];
 	struct facts facts; /* a copy of one site's, to judge it without the lock */
 	struct risk_tally tally;
-	uint32_t number;
+	uint32_t number; /* of this tick */
+	uint32_t turns;	 /* a site is judged every so many ticks */
 } tick;
 
 static size_t rows_bytes(void)
@@ -101,6 +106,13 @@ static struct live *live_of(uint32_t row, double now)
 	return &entry->live;
 }
 
+static bool is_its_turn(uint32_t row)
+{
+	const struct risk_hold *hold = &sites_at(row)->hold;
+
+	return row % tick.turns == tick.number % tick.turns || hold->level != RISK_LOW || hold->above != 0;
+}
+
 static void walk(uint32_t now_ticks)
 {
 	struct sample_facts sample;
@@ -119,7 +131,8 @@ static void walk(uint32_t now_ticks)
 		home = sites_home(sample.site);
 		tick.live_objects[sample.site]++;
 		tick.live_ages[tick_age_bucket(age)] += (double)sample.weight;
-		live_add(live_of(home, now), seconds(age), sample.size, (double)sample.weight);
+		if (is_its_turn(home))
+			live_add(live_of(home, now), seconds(age), sample.size, (double)sample.weight);
 	}
 	memcpy(tick.result.live_ages, tick.live_ages, sizeof(tick.live_ages));
 }
@@ -140,7 +153,13 @@ static void judge_row(uint32_t row, double now, unsigned tested)
 	struct risk_site risk;
 	struct live *live;
 
-	if ((state != SITE_USED && state != SITE_RETIRED) || is_quiet(site, row))
+	if (state != SITE_USED && state != SITE_RETIRED)
+		return;
+	if (!is_its_turn(row)) {
+		risk_tally_add(&tick.tally, &site->risk, row);
+		return;
+	}
+	if (is_quiet(site, row))
 		return;
 	live = live_of(row, now);
 	sites_lock_facts(row);
@@ -206,6 +225,7 @@ void tick_run(const struct track_facts *facts)
 	uint64_t began = clock_precise_ns();
 
 	tick.number++;
+	tick.turns = (uint32_t)(sites_rows_used() / JUDGED_A_TICK) + 1;
 	modules_refresh(sites_retire, sites_mark_modules);
 	sites_resolve();
 	walk(facts->now_ticks);

@@ -291,15 +291,15 @@ UNLOCKED_READER static double load(const double *value)
 	return copy;
 }
 
-/* Most at risk first; among equals, who holds most. */
+/* Most at risk first, to a percent; among equals, who holds most. */
 struct rank {
-	double score, bytes;
-	uint32_t row;
+	double bytes;
+	uint32_t percent, row;
 };
 
 static bool is_before(const struct rank *a, const struct rank *b)
 {
-	return a->score > b->score || (a->score == b->score && a->bytes > b->bytes);
+	return a->percent > b->percent || (a->percent == b->percent && a->bytes > b->bytes);
 }
 
 UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
@@ -320,7 +320,11 @@ UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
 		if (state != SITE_USED && state != SITE_RETIRED)
 			continue;
 		++*seen;
-		rank = (struct rank){load(&site->risk.score), load(&site->facts.live_bytes), row};
+		rank = (struct rank){
+		    .bytes = load(&site->facts.live_bytes),
+		    .percent = (uint32_t)(MIN(MAX(load(&site->risk.score), 0.0), 1.0) * 100 + 0.5),
+		    .row = row,
+		};
 		if (count == TRACK_LISTED_MAX && !is_before(&rank, &ranks[count - 1]))
 			continue;
 		at = count < TRACK_LISTED_MAX ? count++ : count - 1;

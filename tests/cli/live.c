@@ -128,6 +128,17 @@ static void tick(void)
 	}
 }
 
+/* For two seconds a request every 10 ms, and the dump signal early on; then it ends. */
+static void tick_a_while(void)
+{
+	for (int i = 0; i < 200; i++) {
+		free(malloc(IDLE_BYTES));
+		if (i == 20)
+			raise(SIGUSR1);
+		usleep(10000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -143,6 +154,10 @@ int main(int argc, char **argv)
 		if (getchar() != EOF)
 			execv(argv[2], argv + 2);
 		return 1;
+	}
+	if (strcmp(what, "ticks") == 0) {
+		tick_a_while();
+		return 0;
 	}
 	have_idle();
 	if (strcmp(what, "stuck") == 0) {

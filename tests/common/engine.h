@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/magazine.h"
 #include "pool/pool.h"
@@ -25,6 +26,7 @@ static inline void engine_clear(void)
 	memset((void *)&arenas, 0, sizeof(arenas));
 	memset((void *)&magazines, 0, sizeof(magazines));
 	memset((void *)&pool, 0, sizeof(pool));
+	apart_init();
 	pool.due = UINT32_MAX;
 }
 
@@ -143,7 +145,7 @@ static inline char *engine_check_slab(struct engine_check *check, uint32_t last)
 	sums = &check->sums[page_owner(first)];
 	for (uint32_t page = first; page < last; page++) {
 		unsigned state = run_at(page)->state;
-		ENGINE_NEED(state == RUN_NONE || state == RUN_IN_USE || state == RUN_IDLE, page);
+		ENGINE_NEED(state == RUN_NONE || run_is_buffer(state), page);
 	}
 	for (unsigned i = 0; i < slots; i++) {
 		size_t offset = i * size_class_bytes(class);
@@ -156,7 +158,7 @@ static inline char *engine_check_slab(struct engine_check *check, uint32_t last)
 			free_slots++;
 			continue;
 		}
-		ENGINE_NEED(slot->state == RUN_IN_USE || slot->state == RUN_IDLE, page);
+		ENGINE_NEED(run_is_buffer(slot->state), page);
 		ENGINE_NEED(slot->size_class == class && slot->pages == i, page);
 		ENGINE_NEED(slot->offset == offset % PAGE_BYTES, page);
 		check->buffers++;
@@ -204,6 +206,27 @@ static inline char *engine_check_free(struct engine_check *check, uint32_t page)
 	return NULL;
 }
 
+/* A slab of slots: every page of it says how far it stands from the first, and a slot is in use. */
+static inline char *engine_check_slots(struct engine_check *check, uint32_t first)
+{
+	const struct run *head = run_at(first);
+	uint32_t pages = apart_slab_pages(head);
+	char *why = engine_cover(check, first, pages);
+
+	if (why != NULL)
+		return why;
+	ENGINE_NEED(head->offset == 0, first);
+	ENGINE_NEED((head->slots.used[0] | head->slots.used[1]) != 0, first);
+	for (uint32_t i = 0; i < pages; i++) {
+		const struct run *run = run_at(first + i);
+
+		ENGINE_NEED(run->state == RUN_SLOTS && run->offset == i, first + i);
+		ENGINE_NEED(run->size_class == head->size_class && run->pages == head->pages, first + i);
+	}
+	check->sums[page_owner(first)].out_pages += pages;
+	return NULL;
+}
+
 static inline char *engine_check_buffer(struct engine_check *check, uint32_t page)
 {
 	const struct run *run = run_at(page);
@@ -218,6 +241,19 @@ static inline char *engine_check_buffer(struct engine_check *check, uint32_t pag
 	check->sums[page_owner(page)].out_pages += run->pages;
 	check->buffers++;
 	check->idle += run->state == RUN_IDLE;
+	return NULL;
+}
+
+static inline char *engine_check_apart(struct engine_check *check, uint32_t page)
+{
+	const struct run *run = run_at(page);
+	char *why = engine_cover(check, page, run->pages);
+
+	if (why != NULL)
+		return why;
+	for (uint32_t i = page + 1; i < page + run->pages; i++)
+		ENGINE_NEED(run_at(i)->state == RUN_NONE, i);
+	check->sums[page_owner(page)].out_pages += run->pages;
 	return NULL;
 }
 
@@ -335,7 +371,11 @@ static inline char *engine_check_pages(struct engine_check *check, int flags)
 			continue;
 		if (run->state == RUN_FREE)
 			why = engine_check_free(check, page);
-		else if (run->state == RUN_IN_USE || run->state == RUN_IDLE)
+		else if (run->state == RUN_SLOTS)
+			why = engine_check_slots(check, page);
+		else if (run->state == RUN_APART)
+			why = engine_check_apart(check, page);
+		else if (run_is_buffer(run->state))
 			why = engine_check_buffer(check, page);
 		else if (run->state == RUN_BUSY && (flags & ENGINE_MAY_BE_BUSY) != 0)
 			why = engine_cover(check, page, run->pages);

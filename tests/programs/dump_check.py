@@ -33,6 +33,44 @@ def read_all():
     return dumps, ""
 
 
+def tracking_fault_of(dump):
+    """What is said of leak risk and call sites agrees with itself."""
+    tracking = dump["tracking"]
+    if not tracking["is_active"]:
+        return "tracking is on and not active" if dump["config"]["track"] == "on" and dump["heap"]["is_active"] else None
+    risk, levels = dump["risk"], ("LOW", "MEDIUM", "HIGH")
+    if tracking["table_bytes_used"] > tracking["table_bytes"]:
+        return "tables are larger than they can be"
+    if tracking["sites_used"] > tracking["sites_max"] or tracking["samples_live"] > tracking["samples_max"]:
+        return f"a table is fuller than it can be: {tracking}"
+    if tracking["ticks"] > 0 and dump["health"]["memory_leak_risk"] != risk["level"]:
+        return "health and risk differ"
+    for judged in [dict(risk, risk=risk["score"])] + dump["sites"]:
+        if not (0 <= judged["risk"] <= 1 and 0 <= judged["confidence"] <= 1 and judged["level"] in levels):
+            return f"no risk: {judged}"
+    ids = [site["id"] for site in dump["sites"]]
+    if "0x0" not in ids and len(set(ids)) != len(ids):
+        return "two sites have one id"
+    modules = {mapping["path"]: mapping for mapping in dump["mappings"]}
+    for mapping in dump["mappings"]:
+        if int(mapping["start"], 16) >= int(mapping["end"], 16):
+            return f"no mapping: {mapping}"
+    for site in dump["sites"]:
+        if site["live_objects"] < 0 or site["live_bytes"] < 0:
+            return f"less than nothing is live: {site['id']}"
+        for frame in site["frames"]:
+            if "module" not in frame:
+                continue
+            mapping = modules.get(frame["module"])
+            if mapping is None:
+                return f"{frame['module']} is in a frame and not among the mappings"
+            if int(frame["offset"], 16) > int(mapping["end"], 16) - int(mapping["bias"], 16):
+                return f"an offset is past its module's end: {frame}"
+    if any(bucket["freed"] < 0 or bucket["live"] < 0 for bucket in dump["lifetimes"]):
+        return "a lifetime is less than nothing"
+    return None
+
+
 def fault_of(path, dump):
     if dump["schema"] != "weir-dump" or dump["schema_version"] != 1:
         return f"schema is {dump['schema']} {dump['schema_version']}"
@@ -50,6 +88,9 @@ def fault_of(path, dump):
     for key in ("config", "buffers", "classes", "pressure", "process", "health"):
         if key not in dump:
             return f"no {key}"
+    fault = tracking_fault_of(dump)
+    if fault:
+        return fault
     text = path[: -len(".json")] + ".txt"
     if not os.path.exists(text) or os.path.getsize(text) == 0:
         return f"no text form {text}"

@@ -14,9 +14,11 @@ tests_programs = \
 	tests/programs/nginx.sh \
 	tests/programs/node.sh \
 	tests/programs/pprof.sh \
+	tests/programs/prometheus.sh \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
-	tests/programs/startup.sh
+	tests/programs/startup.sh \
+	tests/programs/top.sh
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \

@@ -2,6 +2,7 @@
 
 tests_unit = \
 	tests/unit/test_advice \
+	tests/unit/test_apart \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
 	tests/unit/test_dump_file \
@@ -21,13 +22,17 @@ tests_unit = \
 	tests/unit/test_rseq \
 	tests/unit/test_runs \
 	tests/unit/test_sites \
+	tests/unit/test_sampler \
+	tests/unit/test_samples \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
 	tests/unit/test_sys \
+	tests/unit/test_tick \
 	tests/unit/test_track \
 	tests/unit/test_text \
 	tests/unit/test_write_json \
+	tests/unit/test_write_openmetrics \
 	tests/unit/test_write_text
 
 check_PROGRAMS += $(tests_unit)
@@ -43,3 +48,6 @@ tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_dump_file_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+# What is computed without libm is compared with libm.
+tests_unit_test_sampler_LDADD = $(LDADD) -lm
+tests_unit_test_samples_LDADD = $(LDADD) -lm

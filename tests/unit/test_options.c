@@ -82,11 +82,17 @@ static const struct {
     {"WEIR_MONITOR_INTERVAL", "10s", "100ms to 1h"},
     {"WEIR_MAX_IDLE", "5m", "100ms to 24h"},
     {"WEIR_BACKGROUND", "auto", "auto, always, never"},
+    {"WEIR_TRACK", "on", "on, off"},
+    {"WEIR_SAMPLE_INTERVAL", "64K", "1 to 1G"},
+    {"WEIR_COMPRESSION", "off", "on, off"},
     {"WEIR_SIGNAL", "USR1", NULL},
     {"WEIR_SIGNAL_CHAIN", "on", "on, off"},
     {"WEIR_DUMP", "/tmp/weir.%e.%p.%n", "1 to 255 printable bytes"},
     {"WEIR_DUMP_FORMAT", "text", NULL},
     {"WEIR_DUMP_AT_EXIT", "off", "on, off"},
+    {"WEIR_DUMP_INTERVAL", "off", "off, or 1s to 24h"},
+    {"WEIR_DUMP_KEEP", "24", "1 to 1000"},
+    {"WEIR_METRICS_FILE", "none", "1 to 255 printable bytes"},
     {"WEIR_ON_MISUSE", "abort", "abort, warn"},
     {"WEIR_ZERO_ON_FREE", "off", "on, off"},
     {"WEIR_LOG", "warn", "off, error, warn, info, debug"},
@@ -160,6 +166,10 @@ static const struct {
     {"WEIR_BACKGROUND", "Always", "always"},
     {"WEIR_DUMP_FORMAT", "json", "json"},
     {"WEIR_DUMP_FORMAT", "json,text", "text,json"},
+    {"WEIR_DUMP_FORMAT", "openmetrics", "openmetrics"},
+    {"WEIR_DUMP_INTERVAL", "off", "off"},
+    {"WEIR_DUMP_INTERVAL", "OFF", "off"},
+    {"WEIR_DUMP_INTERVAL", "90m", "90m"},
     {"WEIR_DUMP_FORMAT", "text,TEXT", "text"},
     {"WEIR_SIGNAL", "USR1", "USR1"},
     {"WEIR_SIGNAL", "SIGUSR1", "USR1"},
@@ -251,6 +261,9 @@ static const struct {
     {"WEIR_BACKGROUND", "auto,never", "not understood"},
     {"WEIR_DUMP_FORMAT", "", "not understood"},
     {"WEIR_DUMP_FORMAT", "text,", "not understood"},
+    {"WEIR_DUMP_INTERVAL", "auto", "not understood"},
+    {"WEIR_DUMP_INTERVAL", "0", "too small"},
+    {"WEIR_DUMP_INTERVAL", "500ms", "too small"},
     {"WEIR_DUMP_FORMAT", ",text", "not understood"},
     {"WEIR_DUMP_FORMAT", "text,xml", "not understood"},
     {"WEIR_DUMP_FORMAT", "text json", "not understood"},
@@ -360,8 +373,9 @@ static const struct {
     {"WEIR_FOO", NULL},
     {"WEIR_", NULL},
     {"WEIR_X", NULL},
-    {"WEIR_COMPRESSION", NULL},
-    {"WEIR_METRICS_FILE", NULL},
+    {"WEIR_COMPATIBLE", NULL},
+    {"WEIR_METRIC_FILE", "WEIR_METRICS_FILE"},
+    {"WEIR_EVERYTHING_ELSE", NULL},
     {"WEIR_THIS_IS_LONGER_THAN_ANY_NAME_CAN_BE", NULL},
 };
 
@@ -438,7 +452,7 @@ END_TEST
 START_TEST(settings_are_read_and_wrong_ones_named)
 {
 	char *env[] = {"A=B", "WEIR_MAX_IDLE=1m", "WEIR_GC_INTERVAL=never", "WEIR_MAX_BUFER=3",
-	    "WEIR_ENABLE=off", "WEIR_TRACK=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
+	    "WEIR_ENABLE=off", "WEIR_TREAT=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
 	read_environment(env);
 	ck_assert_uint_eq(settings.max_idle, MINUTE);
 	ck_assert(!settings.enable);
@@ -446,7 +460,7 @@ START_TEST(settings_are_read_and_wrong_ones_named)
 	ck_assert_uint_eq(lines_said(), 4);
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_GC_INTERVAL=\"never\""));
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_MAX_BUFFERS"));
-	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_TRACK\""));
+	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_TREAT\""));
 	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_BARE\""));
 	ck_assert_ptr_null(strstr(said, "WEIR_OBJECT"));
 }

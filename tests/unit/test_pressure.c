@@ -208,6 +208,18 @@ START_TEST(the_worst_source_decides_and_is_named)
 }
 END_TEST
 
+START_TEST(what_is_used_is_measured_as_the_limit_in_force_is)
+{
+	struct meminfo info = with_cgroup(1, 100);
+	uint64_t system_used = info.total_bytes - info.available_bytes;
+	ck_assert_uint_eq(pressure_memory_used(&info, 500 * MIB, 7 * MIB), 7 * MIB);
+	ck_assert_uint_eq(pressure_memory_used(&info, 0, 7 * MIB), 1 * MIB);
+	info.cgroup_limit_bytes = 64 * GIB; /* more than there is: RAM is the limit */
+	ck_assert_uint_eq(pressure_memory_used(&info, 0, 7 * MIB), system_used);
+	info.has_cgroup = false;
+	ck_assert_uint_eq(pressure_memory_used(&info, 0, 7 * MIB), system_used);
+}
+END_TEST
 START_TEST(the_limit_in_force_is_the_first_that_is_known)
 {
 	struct meminfo info = with_cgroup(1, 100);
@@ -244,6 +256,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, memory_high_alone_is_never_critical);
 	tcase_add_test(tests, a_full_parent_counts_though_our_own_limit_is_far);
 	tcase_add_test(tests, the_worst_source_decides_and_is_named);
+	tcase_add_test(tests, what_is_used_is_measured_as_the_limit_in_force_is);
 	tcase_add_test(tests, the_limit_in_force_is_the_first_that_is_known);
 	tcase_add_test(tests, levels_have_their_names);
 }
