@@ -15,6 +15,7 @@ tests_programs = \
 	tests/programs/node.sh \
 	tests/programs/pprof.sh \
 	tests/programs/prometheus.sh \
+	tests/programs/pairs.sh \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
 	tests/programs/startup.sh \

@@ -7,6 +7,7 @@ tests_unit = \
 	tests/unit/test_clock \
 	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
+	tests/unit/test_flow \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
