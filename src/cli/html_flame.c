@@ -14,7 +14,7 @@
 #include "cli/text.h"
 
 #define WIDTH 1200
-#define ROW 19
+#define ROW 19u
 #define DEPTH_MAX 96
 #define NODES_MAX 8192
 #define NARROWEST 0.4 /* of these units; narrower nodes are left out */
