@@ -154,16 +154,27 @@ static bool write_word(const struct link_map *map, uintptr_t word, void *value)
 	return true;
 }
 
+static const char *name_of(const struct tables *tables, const ElfW(Rela) * relocation)
+{
+	return tables->names + tables->symbols[ELF64_R_SYM(relocation->r_info)].st_name;
+}
+
+/* Most names are told from those wanted by their first letter: every start of a process pays for this. */
+static uint64_t initial_bit(const char *name)
+{
+	return (uint64_t)1 << (name[0] & 63);
+}
+
 static bool replace(const struct link_map *map, const struct tables *tables, const ElfW(Rela) * relocation,
     const struct elf_import *imports, size_t count)
 {
 	unsigned type = (unsigned)ELF64_R_TYPE(relocation->r_info);
-	const char *name = tables->names + tables->symbols[ELF64_R_SYM(relocation->r_info)].st_name;
+	const char *name = name_of(tables, relocation);
 
 	if (type != RELOCATION_JUMP_SLOT && type != RELOCATION_GLOBAL)
 		return true;
 	for (size_t i = 0; i < count; i++)
-		if (name[0] == imports[i].name[0] && strcmp(name, imports[i].name) == 0)
+		if (name[1] == imports[i].name[1] && strcmp(name, imports[i].name) == 0)
 			return write_word(map, map->l_addr + relocation->r_offset, imports[i].function);
 	return true;
 }
@@ -172,15 +183,20 @@ bool elf_replace_imports(const struct link_map *map, const struct elf_import *im
 {
 	struct relocations found;
 	struct tables tables;
+	uint64_t initials = 0;
 	bool is_done = true;
 
 	if (!find_tables(map, &tables))
 		return false;
 	find_relocations(map, &found);
+	for (size_t i = 0; i < count; i++)
+		initials |= initial_bit(imports[i].name);
 	for (size_t i = 0; found.jump_slots != NULL && i < found.jump_slot_count; i++)
-		is_done &= replace(map, &tables, &found.jump_slots[i], imports, count);
+		if ((initials & initial_bit(name_of(&tables, &found.jump_slots[i]))) != 0)
+			is_done &= replace(map, &tables, &found.jump_slots[i], imports, count);
 	for (size_t i = found.relative_count; found.others != NULL && i < found.other_count; i++)
-		is_done &= replace(map, &tables, &found.others[i], imports, count);
+		if ((initials & initial_bit(name_of(&tables, &found.others[i]))) != 0)
+			is_done &= replace(map, &tables, &found.others[i], imports, count);
 	return is_done;
 }
 #else

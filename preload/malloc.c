@@ -166,23 +166,10 @@ EXPORT void *calloc(size_t count, size_t size)
 }
 
 /* Another buffer of size with the first bytes of p, which is freed; NULL leaves p alone. */
-static void *move(void *p, size_t used, size_t size, size_t capacity)
+static void *move(void *p, size_t used, size_t size)
 {
-	void *to;
+	void *to = alloc_malloc(size);
 
-	if (capacity != 0 && size > capacity && pool_wants(size)) {
-		/* It grows: so that it need not move at every step, leave it room. */
-		to = pool_malloc(pool_grown_bytes(capacity, size));
-		if (to == NULL) {
-			to = alloc_malloc(size);
-		} else {
-			pool_set_size(to, size);
-			if (sampler_passes(TRACK_POOL, size))
-				sample_note(TRACK_POOL, to, size);
-		}
-	} else {
-		to = alloc_malloc(size);
-	}
 	if (to == NULL)
 		return NULL;
 	memcpy(to, p, MIN(used, size));
@@ -190,10 +177,25 @@ static void *move(void *p, size_t used, size_t size, size_t capacity)
 	return to;
 }
 
+/* The same of a buffer of the pool that must grow: leave it room, so that it need not move at every step. */
+static void *outgrow(void *p, size_t size)
+{
+	size_t used = pool_size(p);
+	void *to = pool_malloc(pool_grown_bytes(p, size));
+
+	if (UNLIKELY(to == NULL))
+		return move(p, used, size);
+	pool_set_grown(to, size);
+	if (sampler_passes(TRACK_POOL, size))
+		sample_note(TRACK_POOL, to, size);
+	memcpy(to, p, used);
+	if (UNLIKELY(!pool_free_outgrown(p)))
+		misuse_free(p);
+	return to;
+}
+
 static void *realloc_pooled(void *p, size_t size)
 {
-	size_t used;
-
 	if (UNLIKELY(!pool_is_buffer(p))) {
 		misuse_free(p);
 		return alloc_malloc(size);
@@ -203,8 +205,9 @@ static void *realloc_pooled(void *p, size_t size)
 			sample_again(p, size);
 		return p;
 	}
-	used = pool_size(p);
-	return move(p, used, size, pool_usable_bytes(p));
+	if (size > pool_usable_bytes(p) && pool_wants(size) && !pool_is_apart(p))
+		return outgrow(p, size);
+	return move(p, pool_size(p), size);
 }
 
 /* p is jemalloc's, and what it becomes may be a sample. NULL: it is none, and p is as it was. */
@@ -233,13 +236,13 @@ EXPORT void *realloc(void *p, size_t size)
 	if (pool_contains(p))
 		return realloc_pooled(p, size);
 	if (UNLIKELY(bootstrap_owns(p)))
-		return move(p, bootstrap_size(p), size, 0);
+		return move(p, bootstrap_size(p), size);
 	if (size >= pool.min_bytes && size <= APART_BYTES_MAX) {
 		size_t usable = next.malloc_usable_size(p);
 
 		/* It stays where it is if it was a temporary buffer, or so, of about that size. */
 		if (size > usable || size < usable / 2) {
-			to = move(p, usable, size, 0);
+			to = move(p, usable, size);
 			if (to != NULL)
 				return to;
 		}

@@ -10,8 +10,10 @@ packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automak
 	libjemalloc-dev libjansson-dev libdw-dev zlib1g-dev libncurses-dev check)
 packages_lint=(binutils clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)
-packages_tests=(python3=python3)
+packages_tests=(python3=python3 python3-jsonschema strace=strace)
 mapfile -t packages_programs < <(grep -v '^#' tests/programs/packages)
+packages_peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2)
+packages_bench=(apache2-utils=ab)
 packages_aarch64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 
 say()

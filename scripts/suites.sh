@@ -6,8 +6,14 @@
 # line is "N passed, N failed, N skipped" over everything, and the exit status is 0
 # only when nothing failed. Each suite has a limit in seconds; what is still alive
 # afterwards is found by a word in its environment and killed.
+#
+# There are two lanes, which run at once: what needs only build/, and what makes trees
+# of its own. Much of the first one waits (for programs, clocks and signals) and most
+# of the second one compiles. What the second lane says comes when the first is over.
 
-all_suites=(unit lint cli fuzz contract preload stress programs sabotage sanitizers aarch64 distcheck)
+suites_here=(unit lint cli fuzz contract preload stress programs)
+suites_apart=(sabotage sanitizers aarch64 distcheck)
+all_suites=("${suites_here[@]}" "${suites_apart[@]}")
 
 passed=0 failed=0 skipped=0
 
@@ -234,25 +240,67 @@ suite_distcheck()
 	fi
 }
 
+# run_lane NAME SUITE...: those of them that are wanted; the counts are left in a file
+run_lane()
+{
+	local lane=$1 suite
+	shift
+	passed=0 failed=0 skipped=0
+	export DEV_TEST_RUN=$DEV_TEST_RUN.$lane
+	trap 'kill_leftovers; exit 130' INT TERM
+	for suite in "$@"; do
+		[[ " ${wanted[*]} " == *" $suite "* ]] || continue
+		echo "$suite"
+		"suite_$suite"
+	done
+	echo "$passed $failed $skipped" >".dev/log/lane-$lane"
+}
+
+# What the suites of both lanes install, so that they do not do it at once.
+install_for_suites()
+{
+	local suite
+	for suite in "${wanted[@]}"; do
+		case $suite in
+		lint) install_missing "${packages_lint[@]}" || true ;;
+		programs) install_missing "${packages_programs[@]}" || true ;;
+		aarch64) install_missing "${packages_aarch64[@]}" || true ;;
+		esac
+	done
+}
+
 run_suites()
 {
-	local suite suites=("$@") began=$SECONDS
-	[ $# -gt 0 ] || suites=("${all_suites[@]}")
-	for suite in "${suites[@]}"; do
+	local suite lane lanes=() began=$SECONDS
+	wanted=("$@")
+	[ $# -gt 0 ] || wanted=("${all_suites[@]}")
+	for suite in "${wanted[@]}"; do
 		if [[ " ${all_suites[*]} " != *" $suite "* ]]; then
 			say "no such suite: $suite; there are: ${all_suites[*]}"
 			exit 2
 		fi
 	done
 	DEV_TEST_RUN=$$.$(date +%s)
-	export DEV_TEST_RUN
 	need_packages "${packages_build[@]}" "${packages_tests[@]}"
-	trap 'kill_leftovers; exit 130' INT TERM
+	install_for_suites
 	if build_tree build; then
 		result ok "the tree builds without a warning"
-		for suite in "${suites[@]}"; do
-			echo "$suite"
-			"suite_$suite"
+		mkdir -p .dev/log
+		rm -f .dev/log/lane-*
+		(run_lane apart "${suites_apart[@]}") >.dev/log/apart 2>&1 &
+		lanes+=($!)
+		(run_lane here "${suites_here[@]}") &
+		lanes+=($!)
+		trap 'kill -TERM "${lanes[@]}" 2>/dev/null; wait; exit 130' INT TERM
+		wait "${lanes[1]}" || true
+		wait "${lanes[0]}" || true
+		trap - INT TERM
+		cat .dev/log/apart
+		for lane in here apart; do
+			local p=0 f=1 s=0
+			read -r p f s <".dev/log/lane-$lane" ||
+				echo "  FAIL  the lane of suites \"$lane\" ended before its time"
+			count "$p" "$f" "$s"
 		done
 	else
 		result fail "the tree builds without a warning"

@@ -24,9 +24,9 @@ static char *read_all(int fd, size_t *length, struct reader *reader)
 			char *grown;
 
 			size = size == 0 ? 64 * KIB : 2 * size;
-			grown = size <= 2 * DUMP_FILE_BYTES_MAX ? realloc(text, size) : NULL;
+			grown = realloc(text, size);
 			if (grown == NULL) {
-				reader_refuse(reader, "is larger than any dump");
+				reader_refuse(reader, "there is no memory for it");
 				free(text);
 				return NULL;
 			}
@@ -35,9 +35,12 @@ static char *read_all(int fd, size_t *length, struct reader *reader)
 		got = read(fd, text + used, size - used);
 		if (got > 0)
 			used += (size_t)got;
-	} while (got > 0 || (got < 0 && errno == EINTR));
-	if (got < 0) {
-		reader_refuse(reader, "cannot be read: %s", strerror(errno));
+	} while (used <= DUMP_FILE_BYTES_MAX && (got > 0 || (got < 0 && errno == EINTR)));
+	if (got < 0 || used > DUMP_FILE_BYTES_MAX) {
+		if (got < 0)
+			reader_refuse(reader, "cannot be read: %s", strerror(errno));
+		else
+			reader_refuse(reader, "is larger than any dump");
 		free(text);
 		return NULL;
 	}

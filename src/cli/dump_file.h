@@ -134,7 +134,6 @@ struct dump {
 	size_t setting_count;
 
 	bool has_sites;		    /* the dump has the list, be it empty */
-	const char *program;	    /* the last part of exe, or "?" */
 	struct arena_block *blocks; /* all memory of the above */
 };
 

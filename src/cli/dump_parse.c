@@ -291,7 +291,6 @@ static bool read_dump(struct reader *reader)
 				     "recommendations", advice_fields, sizeof(struct dump_advice), NULL};
 	struct dump *dump = reader->dump;
 	const json_t *json = reader->json;
-	const char *slash;
 
 	if (!read_schema(reader) || !read_fields(reader, json, top_fields, dump) ||
 	    !read_section(reader, "metrics", metrics_fields, &dump->metrics, NULL) ||
@@ -313,10 +312,8 @@ static bool read_dump(struct reader *reader)
 	    !read_list(reader, json, &advice, &dump->recommendations, &dump->recommendation_count))
 		return false;
 	dump->has_sites = json_object_get(json, "sites") != NULL;
-	slash = strrchr(dump->exe, '/');
-	dump->program = slash != NULL && slash[1] != '\0' ? slash + 1
-			: dump->exe[0] != '\0'		  ? dump->exe
-							  : "?";
+	if (dump->program[0] == '\0')
+		dump->program = "?";
 	find_build_ids(dump);
 	return true;
 }

@@ -164,7 +164,7 @@ void html_lifetimes(const struct report *report)
 	}
 	for (size_t i = 0; i < chart.count; i++)
 		largest = fmax(largest, fmax(share_of(l[i].freed, freed), share_of(l[i].live, live)));
-	chart.largest = fmin(round_up(largest, 0.05), 1);
+	chart.largest = fmin(ceil(largest * 10) / 10, 1);
 	fputs(
 	    "<section><h2>Lifetimes against ages</h2>\n<p class=\"key\"><i class=\"b\"></i>freed at this age "
 	    "<i class=\"a\"></i>alive, of this age; each as a share of its own</p>\n",

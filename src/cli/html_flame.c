@@ -14,7 +14,7 @@
 #include "cli/text.h"
 
 #define WIDTH 1200
-#define ROW 19
+#define ROW 19u
 #define DEPTH_MAX 96
 #define NODES_MAX 8192
 #define NARROWEST 0.4 /* of these units; narrower nodes are left out */
@@ -76,8 +76,11 @@ static unsigned depth_of(const struct node *node)
 {
 	unsigned deepest = 0;
 
-	for (const struct node *child = node->child; child != NULL; child = child->next)
-		deepest = MAX(deepest, depth_of(child));
+	for (const struct node *child = node->child; child != NULL; child = child->next) {
+		unsigned depth = depth_of(child); /* once: MAX would ask twice, and so each level */
+
+		deepest = MAX(deepest, depth);
+	}
 	return deepest + 1;
 }
 

@@ -116,17 +116,17 @@ static void put_row(const struct report *r, const char *name, double before, dou
 	char a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX], c[TEXT_FIGURE_MAX], sign[TEXT_FIGURE_MAX + 1];
 
 	if (is_bytes) {
-		fprintf(r->to, "  %-22s %12s %12s %12s\n", name, text_bytes(a, before), text_bytes(b, after),
+		fprintf(r->to, "  %-20s %11s %11s %11s\n", name, text_bytes(a, before), text_bytes(b, after),
 		    text_bytes_signed(c, after - before));
 		return;
 	}
 	snprintf(sign, sizeof sign, "%s%s", after > before ? "+" : "", text_count(c, after - before));
-	fprintf(r->to, "  %-22s %12s %12s %12s\n", name, text_count(a, before), text_count(b, after), sign);
+	fprintf(r->to, "  %-20s %11s %11s %11s\n", name, text_count(a, before), text_count(b, after), sign);
 }
 
 static void put_totals(const struct report *r, const struct dump *a, const struct dump *b)
 {
-	fprintf(r->to, "\n  %-22s %12s %12s %12s\n", "", "before", "after", "change");
+	fprintf(r->to, "\n  %-20s %11s %11s %11s\n", "", "before", "after", "change");
 	put_row(r, "pool, in use", (double)a->metrics.total_used_bytes, (double)b->metrics.total_used_bytes,
 	    true);
 	put_row(r, "pool, held", (double)a->metrics.total_allocated_bytes,
@@ -140,7 +140,7 @@ static void put_totals(const struct report *r, const struct dump *a, const struc
 		put_row(
 		    r, "process, resident", (double)a->process.rss_bytes, (double)b->process.rss_bytes, true);
 	if (a->risk.is_there && b->risk.is_there)
-		fprintf(r->to, "  %-22s %12s %12s\n", "risk of a leak", dump_level_name(a->risk.level),
+		fprintf(r->to, "  %-20s %11s %11s\n", "risk of a leak", dump_level_name(a->risk.level),
 		    dump_level_name(b->risk.level));
 }
 
@@ -222,16 +222,18 @@ static void put_title(const struct report *r, const struct dump *before, const s
 {
 	bool is_one_process = before->pid == after->pid && strcmp(before->started_at, after->started_at) == 0;
 	const char *a = program_build_id(before), *b = program_build_id(after);
-	char figure[TEXT_FIGURE_MAX];
+	char figure[TEXT_FIGURE_MAX], text[REPORT_SENTENCE_MAX];
 	double seconds;
+	bool has_seconds = seconds_between(before, after, &seconds);
 
-	fprintf(r->to, "%s: from %s (dump %llu of pid %llu) to %s (dump %llu of pid %llu)", after->program,
-	    before->taken_at, (unsigned long long)before->sequence, (unsigned long long)before->pid,
-	    after->taken_at, (unsigned long long)after->sequence, (unsigned long long)after->pid);
-	if (seconds_between(before, after, &seconds) && seconds >= 0)
-		fprintf(r->to, ", %s", text_duration(figure, seconds));
-	putc('\n', r->to);
-	if (seconds_between(before, after, &seconds) && seconds < 0)
+	snprintf(text, sizeof text, "%s: from %s (dump %llu of pid %llu) to %s (dump %llu of pid %llu)",
+	    after->program, before->taken_at, (unsigned long long)before->sequence,
+	    (unsigned long long)before->pid, after->taken_at, (unsigned long long)after->sequence,
+	    (unsigned long long)after->pid);
+	if (has_seconds && seconds >= 0)
+		text_append(text, sizeof text, ", %s", text_duration(figure, seconds));
+	text_wrap(r->to, text, 2, r->columns, 0);
+	if (has_seconds && seconds < 0)
 		fputs("The first dump is the later one: what fell has grown.\n", r->to);
 	if (!is_one_process)
 		fputs("These are two runs of it.\n", r->to);

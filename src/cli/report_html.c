@@ -67,7 +67,7 @@ static const char style[] =
     ".grid{stroke:var(--line)}.tick{fill:var(--dim);font-size:11px}\n"
     "table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:6px 8px;"
     "border-top:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:500}"
-    "th:first-child,td:first-child{text-align:left}td:first-child{width:42%}.axis{width:180px}\n"
+    "td,th{white-space:nowrap}th:first-child,td:first-child{text-align:left;white-space:normal}td:first-child{width:40%}.axis{width:180px}\n"
     ".LOW{color:var(--low)}.MEDIUM{color:var(--medium)}.HIGH{color:var(--high)}.verdict{color:var(--ink)}\n"
     "code,li code{font:13px/1.6 ui-monospace,monospace}summary{cursor:pointer}ol.stack{margin:6px 0 0;"
     "padding-left:24px}.wide{overflow-x:auto}#flame{min-width:700px}#flame g{cursor:pointer}"
@@ -174,7 +174,7 @@ static void put_frame(const struct report *r, const struct dump_frame *frame)
 static void put_site(const struct report *r, const struct dump_site *site)
 {
 	char name[REPORT_NAME_MAX], figure[TEXT_FIGURE_MAX];
-	const char *why = reason_text(site->reason);
+	const char *why = site->why[0] != '\0' ? site->why : reason_text(site->reason);
 
 	fputs("<tr><td><details><summary><code>", r->to);
 	html_text(r->to, site_name(r->symbols, site, name, sizeof name));

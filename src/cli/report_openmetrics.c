@@ -5,6 +5,7 @@
  * metrics go, and the writer of the preloaded object does the rest: so a name and its
  * meaning stand in one place only.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,6 +85,74 @@ static void fill_pressure(const struct dump *dump, struct pressure *pressure)
 	}
 }
 
+/* As the snapshot has what is not known. */
+static double or_negative(double value)
+{
+	return isfinite(value) ? value : -1;
+}
+
+static void fill_track(const struct dump *dump, struct track_snapshot *track)
+{
+	const struct dump_risk *risk = &dump->risk;
+	const struct dump_tracking *t = &dump->tracking;
+
+	track->is_active = t->is_there && t->is_active && risk->is_there;
+	if (!track->is_active)
+		return;
+	track->risk = (struct track_risk){
+	    .is_known = isfinite(dump->metrics.memory_leak_risk),
+	    .score = risk->score,
+	    .confidence = risk->confidence,
+	    .level = (unsigned)risk->level - LEVEL_LOW,
+	    .level_name = dump_level_name(risk->level),
+	    .reason = risk->reason,
+	    .time_to_limit_seconds = or_negative(risk->time_to_limit_seconds),
+	    .growth_bytes_per_hour = risk->growth_bytes_per_hour,
+	    .guilty_site = strtoull(risk->site, NULL, 0),
+	    .is_fragmenting = risk->is_fragmenting,
+	};
+	track->counters = (struct track_counters){
+	    .table_bytes = t->table_bytes,
+	    .table_bytes_used = t->table_bytes_used,
+	    .samples_live = t->samples_live,
+	    .samples_max = t->samples_max,
+	    .samples_dropped = t->samples_dropped,
+	    .stacks_captured = t->stacks_captured,
+	    .stacks_dropped = t->stacks_dropped,
+	    .stacks_truncated = t->stacks_truncated,
+	    .sites_used = t->sites_used,
+	    .sites_max = t->sites_max,
+	    .sites_left_out = t->sites_left_out,
+	    .sites_evicted = t->sites_evicted,
+	    .modules_left_out = t->modules_left_out,
+	    .samples_thinned = t->samples_thinned,
+	    .deaths_lost = t->deaths_lost,
+	    .ticks = t->ticks,
+	    .last_tick_ns = (uint64_t)(fmin(t->last_tick_seconds, 1e9) * (double)SECOND),
+	    .longest_tick_ns = (uint64_t)(fmin(t->longest_tick_seconds, 1e9) * (double)SECOND),
+	    .paged_out_bytes = t->paged_out_bytes,
+	    .refaults = t->refaults,
+	};
+	track->site_count = (unsigned)MIN(dump->site_count, (size_t)TRACK_LISTED_MAX);
+	for (unsigned i = 0; i < track->site_count; i++) {
+		const struct dump_site *site = &dump->sites[i];
+
+		track->sites[i] = (struct track_site){
+		    .id = strtoull(site->id, NULL, 0),
+		    .risk = site->risk,
+		    .confidence = site->confidence,
+		    .level = (unsigned)site->level - LEVEL_LOW,
+		    .level_name = dump_level_name(site->level),
+		    .reason = site->reason,
+		    .live_objects = site->live_objects,
+		    .live_bytes = site->live_bytes,
+		    .growth_bytes_per_hour = site->growth_bytes_per_hour,
+		    .time_to_limit_seconds = or_negative(site->time_to_limit_seconds),
+		};
+	}
+	track->sites_not_listed = dump->sites_not_listed;
+}
+
 void report_openmetrics(const struct report *report)
 {
 	static struct snapshot snapshot; /* large */
@@ -98,12 +167,14 @@ void report_openmetrics(const struct report *report)
 	settings_default(&settings);
 	snapshot.settings = &settings;
 	snapshot.pid = (uint32_t)MIN(dump->pid, UINT32_MAX);
+	snprintf(snapshot.program, sizeof snapshot.program, "%s", dump->program);
 	snprintf(snapshot.exe, sizeof snapshot.exe, "%s", dump->exe);
 	snapshot.started_at_ns = unix_ns(dump->started_at);
 	snapshot.taken_at_ns = unix_ns(dump->taken_at);
 	snapshot.uptime_ns = (uint64_t)(MIN(dump->uptime_seconds, 1e9) * (double)SECOND);
 	fill_pool(dump, &snapshot.pool);
 	fill_pressure(dump, &snapshot.pressure);
+	fill_track(dump, &snapshot.track);
 	if (f->is_there)
 		snapshot.fallback = (struct fallback_stats){
 		    true, f->allocated, f->active, f->resident, f->retained, f->metadata};

@@ -345,7 +345,7 @@ static bool write_gzip(FILE *to, const unsigned char *bytes, size_t length)
 	enum { GZIP = 16, MEMORY = 8 };
 	unsigned char chunk[16384];
 	z_stream stream = {0};
-	int status;
+	int status = Z_OK;
 
 	if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY,
 		Z_DEFAULT_STRATEGY) != Z_OK)

@@ -127,7 +127,7 @@ const char *reason_text(const char *reason)
 	    {"LOAD", "it grows and shrinks with the work that is done"},
 	    {"INSUFFICIENT_DATA", "not enough has been seen to judge"},
 	    {"FRAGMENTATION", "resident memory grows while what the program holds does not"},
-	    {"STEADY", "what comes and what goes are in balance"},
+	    {"NONE", "nothing about it speaks of a leak"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)

@@ -172,13 +172,13 @@ static void put_axis(const struct report *r, const struct dump_site *site)
 		line[axis_place(site->age_p50_seconds)] = 'A';
 	fprintf(r->to, "     10 ms [%s] 30 d\n     ", line);
 	if (isfinite(site->lifetime_p50_seconds))
-		snprintf(text, sizeof text,
-		    "those freed lived %s in the middle, 99%% of them at most %s; those alive are %s old in "
-		    "the middle",
+		snprintf(text, sizeof text, "those freed lived %s in the middle, 99%% of them at most %s",
 		    text_duration(a, site->lifetime_p50_seconds),
-		    text_duration(b, site->lifetime_p99_seconds), text_duration(c, site->age_p50_seconds));
+		    text_duration(b, site->lifetime_p99_seconds));
 	else
-		snprintf(text, sizeof text, "none was ever freed; those alive are %s old in the middle",
+		snprintf(text, sizeof text, "none was ever freed");
+	if (isfinite(site->age_p50_seconds))
+		text_append(text, sizeof text, "; those alive are %s old in the middle",
 		    text_duration(c, site->age_p50_seconds));
 	text_wrap(r->to, text, 5, r->columns, 5);
 }
@@ -209,8 +209,9 @@ static void put_frame(const struct report *r, const struct dump_frame *frame)
 
 static void put_site(const struct report *r, const struct dump_site *site, size_t number)
 {
-	char text[512], name[REPORT_NAME_MAX], a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX], c[TEXT_FIGURE_MAX];
-	const char *why = reason_text(site->reason);
+	char text[REPORT_SENTENCE_MAX], name[REPORT_NAME_MAX], a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX],
+	    c[TEXT_FIGURE_MAX];
+	const char *why = site->why[0] != '\0' ? site->why : reason_text(site->reason);
 	size_t shown = r->is_long ? site->frame_count : MIN(site->frame_count, FRAMES_SHOWN);
 
 	fprintf(r->to, "\n  %zu. %s%s %.2f%s  ", number, colour_of(r, site->level),
@@ -219,6 +220,7 @@ static void put_site(const struct report *r, const struct dump_site *site, size_
 	snprintf(text, sizeof text, "%s in %s objects, %s an hour; %s%s%s", text_bytes(a, site->live_bytes),
 	    text_count(b, site->live_objects), text_bytes_signed(c, site->growth_bytes_per_hour),
 	    site->reason, why != NULL ? ": " : "", why != NULL ? why : "");
+	text_make_printable(text); /* where it was cut off */
 	fputs("     ", r->to);
 	text_wrap(r->to, text, 5, r->columns, 5);
 	put_axis(r, site);

@@ -10,6 +10,8 @@
 #include "cli/report.h"
 #include "cli/text.h"
 
+#define FAR_OFF (7 * 86400.0) /* seconds: a limit beyond worries nobody whose program does not leak */
+
 /* The one that the process's risk comes from, else the first of the list; NULL where none is at risk. */
 static const struct dump_site *guilty_site(const struct dump *dump)
 {
@@ -26,8 +28,9 @@ static const struct dump_site *guilty_site(const struct dump *dump)
 const char *report_verdict(const struct dump *dump, char *text, size_t size)
 {
 	const struct dump_risk *risk = &dump->risk;
+	bool is_suspect = risk->level >= LEVEL_MEDIUM;
 	char figure[TEXT_FIGURE_MAX];
-	const char *why = reason_text(risk->reason);
+	const char *why = is_suspect ? reason_text(risk->reason) : NULL;
 
 	if (!risk->is_there) {
 		snprintf(text, size,
@@ -35,18 +38,26 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 		    "followed (WEIR_TRACK off, or a Weir that cannot).");
 		return text;
 	}
-	if (strcmp(risk->reason, "INSUFFICIENT_DATA") == 0 && risk->level <= LEVEL_LOW) {
+	if (!isfinite(dump->metrics.memory_leak_risk)) {
+		snprintf(text, size, "Not judged yet: the first look is a monitor interval after the start.");
+		return text;
+	}
+	if (!is_suspect && strcmp(risk->reason, "INSUFFICIENT_DATA") == 0) {
 		snprintf(text, size,
 		    "Too early to say whether it leaks: it has run for %s. Look again later.",
 		    text_duration(figure, dump->uptime_seconds));
 		return text;
 	}
-	snprintf(text, size, "%s (risk %.2f, confidence %.2f, %.80s)%s%s.",
+	snprintf(text, size, "%s (risk %.2f, confidence %.2f%s%.80s)%s%s.",
 	    risk->level == LEVEL_HIGH	  ? "It leaks, very likely: HIGH"
 	    : risk->level == LEVEL_MEDIUM ? "It may be leaking: MEDIUM"
 					  : "No sign of a leak: LOW",
-	    risk->score, risk->confidence, risk->reason, why != NULL ? ": " : "", why != NULL ? why : "");
-	if (isfinite(risk->time_to_limit_seconds))
+	    risk->score, risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "",
+	    why != NULL ? ": " : "", why != NULL ? why : "");
+	if (risk->is_fragmenting)
+		text_append(text, size,
+		    " Resident memory grows while what it holds does not: fragmentation, no leak.");
+	if (isfinite(risk->time_to_limit_seconds) && (is_suspect || risk->time_to_limit_seconds < FAR_OFF))
 		text_append(text, size, " At the present growth the memory limit is reached in %s.",
 		    text_duration(figure, risk->time_to_limit_seconds));
 	return text;

@@ -90,7 +90,7 @@ static void create(
 	run->buffer.last_used = now;
 	run->buffer.use_count = 0;
 	run->buffer.sample = 0;
-	arena->serial = (arena->serial + 1) & ~BUFFER_WAS_COLD;
+	arena->serial = (arena->serial + 1) & ~BUFFER_FLAGS;
 	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
 	arena->creations++;
 	STORE_RELAXED(&run->state, RUN_IDLE);

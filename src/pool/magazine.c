@@ -17,6 +17,9 @@
 /* One miss of so many takes room from another class, which it finds within so many looks or not. */
 #define STEAL_EVERY 8
 #define STEAL_LOOKS 32
+/* Where so many overflows came without a miss between them, nobody allocates. */
+#define FREEING_COUNT 8
+#define ROW_MAX 7
 
 #if defined(__x86_64__)
 #define IS_LOAD_ORDERED true
@@ -206,6 +209,57 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	if (more != 0)
 		add_room(cpu, class, more);
 	return room + more;
+}
+
+/*
+ * What circulates between a magazine and its CPU's threads settles at what these need, if it changes by
+ * one at a time while misses and overflows take turns; half a magazine each time would go
+ * to and fro for ever.
+ */
+static unsigned batch_after(struct magazine_cpu *head, unsigned class, bool is_overflow)
+{
+	int before = LOAD_RELAXED(&head->row[class]);
+	unsigned length = (unsigned)(before < 0 ? -before : before) % (ROW_MAX + 1);
+
+	length = (before < 0) == is_overflow ? MIN(length + 1, (unsigned)ROW_MAX) : 1;
+	STORE_RELAXED(&head->row[class], (int8_t)(is_overflow ? -(int)length : (int)length));
+	return 1u << (length - 1);
+}
+
+unsigned magazine_note_miss(unsigned cpu, unsigned class)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+
+	STORE_RELAXED(&head->overflows, 0);
+	return batch_after(head, class, false);
+}
+
+unsigned magazine_note_overflow(unsigned cpu, unsigned class)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+
+	STORE_RELAXED(&head->overflows, LOAD_RELAXED(&head->overflows) + 1);
+	return batch_after(head, class, true);
+}
+
+bool magazine_is_freeing(unsigned cpu)
+{
+	return LOAD_RELAXED(&magazine_cpu_at(cpu)->overflows) > FREEING_COUNT;
+}
+
+unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max)
+{
+	unsigned count = 0;
+
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		const struct rseq_stack *stack = stack_at(cpu, class);
+		uint32_t page;
+
+		while (
+		    LOAD_RELAXED(&stack->count) != 0 && count < max && (page = magazine_pop_any(class)) != 0)
+			pages[count++] = page;
+	}
+	return count;
 }
 
 uint64_t magazines_count(void)

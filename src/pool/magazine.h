@@ -29,10 +29,13 @@ struct magazine_cpu {
 	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
 	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
 	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
+	uint32_t overflows;	      /* since the last miss; relaxed, a hint */
 	_Atomic bool is_used;	      /* had room once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
+	int8_t
+	    row[SIZE_CLASSES]; /* of each class: misses in a row, or, negative, overflows; relaxed, a hint */
 };
 
 _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits before the first magazine");
@@ -79,6 +82,18 @@ struct magazine_evicted {
 
 /* A miss or an overflow: more room, within the budget or at other classes' cost. Returns the room. */
 uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *evicted);
+
+/*
+ * A miss, or an overflow, there. Returns how many buffers to move at once: one at first, and
+ * twice as many each time that the same happens again without the other between.
+ */
+unsigned magazine_note_miss(unsigned cpu, unsigned class);
+unsigned magazine_note_overflow(unsigned cpu, unsigned class);
+/* Whether for long there were overflows and no miss of any class, so that its threads only free. */
+bool magazine_is_freeing(unsigned cpu);
+
+/* Take up to max items out of all of this CPU's magazines, other classes' too. Returns how many. */
+unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max);
 
 /* How many items all magazines hold; a guess. */
 uint64_t magazines_count(void);

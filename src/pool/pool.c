@@ -40,6 +40,17 @@ static size_t range_bytes_wanted(uint64_t ram)
 	return wanted;
 }
 
+/* The share of the pool that one CPU's magazines may hold. */
+static void set_budget(void)
+{
+	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
+	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
+	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+
+	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+}
+
 bool pool_init(const struct settings *settings)
 {
 	unsigned cpu_bound = sys_cpu_bound();
@@ -60,7 +71,7 @@ bool pool_init(const struct settings *settings)
 	pool.is_zeroing = settings->zero_on_free;
 	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
-	atomic_store_explicit(&magazines.budget_bytes, MAGAZINE_BUDGET_MIN, memory_order_relaxed);
+	set_budget();
 	reclaim_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
 	pool.min_bytes = settings->min_buffer_size;
@@ -80,17 +91,6 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 }
 
 /* --- time ------------------------------------------------------------------- */
-
-/* The share of the pool that one CPU's magazines may hold. */
-static void set_budget(void)
-{
-	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
-	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
-	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
-	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
-
-	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
-}
 
 /*
  * Look at the clock. How often that is done follows the load: seldom while the clock
@@ -222,10 +222,10 @@ static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 	return room;
 }
 
-/* How many to fetch at once: half of the magazine, but little of a small limit. */
-static unsigned batch_size(unsigned class, uint32_t room)
+/* How many to move at once: up to half of the magazine, but little of a small limit. */
+static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
 {
-	uint64_t batch = MIN((uint64_t)room / 2 + 1, (uint64_t)BATCH_MAX);
+	uint64_t batch = MIN(MIN(room / 2 + 1, most), (unsigned)BATCH_MAX);
 
 	batch = MIN(batch, MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1));
 	if (pool.limit_buffers != 0) {
@@ -262,7 +262,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	uint64_t counted;
 	struct arena_change change;
 
-	want = batch_size(class, grow_magazine(cpu, class, now));
+	want = batch_size(class, grow_magazine(cpu, class, now), magazine_note_miss(cpu, class));
 	counted = pages_for(class, want);
 	if (!limits_take(counted, want)) {
 		want = 1;
@@ -416,12 +416,32 @@ bool pool_free_long(void *p)
 	return pool_free(offset);
 }
 
+bool pool_free_outgrown(void *p)
+{
+	size_t offset = (uintptr_t)p - range.base;
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT), now;
+	struct run *run = run_at(page);
+	uint32_t sample = 0;
+
+	if (run->offset != (offset & (PAGE_BYTES - 1)) ||
+	    !(LOAD_RELAXED(&run->state) == RUN_SAMPLED ? unmark(run, &sample) : run->state == RUN_IN_USE))
+		return false;
+	end_sample(sample);
+	if (pool.is_zeroing)
+		memset(p, 0, run->buffer.size);
+	now = slow_now(magazine_cpu_current());
+	STORE_RELAXED(&run->state, RUN_IDLE);
+	STORE_RELAXED(&run->buffer.last_used, now);
+	give_back(&page, 1, now);
+	return true;
+}
+
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
 COLD void pool_free_slow(uint32_t page)
 {
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
-	uint32_t pages[BATCH_MAX + 1], room;
-	uint32_t now;
+	uint32_t pages[BATCH_MAX + 1], room, now;
+	unsigned batch;
 
 	if (!magazines.is_rseq && magazine_push_any(class, page))
 		return;
@@ -431,13 +451,17 @@ COLD void pool_free_slow(uint32_t page)
 	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))
 		return;
-	while (count < batch_size(class, room)) {
+	batch = batch_size(class, room, magazine_note_overflow(cpu, class));
+	while (count < batch) {
 		uint32_t other = magazine_pop_any(class);
 
 		if (other == 0)
 			break;
 		pages[count++] = other;
 	}
+	/* Where nobody allocates, the other sizes' go as well: one lock does for all. */
+	if (magazine_is_freeing(cpu))
+		count += magazine_sweep(cpu, pages + count, BATCH_MAX - count);
 	give_back(pages, count, now);
 	maintain_if_due(now);
 }

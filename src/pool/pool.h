@@ -80,10 +80,22 @@ size_t pool_size(const void *p); /* as last requested */
 /* Fit it to size where it is: within its capacity, or into a free neighbour (then by the
  * growth factor). False: it cannot stay, or should not since it would keep too much. */
 bool pool_resize_in_place(void *p, size_t size);
-/* How much to ask for when a buffer of that capacity must move to grow to size. */
-size_t pool_grown_bytes(size_t capacity, size_t size);
+/*
+ * How much to ask for when p must move to grow to size: by the growth factor over what it has, or,
+ * if it has grown before, over what is wanted, so that a program that grows its buffers by a
+ * factor itself finds room at the next step.
+ */
+size_t pool_grown_bytes(const void *p, size_t size);
 /* p has room for more than was asked for; the program asked for size of it. */
 void pool_set_size(void *p, size_t size);
+/* The same of a buffer that took over from one that had to grow. */
+void pool_set_grown(void *p, size_t size);
+/*
+ * Free p, whose content has moved on to a larger buffer: into the heap, since the next one to
+ * grow wants the pages, joined with their neighbours, more than another of that size. False: not a
+ * buffer in use, nothing was done.
+ */
+bool pool_free_outgrown(void *p);
 
 enum pool_pointer { POOL_POINTER_IN_USE, POOL_POINTER_FREE, POOL_POINTER_INNER, POOL_POINTER_WILD };
 /* What p is, and of which buffer (IN_USE and FREE: itself; INNER: the one around it). */

@@ -66,11 +66,26 @@ void pool_set_size(void *p, size_t size)
 		STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 }
 
-size_t pool_grown_bytes(size_t capacity, size_t size)
+void pool_set_grown(void *p, size_t size)
 {
-	size_t grown = (size_t)((double)capacity * pool.growth_factor);
+	struct run *run = run_of(p);
+
+	pool_set_size(p, size);
+	STORE_RELAXED(&run->buffer.serial, run->buffer.serial | BUFFER_HAS_GROWN);
+}
+
+static size_t grown_bytes(const struct run *run, size_t size)
+{
+	size_t capacity = capacity_of(run);
+	bool has_grown = (run->buffer.serial & BUFFER_HAS_GROWN) != 0;
+	size_t grown = (size_t)((double)(has_grown ? size : capacity) * pool.growth_factor);
 
 	return MIN(MAX(grown, size), pool.max_bytes);
+}
+
+size_t pool_grown_bytes(const void *p, size_t size)
+{
+	return grown_bytes(run_of(p), size);
 }
 
 /* A run whose length changed belongs to the largest class that it covers. */
@@ -79,11 +94,12 @@ static void reclass(struct run *run)
 	STORE_RELAXED(&run->size_class, (uint8_t)size_class_within(run->pages));
 }
 
-static bool grow(struct run *run, uint32_t page, size_t size)
+static bool grow(struct run *run, void *p, size_t size)
 {
+	uint32_t page = (uint32_t)(run - range.runs);
 	uint32_t had = run->pages, length;
 	uint32_t least = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
-	size_t wanted = pool_grown_bytes((size_t)had << PAGE_SHIFT, size);
+	size_t wanted = grown_bytes(run, size);
 	uint32_t wanted_pages = (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT);
 
 	if (!pool_count_pages((int64_t)(wanted_pages - had)))
@@ -95,7 +111,7 @@ static bool grow(struct run *run, uint32_t page, size_t size)
 	}
 	pool_count_pages(-(int64_t)(wanted_pages - length));
 	reclass(run);
-	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
+	pool_set_grown(p, size);
 	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
 	return true;
 }
@@ -109,13 +125,11 @@ static void clear_rest(const struct run *run, char *p, size_t size)
 
 static bool resize_buffer(struct run *run, char *p, size_t size)
 {
-	uint32_t page = (uint32_t)(run - range.runs);
 	size_t capacity = capacity_of(run);
 	uint32_t pages;
 
 	if (size > capacity)
-		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes &&
-		       grow(run, page, size);
+		return !size_class_is_slab(run->size_class) && size <= pool.max_bytes && grow(run, p, size);
 	if (size < capacity / 2) {
 		/* Less than half is wanted: give pages back where there are any, or move. */
 		pages = (uint32_t)(ROUND_UP(MAX(size, (size_t)1), PAGE_BYTES) >> PAGE_SHIFT);
@@ -123,7 +137,7 @@ static bool resize_buffer(struct run *run, char *p, size_t size)
 			return false;
 		clear_rest(run, p, size);
 		pool_count_pages(-(int64_t)(run->pages - pages));
-		arenas_trim(page, pages, LOAD_RELAXED(&pool.now));
+		arenas_trim((uint32_t)(run - range.runs), pages, LOAD_RELAXED(&pool.now));
 		reclass(run);
 	} else {
 		clear_rest(run, p, size);
@@ -151,7 +165,7 @@ UNLOCKED_READER static void fill(struct pool_buffer_info *info, uint32_t page)
 	const struct run *run = run_at(page);
 
 	/* Creations are numbered by arena; small numbers, which JSON's readers keep exact. */
-	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_WAS_COLD) * ARENAS_MAX + page_owner(page);
+	info->id = (uint64_t)(run->buffer.serial & ~BUFFER_FLAGS) * ARENAS_MAX + page_owner(page);
 	info->address = (uint64_t)(uintptr_t)page_address(page) + run->offset;
 	info->capacity_bytes = capacity_of(run);
 	/* malloc writes a line's words one by one; who looks meanwhile meets old and new side by side. */

@@ -72,6 +72,9 @@ INLINE bool run_is_buffer(unsigned state)
 
 /* In buffer.serial: the pages were cold when the buffer was created, so at its first use it is zero. */
 #define BUFFER_WAS_COLD ((uint32_t)1 << 31)
+/* In buffer.serial: it has grown before, so it will again. A hint; kept until it goes back to the heap. */
+#define BUFFER_HAS_GROWN ((uint32_t)1 << 30)
+#define BUFFER_FLAGS (BUFFER_WAS_COLD | BUFFER_HAS_GROWN)
 
 _Static_assert(sizeof(struct run) == 32, "two entries a cache line: under 1% of the pool");
 

@@ -9,8 +9,8 @@
 /* All magazines together may hold this share of what is out of the heap, or so much; each
  * CPU in use its part of that, within bounds. */
 #define MAGAZINE_SHARE 16
-#define MAGAZINES_BYTES_MIN (4 * MIB)
-#define MAGAZINE_BUDGET_MIN (1 * MIB)
+#define MAGAZINES_BYTES_MIN (4 * MIB + 256 * KIB)
+#define MAGAZINE_BUDGET_MIN (1 * MIB + 64 * KIB)
 #define MAGAZINE_BUDGET_MAX (8 * MIB)
 
 #endif

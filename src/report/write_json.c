@@ -483,6 +483,7 @@ void write_json(struct out *out, const struct snapshot *s)
 	put_u64(&json, "schema_version", 1);
 	put_string(&json, "weir_version", WEIR_VERSION);
 	put_u64(&json, "pid", s->pid);
+	put_string(&json, "program", metrics_program_name(s));
 	put_string(&json, "exe", s->exe);
 	put_string(&json, "boot_id", s->boot_id);
 	put_time(&json, "started_at", s->started_at_ns);

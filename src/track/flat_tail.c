@@ -14,8 +14,8 @@
  * batch, an entry with a time to live. Nobody knows its time of release T; ln T is taken as uniform
  * from a minute to two weeks (Jeffreys' prior for a scale). Half of such sites release at
  * random with mean T (an exponential likelihood: deaths and exposure), half all at age T (no sign
- * of it before). Against this stands "never", with a small hazard of its own, 0.03 over the time seen,
- * for the few that the program finds again. The ratio of the marginal likelihoods is bounded by
+ * of it before). Against this stands "never", with a small hazard of its own for the few that
+ * the program finds again: 0.03, 0.003 or 0.0003 over the time seen, as likely each. The ratio of the marginal likelihoods is bounded by
  * 2 / P(T > age): however many objects stay, only time tells a leak from what has a fixed time to
  * live, and that is as it must be.
  */
@@ -39,6 +39,8 @@
 #define ABOUT_AS_LIKELY 0.6
 
 #define STAYS_HAZARD 0.03
+#define NEVER_STEPS 3
+#define NEVER_STEP 10.0
 #define RELEASE_FIRST 60.0
 #define RELEASE_DOUBLINGS 14 /* to 11 days; with the half octave on each side, two weeks */
 
@@ -47,20 +49,30 @@ double flat_tail_beyond(double age)
 	return clamp01(1 - approx_log2(MAX(age, RELEASE_FIRST) / RELEASE_FIRST) / (RELEASE_DOUBLINGS + 0.3));
 }
 
+/* ln of the likelihood of died deaths in exposure at a constant hazard. */
+static double log_likelihood(double exposure, double died, double hazard)
+{
+	return died * LN2 * approx_log2(hazard) - exposure * hazard;
+}
+
 double flat_tail_stays_factor(double exposure, double died, double to_age)
 {
-	double hazard = STAYS_HAZARD / MAX(to_age, 1), random = 0, never;
-	double log_ratio = -LN2 * approx_log2(RELEASE_FIRST * hazard); /* of the hazards */
-	double rate = 1 / RELEASE_FIRST;
+	double logs[NEVER_STEPS + RELEASE_DOUBLINGS], most = -1e300, never = 0, random = 0;
+	double hazard = STAYS_HAZARD / MAX(to_age, 1);
 
-	/* Likelihoods are divided by hazard^died, so that they stay in range. */
-	never = approx_exp(-exposure * hazard);
-	for (unsigned doubling = 0; doubling < RELEASE_DOUBLINGS; doubling++) {
-		random += approx_exp(died * log_ratio - exposure * rate) / RELEASE_DOUBLINGS;
-		log_ratio -= LN2;
-		rate /= 2;
-	}
-	return never / (0.5 * random + 0.5 * flat_tail_beyond(to_age) * never + 1e-12);
+	for (unsigned i = 0; i < NEVER_STEPS; i++, hazard /= NEVER_STEP)
+		logs[i] = log_likelihood(exposure, died, hazard);
+	hazard = 1 / RELEASE_FIRST;
+	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++, hazard /= 2)
+		logs[i] = log_likelihood(exposure, died, hazard);
+	/* Relative to the likeliest, so that no sum vanishes. */
+	for (unsigned i = 0; i < ARRAY_LENGTH(logs); i++)
+		most = MAX(most, logs[i]);
+	for (unsigned i = 0; i < NEVER_STEPS; i++)
+		never += approx_exp(logs[i] - most) / NEVER_STEPS;
+	for (unsigned i = NEVER_STEPS; i < ARRAY_LENGTH(logs); i++)
+		random += approx_exp(logs[i] - most) / RELEASE_DOUBLINGS;
+	return never / (0.5 * random + 0.5 * flat_tail_beyond(to_age) * never + 1e-300);
 }
 
 void flat_tail_find(struct flat_tail *tail, const struct life_table *table, double now)

@@ -215,7 +215,7 @@ void risk_judge_site(
 	risk->p_accruing = accrual.continues * accrual.spread * warmed_up(uptime);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
-	mixture = all_hold(
+	mixture = tail.to == 0 ? 0 : all_hold(
 	    (double[]){risk->p_flat, risk->p_accruing, risk->p_kin, evidence_of(accrual.survivors)}, 4);
 
 	if (facts->deaths < NEVER_FREED_DEATHS * facts->births) {

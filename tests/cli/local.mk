@@ -2,12 +2,16 @@
 
 tests_cli_scripts = \
 	tests/cli/ask.sh \
+	tests/cli/completion.sh \
 	tests/cli/refuse.sh \
+	tests/cli/report.sh \
+	tests/cli/report_live.sh \
 	tests/cli/run.sh \
 	tests/cli/top.sh \
 	tests/cli/verbs.sh
 tests_cli = $(tests_cli_scripts) tests/cli/test_elf
-EXTRA_DIST += $(tests_cli_scripts) tests/cli/live.sh tests/cli/tap.sh
+EXTRA_DIST += $(tests_cli_scripts) tests/cli/golden tests/cli/live.sh tests/cli/make_dump.py \
+	tests/cli/report_program.c tests/cli/tap.sh
 
 check_PROGRAMS += tests/cli/test_elf
 tests_cli_test_elf_LDADD = libcli.a $(LDADD)

@@ -5,7 +5,8 @@
 
 The same arguments give the same bytes. --grown: the same process an hour later. --plain: without
 what tracking knows. --exe: the program that it is about; with --site, a stack is made of the
-functions of that program, innermost first, at the addresses that nm and readelf give.
+functions of that program, innermost first, at the addresses that nm and readelf give;
+FUNCTION@CALLEE is at the call of CALLEE within FUNCTION, as objdump shows it.
 """
 import argparse
 import json
@@ -44,6 +45,21 @@ def functions_of(exe):
     return found
 
 
+def place_of(exe, table, name):
+    """Within the call of the other, or in the middle of the function."""
+    name, _, callee = name.partition("@")
+    begin, size = table[name]
+    if not callee:
+        return begin + size // 2
+    code = subprocess.run(
+        ["objdump", "-d", f"--start-address={begin}", f"--stop-address={begin + size}", exe],
+        check=True, capture_output=True, text=True).stdout
+    lines = re.findall(r"^ +([0-9a-f]+):\t.*$", code, re.M)
+    calls = re.findall(rf"^ +([0-9a-f]+):\t.*(?:call|jmp|bl?)\s.*<{re.escape(callee)}(?:@plt)?>$", code, re.M)
+    after = lines[lines.index(calls[0]) + 1] if lines.index(calls[0]) + 1 < len(lines) else None
+    return (int(after, 16) if after else begin + size) - 1
+
+
 def build_id_of(exe):
     notes = subprocess.run(["readelf", "-n", exe], check=True, capture_output=True, text=True).stdout
     match = re.search(r"Build ID: ([0-9a-f]+)", notes)
@@ -56,6 +72,7 @@ def site(number, frames, risk, level, reason, live, size, births, growth, lifeti
         "risk": risk,
         "level": level,
         "reason": reason,
+    } | ({"why": f"of {live} objects that reached 8 s, 0.0% were freed before 30 m"} if level == "HIGH" else {}) | {
         "confidence": 0.91,
         "live_objects": live,
         "live_bytes": live * size,
@@ -87,8 +104,7 @@ if wish.site:
     table = functions_of(wish.exe)
     stacks = []
     for names in wish.site:
-        middles = [table[name][0] + table[name][1] // 2 for name in names.split(",")]
-        stacks.append([frame(middle) for middle in middles])
+        stacks.append([frame(place_of(wish.exe, table, name)) for name in names.split(",")])
 while len(stacks) < 3:
     stacks.append([{"pc": address(0x7E0000001000)}])
 
@@ -102,6 +118,7 @@ dump = {
     "schema_version": 1,
     "weir_version": "0.1.0",
     "pid": 4711,
+    "program": wish.exe.rsplit("/", 1)[-1],
     "exe": wish.exe,
     "boot_id": "0b2f7c1e-0000-4000-8000-0123456789ab",
     "started_at": "2026-01-01T00:00:00.000Z",

@@ -6,14 +6,16 @@
  * Mutants of the dumps are parsed; those that are refused must be refused with one
  * printable line, and of those that are accepted every form is written and looked at: no byte
  * in it that a terminal obeys, nothing of the dump that a page could take for its own.
- * Ends with 1 and leaves the mutant in fuzz_dump.bad at the first that does otherwise;
+ * None takes more than 20 s of processor time. Ends with 1 and leaves the mutant in fuzz_dump.bad at the first that does otherwise;
  * meant to be built with ASan. The same seed gives the same inputs.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,8 +129,16 @@ static void write_forms(const struct dump *dump, const struct dump *other)
 	symbols_close(symbols);
 }
 
+/* An input that takes so much processor time never ends. */
+static void out_of_time(int signal)
+{
+	(void)signal;
+	fail("it takes longer than 20 s of processor time");
+}
+
 static void feed(const struct dump *other)
 {
+	const struct itimerval limit = {{0, 0}, {20, 0}};
 	char why[512] = "";
 	/* A copy of its size, so that ASan sees a read past its end. */
 	char *exact = malloc(mutant_length > 0 ? mutant_length : 1);
@@ -136,6 +146,7 @@ static void feed(const struct dump *other)
 
 	if (exact == NULL)
 		fail("there is no memory");
+	setitimer(ITIMER_VIRTUAL, &limit, NULL);
 	memcpy(exact, mutant, mutant_length);
 	dump = dump_parse(exact, mutant_length, "hostile\033[1m.json", why, sizeof why);
 	free(exact);
@@ -214,6 +225,7 @@ int main(int argc, char **argv)
 		fputs("a whole dump is wanted first\n", stderr);
 		return 2;
 	}
+	signal(SIGVTALRM, out_of_time);
 	cut_everywhere(other);
 	for (; made < inputs && (made % 256 != 0 || (uint64_t)(time(NULL) - began) < seconds); made++) {
 		const struct seed *seed = &seeds[random_below(&random, seed_count)];

@@ -1,7 +1,7 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
-tests_preload = tests/preload/dumps.sh tests/preload/exports.sh tests/preload/own_handler.sh tests/preload/run.sh \
-	tests/preload/track.py
+tests_preload = tests/preload/counts.sh tests/preload/dumps.sh tests/preload/exports.sh \
+	tests/preload/own_handler.sh tests/preload/run.sh tests/preload/track.py
 EXTRA_DIST += $(tests_preload)
 
 tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE

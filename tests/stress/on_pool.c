@@ -93,13 +93,17 @@ void *on_pool_realloc(void *p, size_t size)
 		return p;
 
 	size_t used = pool_size(p);
-	bool is_growing = size > used && pool_wants(size);
+	bool is_growing = size > pool_usable_bytes(p) && pool_wants(size);
 
-	to = on_pool_malloc(is_growing ? pool_grown_bytes(pool_usable_bytes(p), size) : size);
-	if (pool_contains(to))
-		pool_set_size(to, size);
+	to = on_pool_malloc(is_growing ? pool_grown_bytes(p, size) : size);
 	memcpy(to, p, used < size ? used : size);
-	on_pool_free(p);
+	if (is_growing && pool_contains(to)) {
+		pool_set_grown(to, size);
+		if (!pool_free_outgrown(p))
+			abort();
+	} else {
+		on_pool_free(p);
+	}
 	return to;
 }
 

@@ -5,7 +5,9 @@ tests_unit = \
 	tests/unit/test_apart \
 	tests/unit/test_arena \
 	tests/unit/test_clock \
+	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
+	tests/unit/test_flow \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
@@ -15,6 +17,7 @@ tests_unit = \
 	tests/unit/test_out \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
+	tests/unit/test_proto \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
 	tests/unit/test_rseq \
@@ -28,6 +31,7 @@ tests_unit = \
 	tests/unit/test_sys \
 	tests/unit/test_tick \
 	tests/unit/test_track \
+	tests/unit/test_text \
 	tests/unit/test_write_json \
 	tests/unit/test_write_openmetrics \
 	tests/unit/test_write_text
@@ -41,6 +45,10 @@ EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/run_suite.h te
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
 
+# Parts of the command.
+tests_unit_test_dump_file_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 # What is computed without libm is compared with libm.
 tests_unit_test_sampler_LDADD = $(LDADD) -lm
 tests_unit_test_samples_LDADD = $(LDADD) -lm

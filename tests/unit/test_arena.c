@@ -59,7 +59,7 @@ START_TEST(what_is_taken_is_idle_of_its_class_and_counted)
 			ck_assert_uint_eq(run->size_class, classes[i]);
 			ck_assert_uint_eq(run->buffer.use_count, 0);
 			ck_assert_uint_eq(run->buffer.created, 77);
-			ck_assert_uint_eq(run->buffer.serial & ~BUFFER_WAS_COLD, ++serial);
+			ck_assert_uint_eq(run->buffer.serial & ~BUFFER_FLAGS, ++serial);
 			/* Never touched, so it is cold; but slots share pages. */
 			ck_assert_int_eq(
 			    (run->buffer.serial & BUFFER_WAS_COLD) != 0, !size_class_is_slab(classes[i]));

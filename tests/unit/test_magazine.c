@@ -199,6 +199,58 @@ START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
 }
 END_TEST
 
+START_TEST(a_sweep_takes_all_classes_items_up_to_its_bound)
+{
+	uint32_t pages[8];
+	start();
+	for (unsigned class = CLASS_16K; class < CLASS_16K + 6; class ++) {
+		magazine_grow(cpu, class, &evicted);
+		ck_assert(magazine_push_any(class, new_item(class, 1)));
+	}
+	ck_assert_uint_eq(magazine_sweep(cpu, pages, 4), 4);
+	to_heap(pages, 4);
+	ck_assert_uint_eq(magazines_count(), 2);
+	ck_assert_uint_eq(magazine_sweep(cpu, pages, 8), 2);
+	to_heap(pages, 2);
+	ck_assert_uint_eq(magazine_sweep(cpu, pages, 8), 0);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	stop();
+}
+END_TEST
+
+START_TEST(one_miss_among_overflows_says_that_somebody_allocates)
+{
+	unsigned until = 0;
+	start();
+	while (!magazine_is_freeing(cpu)) {
+		magazine_note_overflow(cpu, CLASS_64K);
+		ck_assert_uint_lt(++until, 100);
+	}
+	magazine_note_miss(cpu, CLASS_16K);
+	for (unsigned i = 0; i < until; i++) {
+		ck_assert(!magazine_is_freeing(cpu));
+		magazine_note_overflow(cpu, CLASS_64K);
+	}
+	ck_assert(magazine_is_freeing(cpu));
+	stop();
+}
+END_TEST
+
+START_TEST(a_batch_doubles_with_each_event_of_its_kind_and_begins_anew_with_the_other)
+{
+	start();
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_uint_eq(magazine_note_miss(cpu, CLASS_64K), 1u << MIN(i, 6u));
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_uint_eq(magazine_note_overflow(cpu, CLASS_64K), 1u << MIN(i, 6u));
+	ck_assert_uint_eq(magazine_note_miss(cpu, CLASS_16K), 1);
+	ck_assert_uint_eq(magazine_note_overflow(cpu, CLASS_64K), 64);
+	ck_assert_uint_eq(magazine_note_miss(cpu, CLASS_64K), 1);
+	ck_assert_uint_eq(magazine_note_miss(cpu, CLASS_64K), 2);
+	stop();
+}
+END_TEST
+
 START_TEST(a_few_stale_bytes_are_not_worth_a_fence)
 {
 	start();
@@ -376,6 +428,9 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_budget_is_kept_whatever_misses);
 	tcase_add_test(tests, a_class_that_gives_up_room_gives_up_its_items);
 	tcase_add_test(tests, only_what_is_stale_is_drained_and_its_room_with_it);
+	tcase_add_test(tests, a_sweep_takes_all_classes_items_up_to_its_bound);
+	tcase_add_test(tests, one_miss_among_overflows_says_that_somebody_allocates);
+	tcase_add_test(tests, a_batch_doubles_with_each_event_of_its_kind_and_begins_anew_with_the_other);
 	tcase_add_test(tests, a_few_stale_bytes_are_not_worth_a_fence);
 	tcase_add_test(tests, what_is_above_its_room_is_drained_to_the_last);
 	tcase_add_test(tests, room_stays_within_the_magazine_and_its_bytes_are_its_sum);

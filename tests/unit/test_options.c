@@ -376,6 +376,7 @@ static const struct {
     {"WEIR_COMPATIBLE", NULL},
     {"WEIR_METRIC_FILE", "WEIR_METRICS_FILE"},
     {"WEIR_EVERYTHING_ELSE", NULL},
+    {"WEIR_CONNECTION", NULL},
     {"WEIR_THIS_IS_LONGER_THAN_ANY_NAME_CAN_BE", NULL},
 };
 
@@ -452,7 +453,7 @@ END_TEST
 START_TEST(settings_are_read_and_wrong_ones_named)
 {
 	char *env[] = {"A=B", "WEIR_MAX_IDLE=1m", "WEIR_GC_INTERVAL=never", "WEIR_MAX_BUFER=3",
-	    "WEIR_ENABLE=off", "WEIR_TREAT=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
+	    "WEIR_ENABLE=off", "WEIR_PIPES=on", "WEIR_OBJECT=/x.so", "WEIR_BARE", NULL};
 	read_environment(env);
 	ck_assert_uint_eq(settings.max_idle, MINUTE);
 	ck_assert(!settings.enable);
@@ -460,7 +461,7 @@ START_TEST(settings_are_read_and_wrong_ones_named)
 	ck_assert_uint_eq(lines_said(), 4);
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_GC_INTERVAL=\"never\""));
 	ck_assert_ptr_nonnull(strstr(said, "WEIR_MAX_BUFFERS"));
-	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_TREAT\""));
+	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_PIPES\""));
 	ck_assert_ptr_nonnull(strstr(said, "\"WEIR_BARE\""));
 	ck_assert_ptr_null(strstr(said, "WEIR_OBJECT"));
 }

@@ -205,7 +205,7 @@ START_TEST(demand_that_falls_is_followed_down)
 	}
 	/* 50 are held and 20 come and go: what idles is about 20. */
 	reclaim_run((PEAK_WINDOWS + 2) * WINDOW, PRESSURE_NONE, false);
-	ck_assert_uint_le(idle_pages(), 50 * 16 + 20 * 16 + SLACK + MAGAZINE_BUDGET_MIN / PAGE_BYTES);
+	ck_assert_uint_le(idle_pages(), 50 * 16 + 20 * 16 + SLACK + MAGAZINES_BYTES_MIN / PAGE_BYTES);
 	for (unsigned i = 0; i < 50; i++)
 		ck_need(pool_is_buffer(kept[i]));
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);

@@ -1,0 +1,81 @@
+#!/bin/bash
+# counts.sh -- what streaming costs beyond instructions: locks, page faults and system calls.
+#
+# Runs cells of the benchmark under Weir and holds what was counted, per thousand operations, against
+# bounds written here, some way above what was measured when they were. No time is
+# measured: these figures are the same on a slow or busy machine, but for the cells with
+# several threads, whose bounds leave room for threads that change their processor.
+test_dir=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/common/tap.sh
+. "$test_dir/../common/tap.sh"
+
+cells=$build_dir/bench/cells
+[ -n "$object" ] || skip_all "the interposer is not built"
+
+# figure NAME FILE: a number of a JSON dump
+figure()
+{
+	sed -nE "s/.*\"$1\": ([0-9]+).*/\1/p" "$2" | head -n 1
+}
+
+# count CELL OPS: sets ops, locks and faults, of all operations
+count()
+{
+	local line dump=$scratch/dump.json
+	rm -f "$dump"
+	line=$(LD_PRELOAD=$object WEIR_LOG=off WEIR_DUMP_AT_EXIT=on WEIR_DUMP_FORMAT=json WEIR_DUMP=$dump \
+		timeout 60 "$cells" "$1" "$2") || return 1
+	ops=$(sed -nE 's/.*ops=([0-9]+) .*/\1/p' <<<"$line")
+	locks=$(figure lock_acquisitions "$dump")
+	# Of the whole process, with what it takes to start.
+	faults=$(figure minor_faults "$dump")
+	[ -n "$ops" ] && [ -n "$locks" ] && [ -n "$faults" ]
+}
+
+# bound CELL OPS LOCKS FAULTS: at most so many a thousand operations
+bound()
+{
+	local name="$1 takes at most $3 locks and $4 page faults in a thousand operations"
+	if ! count "$1" "$2"; then
+		echo "the cell did not run" >"$scratch/why"
+		not_ok "$name" "$scratch/why"
+		return
+	fi
+	echo "locks $((locks * 1000 / ops)), faults $((faults * 1000 / ops))" >"$scratch/why"
+	if [ $((locks * 1000)) -le $((ops * $3)) ] && [ $((faults * 1000)) -le $((ops * $4)) ]; then
+		ok "$name"
+	else
+		not_ok "$name" "$scratch/why"
+	fi
+}
+
+# system_calls OPS: of lifo-64K, all of them
+system_calls()
+{
+	LD_PRELOAD=$object WEIR_LOG=off timeout 60 strace -f -o "$scratch/calls" "$cells" lifo-64K "$1" \
+		>/dev/null 2>&1 && wc -l <"$scratch/calls"
+}
+
+#     CELL             OPS       LOCKS FAULTS
+bound lifo-64K         3000000       1      5
+bound fixed-16K        3000000       1      5
+bound fixed-64K        3000000       1      5
+bound aligned-64K      3000000       1      5
+bound fixed-256K       1000000       2     10
+bound workset-1         300000    1000     80
+bound workset-4         100000    1300    200
+bound workset-mixed-4   200000     400    110
+bound pair-64K          200000     250     40
+bound pairs4-64K        100000     250     40
+bound freeonly          200000    1300     90
+
+name="a hundred thousand streaming requests more make no system call more"
+if ! few=$(system_calls 100000) || ! many=$(system_calls 200000); then
+	skip "$name" "strace cannot run here"
+elif [ $((many - few)) -le 20 ]; then
+	ok "$name"
+else
+	echo "$few, then $many" >"$scratch/why"
+	not_ok "$name" "$scratch/why"
+fi
+plan

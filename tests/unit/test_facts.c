@@ -1,0 +1,184 @@
+/*
+ * test_facts.c -- what is remembered of a site, by hand-computed examples.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "run_suite.h"
+#include "track/facts.h"
+
+static const struct {
+	double age;
+	unsigned bucket;
+} ages[] = {
+    {0, 0},
+    {0.999, 0},
+    {1, 0},
+    {1.414, 0},
+    {1.4143, 1},
+    {1.999, 1},
+    {2, 2},
+    {2.83, 3},
+    {4, 4},
+    {60, 11},
+    {3600, 23},
+    {86400, 32},
+    {0x1p23, 46},
+    {0x1p23 * 1.415, 47},
+    {0x1p24, 47},
+    {1e300, 47},
+    {NAN, 0},
+    {-5, 0},
+    {INFINITY, 47},
+};
+
+START_TEST(an_age_falls_into_its_half_octave)
+{
+	ck_assert_uint_eq(facts_age_bucket(ages[_i].age), ages[_i].bucket);
+}
+END_TEST
+
+START_TEST(a_bucket_begins_where_the_one_before_ends)
+{
+	ck_need(facts_age_from(0) == 0);
+	for (unsigned bucket = 1; bucket < FACTS_AGES; bucket++) {
+		double from = facts_age_from(bucket);
+
+		ck_need(facts_age_bucket(from * (1 + 1e-15)) == bucket);
+		ck_need(facts_age_bucket(from * (1 - 1e-12)) == bucket - 1);
+		ck_need(fabs(from - pow(2, bucket / 2.0)) < 1e-9 * from);
+	}
+}
+END_TEST
+
+START_TEST(births_and_deaths_are_summed_by_weight)
+{
+	struct facts facts = {0};
+
+	facts_birth(&facts, 5, 1000, 1);
+	facts_birth(&facts, 6, 100, 30);
+	facts_birth(&facts, 7, 100, 30);
+	ck_need(facts.first_at == 5 && facts.births == 61 && facts.birth_bytes == 7000);
+	ck_need(facts.live_count == 61 && facts.live_bytes == 7000);
+	facts_death(&facts, 0.5, 1000, 1);
+	facts_death(&facts, 100, 100, 30);
+	ck_need(facts.live_count == 30 && facts.live_bytes == 3000);
+	ck_need(facts.deaths == 31 && facts.death_squares == 901);
+	ck_need(facts.died_at[0] == 1 && facts.died_at[facts_age_bucket(100)] == 30);
+	ck_need(facts.young_age == 0.5);
+	facts_resize(&facts, 100, 150, 30);
+	ck_need(facts.live_bytes == 4500);
+	facts_resize(&facts, 150, 50, 30);
+	ck_need(facts.live_bytes == 1500);
+}
+END_TEST
+
+START_TEST(more_deaths_than_births_leave_nothing_negative)
+{
+	struct facts facts = {0};
+
+	facts_birth(&facts, 0, 10, 1);
+	for (int i = 0; i < 5; i++)
+		facts_death(&facts, 1, 1000, 7);
+	ck_need(facts.live_count == 0 && facts.live_bytes == 0);
+}
+END_TEST
+
+START_TEST(what_is_no_weight_is_left_out)
+{
+	static const double bad[] = {0, -1, NAN, INFINITY, -INFINITY, 1e300};
+	struct facts facts = {0}, none = {0};
+	struct live live, fresh;
+
+	live_begin(&live, &facts, 10);
+	live_begin(&fresh, &facts, 10);
+	for (unsigned i = 0; i < ARRAY_LENGTH(bad); i++) {
+		facts_birth(&facts, 1, 10, bad[i]);
+		facts_death(&facts, 1, 10, bad[i]);
+		live_add(&live, 1, 10, bad[i]);
+	}
+	ck_need(memcmp(&facts, &none, sizeof(facts)) == 0);
+	ck_need(memcmp(&live, &fresh, sizeof(live)) == 0);
+}
+END_TEST
+
+START_TEST(a_week_of_a_million_a_second_is_counted_exactly)
+{
+	/* Sums of whole weights do not stall, as floats would at 16.7 million. */
+	struct facts facts = {.births = 6e11, .deaths = 6e11};
+
+	facts.died_at[0] = 6e11;
+	facts_birth(&facts, 604800, 1, 1);
+	facts_death(&facts, 0.1, 1, 1);
+	ck_need(facts.births == 6e11 + 1 && facts.died_at[0] == 6e11 + 1 && facts.deaths == 6e11 + 1);
+}
+END_TEST
+
+START_TEST(a_copy_is_the_same)
+{
+	struct facts facts = {0}, copy;
+
+	for (int i = 0; i < 100; i++) {
+		facts_birth(&facts, i, (uint64_t)i * 17, 1.5);
+		facts_death(&facts, i, (uint64_t)i * 17, 1.5);
+		facts_point(&facts, i * 11);
+	}
+	facts_copy(&copy, &facts);
+	ck_need(memcmp(&copy, &facts, sizeof(facts)) == 0);
+}
+END_TEST
+
+START_TEST(the_walk_sorts_the_live_by_age_birth_and_tail)
+{
+	struct facts facts = {0};
+	struct live live;
+
+	/* From 100 s on; 99 deaths at 1.2 s: the tail begins at 4 times the end of their bucket. */
+	for (int i = 0; i < 99; i++) {
+		facts_birth(&facts, 100 + i, 64, 1);
+		facts_death(&facts, 1.2, 64, 1);
+	}
+	live_begin(&live, &facts, 420);
+	ck_need(live.first_at == 100 && fabs(live.old_age - 4 * sqrt(2)) < 1e-9);
+	live_add(&live, 320, 128, 2); /* the first */
+	live_add(&live, 160, 128, 2); /* halfway */
+	live_add(&live, 5, 128, 3);   /* young */
+	live_add(&live, 0, 128, 1);
+	ck_need(live.count == 8 && live.bytes == 1024 && live.squares == 4 + 4 + 9 + 1);
+	ck_need(live.at_age[facts_age_bucket(320)] == 2 && live.at_age[facts_age_bucket(5)] == 3);
+	ck_need(live.born[0] == 2 && live.born[16] == 2 && live.born[31] == 4);
+	/* The last 1/16 is 20 s; 5 s ago is three quarters into it. */
+	ck_need(live.born_recently[24] == 3 && live.born_recently[31] == 1);
+	ck_need(live.old_count == 4 && live.old_bytes == 512 && live.old_squares == 8);
+	ck_need(live.old_size == 4 * 7 && live.old_size_squares == 4 * 49);
+}
+END_TEST
+
+START_TEST(the_first_birth_is_the_earliest_told)
+{
+	struct facts facts = {0};
+
+	facts_birth(&facts, 50, 1, 1);
+	facts_birth(&facts, 40, 1, 1);
+	facts_birth(&facts, 60, 1, 1);
+	ck_need(facts.first_at == 40);
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+	tcase_add_loop_test(tests, an_age_falls_into_its_half_octave, 0, (int)ARRAY_LENGTH(ages));
+	tcase_add_test(tests, a_bucket_begins_where_the_one_before_ends);
+	tcase_add_test(tests, births_and_deaths_are_summed_by_weight);
+	tcase_add_test(tests, more_deaths_than_births_leave_nothing_negative);
+	tcase_add_test(tests, what_is_no_weight_is_left_out);
+	tcase_add_test(tests, a_week_of_a_million_a_second_is_counted_exactly);
+	tcase_add_test(tests, a_copy_is_the_same);
+	tcase_add_test(tests, the_walk_sorts_the_live_by_age_birth_and_tail);
+	tcase_add_test(tests, the_first_birth_is_the_earliest_told);
+}
+
+int main(void)
+{
+	return run_suite("facts", add_tests);
+}
