@@ -488,22 +488,23 @@ enum target_result target_snapshot(struct target *target, struct snapshot *snaps
 
 /* --- why not --------------------------------------------------------------------- */
 
-static int yama_scope(void)
+static long yama_scope(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = 0;
+	char line[16] = "0";
 
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%d", &scope) != 1)
-		scope = 0;
+	if (fgets(line, sizeof line, file) == NULL)
+		line[0] = '\0';
 	fclose(file);
-	return scope;
+	return strtol(line, NULL, 10);
 }
 
 static void explain_denied(const struct target *target, char *text, size_t size)
 {
-	int scope = yama_scope(), pid = (int)target->pid;
+	int pid = (int)target->pid;
+	long scope = yama_scope();
 	struct process process;
 
 	if (!process_read(target->pid, &process)) {
@@ -521,7 +522,7 @@ static void explain_denied(const struct target *target, char *text, size_t size)
 		    pid);
 	else if (scope != 0 && geteuid() != 0)
 		snprintf(text, size,
-		    "the kernel lets only root read the memory of process %d (kernel.yama.ptrace_scope=%d): "
+		    "the kernel lets only root read the memory of process %d (kernel.yama.ptrace_scope=%ld): "
 		    "sudo weir ..., or setcap cap_sys_ptrace+ep on weir, or sysctl kernel.yama.ptrace_scope=0",
 		    pid, scope);
 	else

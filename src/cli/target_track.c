@@ -143,7 +143,7 @@ static enum target_result find_row(struct target *target, uint64_t id, uint32_t 
 {
 	uint64_t rows = target->state.parts[STATE_SITE].address;
 	uint32_t bound = MIN(target->state.figures.sites_bound, (uint32_t)SITES_MAX);
-	uint64_t ids[IDS_AT_ONCE];
+	uint64_t ids[IDS_AT_ONCE] = {0};
 	struct iovec remote[IDS_AT_ONCE];
 
 	*row = SITES_ROWS;

@@ -116,7 +116,7 @@ static void draw_value(int y, int x, int column, double value, bool is_change)
 
 void draw_classes(struct top *top, int first, int last)
 {
-	struct class_row rows[SIZE_CLASSES];
+	struct class_row rows[SIZE_CLASSES] = {{{0}}};
 	size_t count = 0, shown = (size_t)(last - first - 1), *from = &top->row[VIEW_CLASSES];
 	int x = 0;
 

@@ -92,7 +92,8 @@ run()
 	mkdir "$dumps"
 	case $program in
 	*.sh)
-		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir)
+		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_BUILD_DIR="$build" \
+			TEST_WEIR="$build/weir" TEST_ALLOCATORS=weir)
 		command=(bash "$source/$program")
 		;;
 	tests/contract/* | tests/preload/*)
