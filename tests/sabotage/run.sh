@@ -75,6 +75,7 @@ build()
 	local target=libweir-preload.so
 	case $program in
 	tests/unit/*) target=$program ;;
+	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	tests/contract/*.sh | tests/preload/*.sh) ;;
 	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
 	esac
