@@ -151,6 +151,9 @@ void dump_free(struct dump *dump);
 /* "LOW"; "unknown" where the dump does not say. */
 const char *dump_level_name(enum dump_level level);
 
+/* A time of a dump as Unix time in nanoseconds; 0 where it is none. */
+uint64_t dump_unix_ns(const char *time);
+
 /* The setting of this name ("monitor_interval") as the dump has it, or NULL. */
 const char *dump_setting(const struct dump *dump, const char *name);
 
