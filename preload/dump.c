@@ -333,8 +333,8 @@ static OWN_FRAME void keep(void)
 	slot->unix_ns = dump.snapshot.taken_at_ns;
 }
 
-/* One dump, for whoever waits for one by now. */
-static OWN_FRAME void take_round(enum dump_trigger trigger, pid_t pid, uint64_t notes)
+/* What one dump is to be, for whoever waits for one by now. False: nobody does. */
+static OWN_FRAME bool begin_round(enum dump_trigger trigger, pid_t pid, uint64_t notes)
 {
 	bool wants_settings = (notes & WANTED) != 0;
 	dump.formats = 0;
@@ -342,26 +342,33 @@ static OWN_FRAME void take_round(enum dump_trigger trigger, pid_t pid, uint64_t 
 	if (wants_settings)
 		dump.formats |= preload.settings.dump_format;
 	if (dump.formats == 0)
-		return; /* who asked has been answered by another round */
+		return false; /* who asked has been answered by another round */
 	dump.result = (struct state_result){.files = 0};
 	fill(pid);
 	dump.snapshot.sequence = ++dump.sequence;
 	dump.snapshot.trigger = trigger;
-	if (strcmp(preload.settings.dump, "stderr") == 0)
-		write_stderr();
-	else
-		write_files();
-	if (trigger == TRIGGER_INTERVAL)
+	return true;
+}
+
+static OWN_FRAME void end_round(void)
+{
+	if (dump.snapshot.trigger == TRIGGER_INTERVAL)
 		keep();
 	state_finish(STATE_COMMAND_DUMP, &dump.result);
 }
 
-/* After RUNNING was set by this thread: what notes ask for, until there are none. */
-static OWN_FRAME void take_rounds(enum dump_trigger trigger, pid_t pid, uint64_t notes)
+/* After RUNNING was set by this thread: what notes ask for, until there are none. Inline, and what begins
+ * and ends a round is not under what writes: each frame counts on a small stack. */
+INLINE void take_rounds(enum dump_trigger trigger, pid_t pid, uint64_t notes)
 {
 	for (unsigned round = 1;; round++) {
-		if (notes != 0)
-			take_round(trigger, pid, notes);
+		if (notes != 0 && begin_round(trigger, pid, notes)) {
+			if (strcmp(preload.settings.dump, "stderr") == 0)
+				write_stderr();
+			else
+				write_files();
+			end_round();
+		}
 		notes = finish(pid, round == ROUNDS_MAX);
 		if (notes == 0)
 			return;

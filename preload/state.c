@@ -57,6 +57,7 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_TRACK] = PART(track);
 	state.parts[STATE_SITE] =
 	    (struct state_part_at){preload.settings.track ? (uintptr_t)sites_at(0) : 0, sizeof(struct site)};
+	state.figures.pid = (uint32_t)getpid();
 	state.clock_origin_ns = clock_origin_ns();
 	state.started_at_ns = clock_started_at_ns();
 	STORE_RELEASE(&state.magic, STATE_MAGIC);
@@ -82,7 +83,6 @@ void state_publish(const struct process_info *process)
 	sequence |= 1;
 	atomic_store_explicit(&state.sequence, sequence, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release); /* the odd number is out before any of the figures */
-	figures->pid = (uint32_t)getpid();
 	figures->ticks++;
 	figures->taken_at_ns = clock_unix_now_ns();
 	figures->uptime_ns = clock_now_ns();
@@ -232,4 +232,6 @@ void state_fork_child(void)
 {
 	for (unsigned i = 0; i < STATE_ANSWERS; i++)
 		set_status(&state.answers[i], STATE_FREE);
+	state.figures.pid = (uint32_t)getpid();
+	state.figures.ticks = 0;
 }

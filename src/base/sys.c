@@ -84,18 +84,21 @@ bool sys_page_out(void *start, size_t bytes)
 	return ok;
 }
 
-bool sys_resident_pages(void *start, size_t pages, size_t *resident)
+bool sys_present_pages(int pagemap, const void *start, size_t pages, size_t *present)
 {
-	unsigned char bits[128];
+	uint64_t entries[64];
 	int saved = errno;
 	bool ok = true;
 
-	*resident = 0;
+	*present = 0;
 	for (size_t done = 0, some; ok && done < pages; done += some) {
-		some = MIN(pages - done, sizeof(bits));
-		ok = mincore((char *)start + done * PAGE_BYTES, some * PAGE_BYTES, bits) == 0;
+		off_t at = (off_t)(((uintptr_t)start >> PAGE_SHIFT) + done) * (off_t)sizeof(entries[0]);
+
+		some = MIN(pages - done, ARRAY_LENGTH(entries));
+		ok = syscall(SYS_pread64, pagemap, entries, some * sizeof(entries[0]), at) ==
+		     (ssize_t)(some * sizeof(entries[0]));
 		for (size_t i = 0; ok && i < some; i++)
-			*resident += bits[i] & 1;
+			*present += entries[i] >> 63;
 	}
 	errno = saved;
 	return ok;

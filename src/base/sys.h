@@ -27,8 +27,9 @@ bool sys_purge(void *start, size_t bytes);
 /* Take pages out of memory into swap; they come back as they were. False: the kernel does not know
  * how (before Linux 5.4), or may not. */
 bool sys_page_out(void *start, size_t bytes);
-/* How many of so many pages are in memory. False: the kernel does not say. */
-bool sys_resident_pages(void *start, size_t pages, size_t *resident);
+/* How many of so many pages this process has in memory, from an open /proc/self/pagemap. What is in swap is
+ * not among them, though the kernel may still keep a copy. False: the kernel does not say. */
+bool sys_present_pages(int pagemap, const void *start, size_t pages, size_t *present);
 /* Keep the kernel from backing sparse tables with huge pages. */
 void sys_no_huge_pages(void *start, size_t bytes);
 

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "cli/process.h"
+#include "pool/apart.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
 #include "track/sites.h"
@@ -387,13 +388,13 @@ void target_classes(const struct target *target, struct target_class *classes)
 		struct target_class *class = &classes[MIN((unsigned)run->size_class, SIZE_CLASSES - 1u)];
 		uint64_t length = run->pages, hot;
 
-		if (run->state == RUN_IN_USE || run->state == RUN_IDLE) {
-			bool is_slot = size_class_is_slab(run->size_class);
+		if (run_is_buffer(run->state)) {
+			bool is_slot = size_class_is_slab(run->size_class), is_idle = run->state == RUN_IDLE;
 
-			class->in_use += run->state == RUN_IN_USE;
-			class->idle += run->state == RUN_IDLE;
+			class->in_use += !is_idle;
+			class->idle += is_idle;
 			class->uses += run->buffer.use_count;
-			if (run->state == RUN_IN_USE) {
+			if (!is_idle) {
 				class->requested_bytes += run->buffer.size;
 				class->in_use_bytes +=
 				    is_slot ? size_class_bytes(run->size_class) : length << PAGE_SHIFT;
@@ -405,7 +406,9 @@ void target_classes(const struct target *target, struct target_class *classes)
 			hot = MIN((uint64_t)run->free.hot_pages, length);
 			class->free_hot_bytes += hot << PAGE_SHIFT;
 			class->free_cold_bytes += (length - hot) << PAGE_SHIFT;
-		} else {
+		} else if (run->state == RUN_SLOTS) {
+			length = apart_slab_pages(run);
+		} else if (run->state != RUN_APART) {
 			length = 1;
 		}
 		page += length == 0 || length > target->pages - page ? 1 : (uint32_t)length;

@@ -55,7 +55,7 @@ struct state_point {
 
 /* As of the last monitor tick. Strings are copies, cut where they are longer. */
 struct state_figures {
-	uint32_t pid;	/* whose figures these are: a child of fork has its parent's until its first tick */
+	uint32_t pid;	/* whose figures these are */
 	uint32_t ticks; /* monitor ticks so far; 0: none yet, and what follows means nothing */
 	uint64_t taken_at_ns;	  /* Unix time */
 	uint64_t uptime_ns;	  /* scaled */

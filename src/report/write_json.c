@@ -225,6 +225,14 @@ static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool,
 	put_u64(json, "largest_free_bytes", pool->largest_free_bytes);
 	put_u64(json, "slab_free_bytes", pool->slab_free_bytes);
 	put_share(json, "fragmentation", m->fragmentation);
+	open_with(json, "apart", '{');
+	put_u64(json, "small_objects", pool->apart.small_objects);
+	put_u64(json, "small_bytes", pool->apart.small_bytes);
+	put_u64(json, "slab_bytes", pool->apart.slab_bytes);
+	put_u64(json, "large_objects", pool->apart.large_objects);
+	put_u64(json, "large_bytes", pool->apart.large_bytes);
+	put_u64(json, "refused", pool->apart.refused);
+	close_with(json, '}');
 	put_u64(json, "limit_bytes", pool->limit_bytes);
 	if (pool->limit_buffers != 0)
 		put_u64(json, "limit_buffers", pool->limit_buffers);

@@ -270,6 +270,17 @@ static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, c
 	text_label(out, "slabs");
 	out_size_human(out, pool->slab_free_bytes);
 	out_str(out, " free\n");
+	text_label(out, "apart");
+	out_count(out, pool->apart.large_objects);
+	out_str(out, " large, ");
+	out_size_human(out, pool->apart.large_bytes);
+	out_str(out, "; ");
+	out_count(out, pool->apart.small_objects);
+	out_str(out, " sampled small, ");
+	out_size_human(out, pool->apart.small_bytes);
+	out_str(out, " in slabs of ");
+	out_size_human(out, pool->apart.slab_bytes);
+	out_char(out, '\n');
 	text_label(out, "range");
 	out_size_human(out, pool->range_bytes);
 	out_str(out, " reserved, ");

@@ -7,9 +7,9 @@
  * room in swap (a compressed one, zram or zswap, makes it cheap), so many bytes a tick. Nothing
  * is lost if that was wrong: the page comes back at the first touch.
  *
- * That is watched: mincore() tells which pages of what went out are back. A site whose pages come
- * back is in use after all and is left alone from then on. What is merely freed is
- * forgotten.
+ * That is watched: /proc/self/pagemap tells which pages of what went out are back (mincore() does not: the
+ * kernel keeps copies of what it writes). A site whose pages come back is in use after all and is
+ * left alone from then on. What is merely freed is forgotten. Where pagemap cannot be read nothing is offered.
  *
  * Bounded: COLD_MAX buffers are watched, some of them a tick; no more are offered then. A buffer that is
  * freed, and handed out again, between the look at it and the call loses nothing but time.
@@ -37,8 +37,8 @@ struct cold {
 	uintptr_t start;
 	uint32_t pages;
 	uint32_t sample;
-	uint32_t site;	   /* row */
-	uint32_t resident; /* the fewest pages that were seen in memory since it was offered */
+	uint32_t site;	  /* row */
+	uint32_t present; /* the fewest pages that were seen in memory since it was offered */
 };
 
 static struct {
@@ -47,6 +47,7 @@ static struct {
 	uint64_t left;	      /* bytes that may still be offered at this tick */
 	double now;	      /* seconds */
 	bool is_refused;
+	int pagemap;				  /* during a tick */
 	uint64_t watched[(SAMPLES_MAX + 1) / 64]; /* a bit a sample, by its index: it is in entries */
 	/* Relaxed; statistics. */
 	_Atomic uint64_t paged_out_pages, refaults, sites_left_alone;
@@ -136,20 +137,19 @@ static void leave_alone(uint32_t site)
 static bool watch(struct cold *entry)
 {
 	struct sample_facts sample;
-	size_t resident;
+	size_t present;
 
 	if (!samples_read(entry->sample, &sample))
 		return false;
-	if (!sys_resident_pages((void *)entry->start, entry->pages, &resident))
+	if (!sys_present_pages(cold.pagemap, (void *)entry->start, entry->pages, &present))
 		return true;
-	if (resident > entry->resident) {
-		atomic_fetch_add_explicit(&cold.refaults, resident - entry->resident, memory_order_relaxed);
+	if (present > entry->present) {
+		atomic_fetch_add_explicit(&cold.refaults, present - entry->present, memory_order_relaxed);
 		leave_alone(entry->site);
 		return false;
 	}
-	/* The kernel may need a while: what it writes out first stays in memory until that is done. */
-	atomic_fetch_add_explicit(&cold.paged_out_pages, entry->resident - resident, memory_order_relaxed);
-	entry->resident = (uint32_t)resident;
+	atomic_fetch_add_explicit(&cold.paged_out_pages, entry->present - present, memory_order_relaxed);
+	entry->present = (uint32_t)present;
 	return true;
 }
 
@@ -186,7 +186,7 @@ static bool offer(uint32_t number, uintptr_t address, size_t bytes)
 	uintptr_t start = ROUND_UP(address, PAGE_BYTES), end = ROUND_DOWN(address + bytes, PAGE_BYTES);
 	struct sample_facts sample;
 	struct cold *entry = &cold.entries[cold.count];
-	size_t resident;
+	size_t present;
 
 	if (end <= start || is_set(cold.watched, number & SAMPLES_MAX) || !samples_read(number, &sample))
 		return true;
@@ -194,7 +194,7 @@ static bool offer(uint32_t number, uintptr_t address, size_t bytes)
 	if (sample.site >= SITES_ROWS ||
 	    !is_stale(sample.site, cold.now - (double)sample.birth / TICKS_PER_SECOND))
 		return true;
-	if (!sys_resident_pages((void *)start, (end - start) >> PAGE_SHIFT, &resident) ||
+	if (!sys_present_pages(cold.pagemap, (void *)start, (end - start) >> PAGE_SHIFT, &present) ||
 	    !sys_page_out((void *)start, end - start)) {
 		cold.is_refused = true;
 		return false;
@@ -204,7 +204,7 @@ static bool offer(uint32_t number, uintptr_t address, size_t bytes)
 	    .pages = (uint32_t)((end - start) >> PAGE_SHIFT),
 	    .sample = number,
 	    .site = sample.site,
-	    .resident = (uint32_t)resident};
+	    .present = (uint32_t)present};
 	set(cold.watched, number & SAMPLES_MAX, true);
 	cold.count++;
 	watch(entry);
@@ -222,14 +222,17 @@ static bool has_high_site(void)
 
 void cold_run(uint32_t now_ticks)
 {
-	if (cold.entries == NULL || cold.is_refused)
+	if (cold.entries == NULL || cold.is_refused || (cold.count == 0 && !has_high_site()))
+		return;
+	cold.pagemap = sys_open("/proc/self/pagemap", O_RDONLY, 0);
+	if (cold.pagemap < 0)
 		return;
 	watch_some();
 	cold.now = (double)now_ticks / TICKS_PER_SECOND;
 	cold.left = BYTES_A_TICK;
-	if (cold.count == COLD_MAX || !has_high_site() || !has_swap())
-		return;
-	pool_visit_samples(offer);
+	if (cold.count < COLD_MAX && has_high_site() && has_swap())
+		pool_visit_samples(offer);
+	sys_close(cold.pagemap);
 }
 
 void cold_count(struct cold_counters *counters)

@@ -167,6 +167,7 @@ static void read_facts(const struct entry *entry, uint32_t state, struct sample_
 	facts->kind = (enum track_kind)LOAD_RELAXED(&entry->kind);
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): the compare writes what it met */
 /* From live to free. False: somebody else did, or doubled it; *state is then what it is now. */
 static bool end(struct entry *entry, uint32_t *state)
 {
@@ -174,6 +175,7 @@ static bool end(struct entry *entry, uint32_t *state)
 	return atomic_compare_exchange_strong_explicit(
 	    &entry->state, state, *state & ~LIVE, memory_order_acq_rel, memory_order_acquire);
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 static void give_back(struct entry *entry, enum track_kind kind)
 {

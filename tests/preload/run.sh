@@ -5,7 +5,7 @@
 # run.sh [WORD]...   only the parts whose name holds one of the words: early late
 #                    plugins processes threads confine bounds signals stuck misuse settings
 # The programs run on libc first (what fails there is a test's own fault), then
-# under Weir with rseq and without. TEST_ALLOCATORS="libc jemalloc weir" chooses.
+# under Weir with rseq and without, and with every allocation a sample. TEST_ALLOCATORS="libc jemalloc weir" chooses.
 # TEST_FORKS shortens the fork storms. Environment besides: see common/tap.sh.
 # shellcheck disable=SC2016 # what judge evaluates is meant to expand there
 test_dir=$(cd "$(dirname "$0")" && pwd)
@@ -92,6 +92,7 @@ neighbours_of()
 	local allocator=$1 preload tunables=()
 	preload=$(preload_of "$allocator")
 	[[ $allocator != *'rseq off'* ]] || tunables=(GLIBC_TUNABLES=glibc.pthread.rseq=0)
+	[[ $allocator != *'all of it sampled'* ]] || tunables=(WEIR_SAMPLE_INTERVAL=1)
 	local edge=$program_dir/edge.so
 
 	if is_wanted early; then
@@ -331,6 +332,7 @@ for allocator in "${allocators[@]}"; do
 	[ -n "$allocator" ] || continue
 	neighbours_of "$allocator"
 	[ "$allocator" != weir ] || neighbours_of 'weir, rseq off'
+	[ "$allocator" != weir ] || neighbours_of 'weir, all of it sampled'
 done
 if [ -n "$object" ]; then
 	is_wanted misuse && misuse

@@ -4,6 +4,7 @@
 Each program runs under Weir with every allocation sampled (WEIR_SAMPLE_INTERVAL=1) and
 leaves a dump at exit, which is judged.
 """
+import concurrent.futures
 import glob
 import json
 import os
@@ -208,8 +209,85 @@ def guilty():
     )
 
 
+class Swap:
+    """A file of 64 MiB that the kernel swaps to, where it lets us; .why says why not."""
+
+    def __enter__(self):
+        self.why, self.folder = "", tempfile.mkdtemp()
+        path = self.path = os.path.join(self.folder, "swap")
+        with open(path, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(b"\0" * (64 << 20))
+        for command in (["mkswap", path], ["swapon", path]):
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+            except OSError as error:
+                self.why = str(error)
+                return self
+            if done.returncode != 0:
+                self.why = f"{command[0]}: {done.stderr.strip() or 'refused'}".splitlines()[0]
+                return self
+        return self
+
+    def __exit__(self, *_):
+        if not self.why:
+            subprocess.run(["swapoff", self.path], check=False)
+        shutil.rmtree(self.folder)
+
+
+def has_other_swap():
+    with open("/proc/swaps", encoding="utf-8") as file:
+        return len(file.readlines()) > 1
+
+
+def cold():
+    """WEIR_COMPRESSION: what a leak holds goes to swap, and stays in memory where it is in use."""
+    scaled = {"time_scale": "1000", "monitor_interval": "10s", "memory_limit": "256M"}
+    names = (
+        "what a leak holds goes to swap, and the program goes on",
+        "what is wanted again comes back as it was, is counted, and its site is left alone",
+        "without WEIR_COMPRESSION nothing goes",
+    )
+    if not has_other_swap():
+        run = Run(TRACKED, "leak", "6", compression="on", **scaled)
+        report(
+            run.went_on() and run.dump["tracking"]["paged_out_bytes"] == 0,
+            "without swap nothing is offered to it",
+            run.why(),
+        )
+    with Swap() as swap:
+        if swap.why:
+            for name in names:
+                results.append(True)
+                print(f"ok {len(results)} - {name} # SKIP {swap.why}")
+            return
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = [
+                pool.submit(Run, TRACKED, "leak", "6", *more, compression=switch, **scaled)
+                for more, switch in (((), "on"), (("touch",), "on"), ((), "off"))
+            ]
+        run = runs[0].result()
+        report(run.went_on() and run.dump["tracking"]["paged_out_bytes"] >= 64 << 10, names[0], run.why())
+        report(
+            run.went_on() and run.dump["tracking"]["refaults"] == 0 and "came back" in run.text,
+            "nothing of it comes back where nobody looks at it, and the dump says how much went",
+            run.why(),
+        )
+        run = runs[1].result()
+        report(
+            run.went_on()
+            and run.dump["tracking"]["paged_out_bytes"] >= 64 << 10
+            and run.dump["tracking"]["refaults"] >= 16,
+            names[1],
+            run.why(),
+        )
+        run = runs[2].result()
+        report(run.went_on() and run.dump["tracking"]["paged_out_bytes"] == 0, names[2], run.why())
+
+
 many_sites()
 neighbours()
 guilty()
+cold()
 print(f"1..{len(results)}")
 sys.exit(0 if all(results) else 1)

@@ -7,7 +7,8 @@
  *   tracked plugins COUNT PLUGIN  load PLUGIN, take 8 KiB of it that is never freed, unload it; again
  *   tracked fork             fork while threads allocate; each child allocates, too
  *   tracked handler          handlers allocate and free, and leave by siglongjmp
- *   tracked leak SECONDS     three sites, of which one loses one object in 25
+ *   tracked leak SECONDS [touch]  three sites, of which one loses one object in 25; in the end look
+ *                            at what was lost, and allocate for another second
  *   tracked tableless MODULE a frame of a module that was compiled without unwind tables
  *   tracked hold             take 64 KiB, keep it for ever, wait for a line on stdin
  *
@@ -282,20 +283,49 @@ static OWN void *take_for_a_moment(size_t size)
 	return p;
 }
 
-static void leak(unsigned seconds)
+static void *lost[4096];
+static unsigned lost_count;
+
+static void work_and_lose(unsigned seconds)
 {
 	time_t end = time(NULL) + seconds;
 
-	/* Start-up data, larger than all that is lost. */
-	for (unsigned i = 0; i < 500; i++)
-		take_for_good(32768);
 	for (unsigned i = 0; time(NULL) < end; i++) {
-		void *p = take_and_lose_some(8192), *q = take_for_a_moment(16384);
+		unsigned char *p = take_and_lose_some(8192);
+		void *q = take_for_a_moment(16384);
 
+		memset(p, (int)(i % 251), 8192);
 		pause_ms(2);
 		free(q);
 		if (i % 25 != 0)
 			free(p);
+		else if (lost_count < sizeof(lost) / sizeof(lost[0]))
+			lost[lost_count++] = p;
+	}
+}
+
+/* Whatever became of its pages meanwhile, the content is as it was. */
+static void look_at_lost(void)
+{
+	for (unsigned i = 0; i < lost_count; i++) {
+		const unsigned char *p = lost[i];
+
+		for (unsigned k = 0; k < 8192; k++) {
+			if (p[k] != p[0])
+				abort();
+		}
+	}
+}
+
+static void leak(unsigned seconds, bool is_touching)
+{
+	/* Start-up data, larger than all that is lost. */
+	for (unsigned i = 0; i < 500; i++)
+		take_for_good(32768);
+	work_and_lose(seconds);
+	if (is_touching) {
+		look_at_lost();
+		work_and_lose(1);
 	}
 }
 
@@ -317,7 +347,7 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "handler") == 0)
 		handlers();
 	else if (strcmp(mode, "leak") == 0)
-		leak(count);
+		leak(count, argc > 3);
 	else if (strcmp(mode, "tableless") == 0)
 		tableless(argv[2]);
 	else if (strcmp(mode, "hold") == 0) {

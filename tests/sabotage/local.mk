@@ -9,10 +9,16 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/collection-within-malloc.patch \
+	tests/sabotage/command-chained.patch \
+	tests/sabotage/command-done-twice.patch \
+	tests/sabotage/counter-named-once.patch \
+	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
 	tests/sabotage/dump-follows-links.patch \
+	tests/sabotage/dump-out-of-root.patch \
 	tests/sabotage/dump-overwrites.patch \
 	tests/sabotage/dump-readable-by-all.patch \
 	tests/sabotage/dump-takes-a-lock.patch \
@@ -22,6 +28,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
+	tests/sabotage/fork-leaves-sites-locked.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
@@ -32,26 +39,37 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/mask-not-given-back.patch \
+	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/old-number-honoured.patch \
 	tests/sabotage/our-handler-shown.patch \
+	tests/sabotage/overflow-uncounted.patch \
+	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/page-not-escaped.patch \
 	tests/sabotage/path-one-too-long.patch \
+	tests/sabotage/periodic-dumps-kept.patch \
+	tests/sabotage/plugin-takes-rows.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
+	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/restart-not-followed.patch \
+	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
 	tests/sabotage/sigpipe-let-through.patch \
+	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \

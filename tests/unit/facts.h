@@ -44,6 +44,7 @@ static inline void facts_reset(void)
 	pool->free_cold_bytes = 29 * MIB;
 	pool->largest_free_bytes = 14 * MIB;
 	pool->slab_free_bytes = 1 * MIB;
+	pool->apart = (struct apart_stats){120, 9000, 2, 10 * MIB, 12288, 4096, 1};
 	pool->limit_bytes = 8 * GIB;
 	pool->allocations = 1000000;
 	pool->creations = 20000;

@@ -129,6 +129,13 @@ START_TEST(the_figures_are_the_facts)
 	ck_assert(json_real_value(at(json, "metrics", "reuse_rate")) == 0.98);
 	ck_assert(json_real_value(at(json, "metrics", "last_memory_pressure")) == 0.31);
 	ck_assert_int_eq(json_integer_value(json_object_get(json, "buffers_left_out")), 98);
+	const json_t *apart = at(json, "heap", "apart");
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "small_objects")), 120);
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "small_bytes")), 9000);
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "large_objects")), 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "large_bytes")), 10 * (json_int_t)MIB);
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "slab_bytes")), 12288);
+	ck_assert_int_eq(json_integer_value(json_object_get(apart, "refused")), 1);
 	ck_assert_str_eq(json_string_value(at(json, "health", "total_memory_allocated")), "100.0 MiB");
 	ck_assert_str_eq(json_string_value(at(json, "health", "pool_utilization")), "60.0%");
 	ck_assert_str_eq(json_string_value(at(json, "pressure", "level")), "none");
