@@ -21,6 +21,7 @@ BEGIN {
 	section("TRACKING", "tracking", "object", "PERHAPS", "What following lifetimes takes, and what it had to leave out.")
 	section("PRESSURE", "pressure", "object", "ALWAYS", "How scarce memory is, as of the last tick.")
 	section("HEAP", "heap", "object", "ALWAYS", "The pool's own structures.")
+	section("APART", "apart", "object", "ALWAYS", "Sampled allocations of other sizes; in none of the figures above.")
 	section("CLASS", "classes", "list", "ALWAYS", "Size classes that were ever asked for, smallest first.")
 	section("BUFFER", "buffers", "list", "ALWAYS", "Buffers in use, longest in use first; at most 64.")
 	section("FALLBACK", "fallback", "object", "PERHAPS", "What jemalloc says of itself; absent until the first tick.")
@@ -92,6 +93,8 @@ function mdoc(    s, id, i, text)
 			print ".Ss The dump itself"
 		else if (id == "FRAME")
 			print ".Ss frames, in each of sites"
+		else if (id == "APART")
+			print ".Ss apart, in heap"
 		else
 			print ".Ss " name_of[id]
 		if (id != "TOP") {
@@ -135,7 +138,7 @@ function schema(    s, id, more, required, comma)
 	print "  \"description\": \"Made from dump_fields.def. Members that are not listed may come with later versions.\","
 	for (s = 2; s <= sections; s++) {
 		id = ids[s]
-		if (id == "FRAME")
+		if (id == "FRAME" || id == "APART")
 			continue
 		more = more sprintf("    \"%s\": {%s},\n", name_of[id], \
 			shape_of[id] == "list" ? "\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/" name_of[id] "\"}" \
@@ -151,6 +154,8 @@ function schema(    s, id, more, required, comma)
 		print "    \"" name_of[id] "\": {"
 		if (id == "SITE")
 			members(id, "      ", "        \"frames\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/frames\"}}\n", ", \"frames\"")
+		else if (id == "HEAP")
+			members(id, "      ", "        \"apart\": {\"$ref\": \"#/$defs/apart\"}\n", ", \"apart\"")
 		else if (id == "HEALTH")
 			members(id, "      ", "        \"recommendations\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}\n", ", \"recommendations\"")
 		else

@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/dump_reader.h"
@@ -89,6 +91,20 @@ const char *dump_level_name(enum dump_level level)
 	static const char *const names[] = {"unknown", "LOW", "MEDIUM", "HIGH"};
 
 	return (unsigned)level < ARRAY_LENGTH(names) ? names[level] : names[0];
+}
+
+uint64_t dump_unix_ns(const char *time)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	time_t seconds = rest != NULL ? timegm(&tm) : 0;
+	uint64_t part = 0;
+
+	if (seconds <= 0 || seconds > (time_t)(INT64_MAX / SECOND) - 1)
+		return 0;
+	if (*rest == '.')
+		part = (uint64_t)(fmin(strtod(rest, NULL), 1) * (double)SECOND);
+	return (uint64_t)seconds * SECOND + part;
 }
 
 const char *dump_setting(const struct dump *dump, const char *name)

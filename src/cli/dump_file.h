@@ -46,6 +46,12 @@ struct dump_heap {
 #define DUMP_HEAP DUMP_MEMBER
 #include "cli/dump_fields.def"
 };
+/* Of heap, in it as "apart". */
+struct dump_apart {
+#define DUMP_APART DUMP_MEMBER
+#include "cli/dump_fields.def"
+	bool is_there;
+};
 struct dump_risk {
 #define DUMP_RISK DUMP_MEMBER
 #include "cli/dump_fields.def"
@@ -110,6 +116,7 @@ struct dump {
 #include "cli/dump_fields.def"
 	struct dump_metrics metrics;
 	struct dump_heap heap;
+	struct dump_apart apart;
 	struct dump_risk risk;
 	struct dump_pressure pressure;
 	struct dump_fallback fallback;
@@ -150,6 +157,9 @@ void dump_free(struct dump *dump);
 
 /* "LOW"; "unknown" where the dump does not say. */
 const char *dump_level_name(enum dump_level level);
+
+/* A time of a dump as Unix time in nanoseconds; 0 where it is none. */
+uint64_t dump_unix_ns(const char *time);
 
 /* The setting of this name ("monitor_interval") as the dump has it, or NULL. */
 const char *dump_setting(const struct dump *dump, const char *name);

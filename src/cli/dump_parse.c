@@ -53,6 +53,10 @@ static const struct field heap_fields[] = {
 #define DUMP_HEAP(name, type, when, unit, meaning) FIELD(dump_heap, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
+static const struct field apart_fields[] = {
+#define DUMP_APART(name, type, when, unit, meaning) FIELD(dump_apart, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
 static const struct field risk_fields[] = {
 #define DUMP_RISK(name, type, when, unit, meaning) FIELD(dump_risk, name, type, when),
 #include "cli/dump_fields.def"
@@ -124,11 +128,11 @@ static bool read_fields(struct reader *reader, const json_t *object, const struc
 	return true;
 }
 
-/* A section; *is_there is NULL where the dump must have it. */
-static bool read_section(
-    struct reader *reader, const char *name, const struct field *fields, void *to, bool *is_there)
+/* A section of an object; is_there is NULL where it must be there. */
+static bool read_section_of(struct reader *reader, const json_t *parent, const char *name,
+    const struct field *fields, void *to, bool *is_there)
 {
-	const json_t *object = json_object_get(reader->json, name);
+	const json_t *object = json_object_get(parent, name);
 	bool is_good;
 
 	if (object == NULL) {
@@ -146,6 +150,13 @@ static bool read_section(
 	if (is_there != NULL)
 		*is_there = is_good;
 	return is_good;
+}
+
+/* The same, of the dump itself. */
+static bool read_section(
+    struct reader *reader, const char *name, const struct field *fields, void *to, bool *is_there)
+{
+	return read_section_of(reader, reader->json, name, fields, to, is_there);
 }
 
 struct list {
@@ -295,6 +306,8 @@ static bool read_dump(struct reader *reader)
 	if (!read_schema(reader) || !read_fields(reader, json, top_fields, dump) ||
 	    !read_section(reader, "metrics", metrics_fields, &dump->metrics, NULL) ||
 	    !read_section(reader, "heap", heap_fields, &dump->heap, NULL) ||
+	    !read_section_of(reader, json_object_get(json, "heap"), "apart", apart_fields, &dump->apart,
+		&dump->apart.is_there) ||
 	    !read_section(reader, "risk", risk_fields, &dump->risk, &dump->risk.is_there) ||
 	    !read_section(reader, "pressure", pressure_fields, &dump->pressure, NULL) ||
 	    !read_section(reader, "fallback", fallback_fields, &dump->fallback, &dump->fallback.is_there) ||

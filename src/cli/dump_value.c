@@ -17,7 +17,7 @@
 #include "cli/text.h"
 
 #define BEYOND_COUNT 18446744073709551616.0 /* 2^64 */
-#define REAL_MAX 1e18			    /* seconds, bytes per hour: more is nothing real */
+#define REAL_MAX 1e20			    /* what the writer prints at most is 2^64 */
 
 bool reader_refuse(struct reader *reader, const char *format, ...)
 {
@@ -82,8 +82,8 @@ const char *value_wanted(enum type type)
 {
 	static const char *const names[] = {
 	    [COUNT] = "a whole number from 0 below 2^64",
-	    [REAL] = "a number from 0 to 1e18",
-	    [SIGNED] = "a number between -1e18 and 1e18",
+	    [REAL] = "a number from 0 to 1e20",
+	    [SIGNED] = "a number between -1e20 and 1e20",
 	    [SHARE] = "a number from 0 to 1",
 	    [TEXT] = "a text",
 	    [TIME] = "a time",

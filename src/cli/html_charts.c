@@ -183,12 +183,10 @@ void html_lifetimes(const struct report *report)
 }
 
 #define AXIS 220
-#define AXIS_FROM 0.01	       /* seconds */
-#define AXIS_TO (30 * 86400.0) /* seconds */
 
 static double axis_place(double seconds)
 {
-	return fmin(log(fmax(seconds, AXIS_FROM) / AXIS_FROM) / log(AXIS_TO / AXIS_FROM), 1) * AXIS;
+	return report_time_place(seconds) * AXIS;
 }
 
 void html_site_axis(const struct report *report, const struct dump_site *site)

@@ -57,6 +57,9 @@ bool report_guilty(const struct report *report, char *text, size_t size);
 /* The buckets of ages that hold anything: [*first, *last); false where none does. */
 bool report_lifetimes(const struct dump *dump, size_t *first, size_t *last);
 
+/* Where a duration stands on the line of time that all forms draw: 0, 10 ms, to 1, 30 days; as its logarithm. */
+double report_time_place(double seconds);
+
 /* --- a site, as all forms name it: report_site.c ---------------------------------- */
 
 /* The frame to name: the innermost that is no function which only hands requests on to

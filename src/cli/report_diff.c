@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/report.h"
 #include "cli/text.h"
@@ -100,15 +99,12 @@ out:
 	return changes;
 }
 
-static bool seconds_between(const struct dump *before, const struct dump *after, double *seconds)
+/* NAN where one of them does not say when it was taken. */
+static double seconds_between(const struct dump *before, const struct dump *after)
 {
-	struct tm a = {0}, b = {0};
+	uint64_t a = dump_unix_ns(before->taken_at), b = dump_unix_ns(after->taken_at);
 
-	if (strptime(before->taken_at, "%Y-%m-%dT%H:%M:%S", &a) == NULL ||
-	    strptime(after->taken_at, "%Y-%m-%dT%H:%M:%S", &b) == NULL)
-		return false;
-	*seconds = difftime(timegm(&b), timegm(&a));
-	return true;
+	return a != 0 && b != 0 ? ((double)b - (double)a) / (double)SECOND : NAN;
 }
 
 static void put_row(const struct report *r, const char *name, double before, double after, bool is_bytes)
@@ -223,17 +219,16 @@ static void put_title(const struct report *r, const struct dump *before, const s
 	bool is_one_process = before->pid == after->pid && strcmp(before->started_at, after->started_at) == 0;
 	const char *a = program_build_id(before), *b = program_build_id(after);
 	char figure[TEXT_FIGURE_MAX], text[REPORT_SENTENCE_MAX];
-	double seconds;
-	bool has_seconds = seconds_between(before, after, &seconds);
+	double seconds = seconds_between(before, after);
 
 	snprintf(text, sizeof text, "%s: from %s (dump %llu of pid %llu) to %s (dump %llu of pid %llu)",
 	    after->program, before->taken_at, (unsigned long long)before->sequence,
 	    (unsigned long long)before->pid, after->taken_at, (unsigned long long)after->sequence,
 	    (unsigned long long)after->pid);
-	if (has_seconds && seconds >= 0)
+	if (seconds >= 0)
 		text_append(text, sizeof text, ", %s", text_duration(figure, seconds));
 	text_wrap(r->to, text, 2, r->columns, 0);
-	if (has_seconds && seconds < 0)
+	if (seconds < 0)
 		fputs("The first dump is the later one: what fell has grown.\n", r->to);
 	if (!is_one_process)
 		fputs("These are two runs of it.\n", r->to);

@@ -8,25 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/report.h"
 #include "report/metrics.h"
-
-/* 0 where it is no time. */
-static uint64_t unix_ns(const char *rfc3339)
-{
-	struct tm tm = {0};
-	const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t seconds = rest != NULL ? timegm(&tm) : 0;
-	uint64_t part = 0;
-
-	if (seconds <= 0 || seconds > (time_t)(UINT64_MAX / SECOND) - 1)
-		return 0;
-	if (*rest == '.')
-		part = (uint64_t)(strtod(rest, NULL) * (double)SECOND);
-	return (uint64_t)seconds * SECOND + part;
-}
 
 static void fill_pool(const struct dump *dump, struct pool_stats *pool)
 {
@@ -169,8 +153,8 @@ void report_openmetrics(const struct report *report)
 	snapshot.pid = (uint32_t)MIN(dump->pid, UINT32_MAX);
 	snprintf(snapshot.program, sizeof snapshot.program, "%s", dump->program);
 	snprintf(snapshot.exe, sizeof snapshot.exe, "%s", dump->exe);
-	snapshot.started_at_ns = unix_ns(dump->started_at);
-	snapshot.taken_at_ns = unix_ns(dump->taken_at);
+	snapshot.started_at_ns = dump_unix_ns(dump->started_at);
+	snapshot.taken_at_ns = dump_unix_ns(dump->taken_at);
 	snapshot.uptime_ns = (uint64_t)(MIN(dump->uptime_seconds, 1e9) * (double)SECOND);
 	fill_pool(dump, &snapshot.pool);
 	fill_pressure(dump, &snapshot.pressure);

@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zlib.h>
 
 #include "cli/proto.h"
@@ -307,16 +306,6 @@ static void put_site(struct profile *profile, const struct dump_site *site, bool
 	free(locations);
 }
 
-/* 0 where it is no time. */
-static uint64_t unix_ns(const char *rfc3339)
-{
-	struct tm tm = {0};
-	const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t seconds = rest != NULL ? timegm(&tm) : 0;
-
-	return seconds > 0 && seconds < 9000000000 ? (uint64_t)seconds * SECOND : 0;
-}
-
 static void build(struct profile *profile, bool is_lifetimes)
 {
 	static const char *const heap[] = {"inuse_objects", "inuse_space", "alloc_objects", "alloc_space"};
@@ -332,7 +321,7 @@ static void build(struct profile *profile, bool is_lifetimes)
 	for (size_t i = 0; i < dump->site_count; i++)
 		put_site(profile, &dump->sites[i], is_lifetimes);
 	put_mappings(profile);
-	proto_number(&profile->proto, TIME_NANOS, unix_ns(dump->taken_at));
+	proto_number(&profile->proto, TIME_NANOS, dump_unix_ns(dump->taken_at));
 	proto_number(&profile->proto, DURATION_NANOS, rounded(fmin(dump->uptime_seconds, 9e9) * 1e9));
 	put_value_type(profile, PERIOD_TYPE, "space", "bytes");
 	proto_number(&profile->proto, PERIOD, 1);

@@ -143,14 +143,10 @@ static void put_pressure(const struct report *r)
 /* --- sites --------------------------------------------------------------------- */
 
 #define AXIS 36
-#define AXIS_FROM 0.01	       /* seconds */
-#define AXIS_TO (30 * 86400.0) /* seconds */
 
 static size_t axis_place(double seconds)
 {
-	double place = log(MAX(seconds, AXIS_FROM) / AXIS_FROM) / log(AXIS_TO / AXIS_FROM);
-
-	return (size_t)lround(MIN(place, 1.0) * (AXIS - 1));
+	return (size_t)lround(report_time_place(seconds) * (AXIS - 1));
 }
 
 /* From half to nearly all of the freed: =====; half of the living are older than A. */

@@ -88,3 +88,10 @@ bool report_lifetimes(const struct dump *dump, size_t *first, size_t *last)
 		--*last;
 	return *first < *last;
 }
+
+double report_time_place(double seconds)
+{
+	const double from = 0.01, to = 30 * 86400.0;
+
+	return fmin(log(fmax(seconds, from) / from) / log(to / from), 1);
+}

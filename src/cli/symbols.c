@@ -257,7 +257,7 @@ static void add_symbol(
     struct symbols *symbols, struct symbol_list *list, const char *function, const char *file, int line)
 {
 	struct symbol *grown;
-	struct symbol symbol = {.line = line > 0 ? (unsigned)line : 0};
+	char *name, *path;
 
 	if (list->count >= SYMBOLS_PER_FRAME_MAX)
 		return;
@@ -265,17 +265,18 @@ static void add_symbol(
 	if (grown == NULL)
 		return;
 	list->symbols = grown;
-	symbol.function = function_name(symbols, function);
-	symbol.file = strdup(file != NULL ? file : "");
-	if (symbol.function == NULL || symbol.file == NULL) {
-		free((char *)(uintptr_t)symbol.function);
-		free((char *)(uintptr_t)symbol.file);
+	name = function_name(symbols, function);
+	path = strdup(file != NULL ? file : "");
+	if (name == NULL || path == NULL) {
+		free(name);
+		free(path);
 		return;
 	}
-	text_make_printable((char *)(uintptr_t)symbol.file);
+	text_make_printable(path);
 	if (list->count > 0)
 		grown[list->count - 1].is_inlined = true;
-	grown[list->count++] = symbol;
+	grown[list->count++] =
+	    (struct symbol){.function = name, .file = path, .line = line > 0 ? (unsigned)line : 0};
 }
 
 static const char *linkage_name(Dwarf_Die *die)

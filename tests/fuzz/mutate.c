@@ -33,7 +33,7 @@ static const char *const texts[] = {"\"\\u001b[2J\\u001b]0;evil\\u0007\"", "\"<s
 
 /* In range for one count or another. */
 static const char *const numbers[] = {"0", "1", "2", "0.5", "1e-9", "3", "255", "65536", "4294967295",
-    "9007199254740992", "18446744073709551615", "1e17", "1e18", "0.999999"};
+    "9007199254740992", "18446744073709551615", "1e17", "1e20", "0.999999"};
 
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 

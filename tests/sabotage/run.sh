@@ -75,8 +75,8 @@ build()
 	local target=libweir-preload.so
 	case $program in
 	tests/unit/*) target=$program ;;
-	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	tests/contract/*.sh | tests/preload/*.sh) ;;
+	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
 	esac
 	make -s -C "$1/build" -j"$jobs" "$target"
@@ -93,8 +93,8 @@ run()
 	mkdir "$dumps"
 	case $program in
 	*.sh)
-		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_BUILD_DIR="$build" \
-			TEST_WEIR="$build/weir" TEST_ALLOCATORS=weir)
+		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir
+			TEST_SOURCE_DIR="$source" TEST_BUILD_DIR="$build" TEST_WEIR="$build/weir")
 		command=(bash "$source/$program")
 		;;
 	tests/contract/* | tests/preload/*)
