@@ -4,9 +4,9 @@
 # one that `make dist` put into the tarball, and a checkout that has none gets it
 # from a native build: make man/settings.mdoc there, and copy it.
 
-man_MANS += man/weir.1 man/weir.7
-EXTRA_DIST += man/weir.1.in man/weir.7.in man/settings.mdoc
-CLEANFILES += man/weir.1 man/weir.7
+man_MANS += man/weir.1 man/weir.7 man/weir-dump.5
+EXTRA_DIST += man/weir.1.in man/weir.7.in man/weir-dump.5.in man/settings.mdoc scripts/dump_fields.awk
+CLEANFILES += man/weir.1 man/weir.7 man/weir-dump.5 man/weir-dump.schema.json man/dump_fields.mdoc
 
 if CROSS_COMPILING
 man/settings.mdoc:
@@ -50,7 +50,25 @@ uninstall-local:
 		done; \
 	done
 
-MAN_EDIT = sed -e 's|@LIBDIR[@]|$(libdir)|g'
+MAN_EDIT = sed -e 's|@LIBDIR[@]|$(libdir)|g' -e 's|@DATADIR[@]|$(datadir)|g'
+
+# The fields of a dump: the page's table and the schema are made from the rows that its reader
+# is made from.
+weirdatadir = $(datadir)/weir
+nodist_weirdata_DATA = man/weir-dump.schema.json
+DUMP_FIELDS = $(srcdir)/src/cli/dump_fields.def $(srcdir)/scripts/dump_fields.awk
+
+man/weir-dump.schema.json: $(DUMP_FIELDS)
+	$(AM_V_GEN)$(MKDIR_P) man && $(AWK) -v form=schema -f $(srcdir)/scripts/dump_fields.awk \
+		$(srcdir)/src/cli/dump_fields.def >$@.tmp && mv -f $@.tmp $@
+
+man/dump_fields.mdoc: $(DUMP_FIELDS)
+	$(AM_V_GEN)$(MKDIR_P) man && $(AWK) -v form=mdoc -f $(srcdir)/scripts/dump_fields.awk \
+		$(srcdir)/src/cli/dump_fields.def >$@.tmp && mv -f $@.tmp $@
+
+man/weir-dump.5: man/weir-dump.5.in man/dump_fields.mdoc Makefile
+	$(AM_V_GEN)$(MAN_EDIT) -e '/^@FIELDS[@]$$/{' -e 'r man/dump_fields.mdoc' -e d -e '}' \
+		$(srcdir)/man/weir-dump.5.in >$@.tmp && mv -f $@.tmp $@
 
 man/weir.1: man/weir.1.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) man && $(MAN_EDIT) $(srcdir)/man/weir.1.in >$@.tmp && mv -f $@.tmp $@

@@ -29,8 +29,10 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "preload/maintain.h"
+#include "preload/metrics_file.h"
 #include "preload/owner.h"
 #include "preload/preload.h"
+#include "preload/state.h"
 #include "report/dump_name.h"
 #include "report/metrics.h"
 
@@ -42,8 +44,19 @@
 #define EXIT_STEP_NS (MILLISECOND)
 
 #define RUNNING ((uint64_t)1 << 0)
-#define WANTED ((uint64_t)1 << 1)
+#define WANTED ((uint64_t)1 << 1) /* a note: one more, in the settings' formats */
+#define ASKED ((uint64_t)1 << 2)  /* a note: somebody waits for an answer in weir_state */
+#define NOTES (WANTED | ASKED)
 #define OF_PROCESS(pid) ((uint64_t)(uint32_t)(pid) << 32)
+
+/* Of the dumps by WEIR_DUMP_INTERVAL, what their names can be made of again. */
+#define KEEP_MAX 1000
+struct kept {
+	uint64_t next, count;
+	struct kept_dump {
+		uint64_t number, unix_ns;
+	} at[KEEP_MAX];
+};
 
 static const struct format {
 	unsigned bit;
@@ -52,6 +65,7 @@ static const struct format {
 } formats[] = {
     {DUMP_FORMAT_TEXT, ".txt", write_text},
     {DUMP_FORMAT_JSON, ".json", write_json},
+    {DUMP_FORMAT_OPENMETRICS, ".om", write_openmetrics},
 };
 
 /* Pid and flags of the dump that runs. Acquire in begin(), release in finish(): they hand on `dump`. */
@@ -63,39 +77,42 @@ static struct {
 	uint32_t pid;	      /* whom sequence and number belong to */
 	uint64_t sequence;    /* dumps taken */
 	uint64_t next_number; /* the first that has not been tried for a name */
+	uint64_t number;      /* of this dump's name; 0: none in it */
+	unsigned formats;     /* of this dump */
+	struct state_result result;
+	struct kept kept;
 	char paths[ARRAY_LENGTH(formats)][PATH_SIZE];
 	char buffer[BUFFER_SIZE];
 	struct meminfo_scratch scratch;
 	struct log_line line;
 } dump;
 
-static bool begin(pid_t pid)
+static bool begin(pid_t pid, uint64_t note)
 {
 	uint64_t mine = OF_PROCESS(pid) | RUNNING;
 	uint64_t seen = atomic_load_explicit(&running, memory_order_relaxed);
 	for (;;) {
-		bool is_busy = (seen | WANTED) == (mine | WANTED);
-		uint64_t wish = is_busy ? mine | WANTED : mine;
+		bool is_busy = (seen & ~NOTES) == mine;
+		uint64_t wish = is_busy ? seen | note : mine;
 		if (atomic_compare_exchange_weak_explicit(
 			&running, &seen, wish, memory_order_acquire, memory_order_relaxed))
 			return !is_busy;
 	}
 }
 
-/* True: the dump is not over, since somebody came meanwhile. */
-static bool finish(pid_t pid, bool is_last)
+/* The notes of who came meanwhile: the dump is not over then. 0: it is. */
+static uint64_t finish(pid_t pid, bool is_last)
 {
 	uint64_t mine = OF_PROCESS(pid) | RUNNING;
 	uint64_t seen = mine;
 	if (is_last) {
 		atomic_store_explicit(&running, 0, memory_order_release);
-		return false;
+		return 0;
 	}
 	if (atomic_compare_exchange_strong_explicit(
 		&running, &seen, 0, memory_order_release, memory_order_relaxed))
-		return false;
-	atomic_store_explicit(&running, mine, memory_order_relaxed);
-	return true;
+		return 0;
+	return atomic_exchange_explicit(&running, mine, memory_order_relaxed) & NOTES;
 }
 
 static uint64_t unix_now_ns(void)
@@ -116,7 +133,7 @@ static void read_boot_id(char *id, size_t size)
 	id[strcspn(id, "\n")] = '\0';
 }
 
-static OWN_FRAME void fill(enum dump_trigger trigger, pid_t pid)
+static OWN_FRAME void fill(pid_t pid)
 {
 	struct snapshot *s = &dump.snapshot;
 	if (s->boot_id[0] == '\0')
@@ -125,6 +142,7 @@ static OWN_FRAME void fill(enum dump_trigger trigger, pid_t pid)
 		dump.pid = (uint32_t)pid;
 		dump.sequence = 0;
 		dump.next_number = 1;
+		dump.kept.count = 0;
 	}
 	s->settings = &preload.settings;
 	s->pid = dump.pid;
@@ -132,8 +150,6 @@ static OWN_FRAME void fill(enum dump_trigger trigger, pid_t pid)
 	s->taken_at_ns = unix_now_ns();
 	s->uptime_ns = clock_now_ns();
 	s->now_ticks = clock_now_ticks();
-	s->sequence = ++dump.sequence;
-	s->trigger = trigger;
 	s->buffer_count = pool_stats_collect(&s->pool, s->buffers, SNAPSHOT_BUFFERS_MAX);
 	track_collect(&s->track);
 	for (unsigned i = 0; i < s->buffer_count; i++)
@@ -149,18 +165,12 @@ static OWN_FRAME void fill(enum dump_trigger trigger, pid_t pid)
 /* One line, whatever WEIR_LOG says but off: somebody asked for this dump. */
 static bool say_begin(void)
 {
-	static const char *const triggers[] = {
-	    [TRIGGER_SIGNAL] = "signal",
-	    [TRIGGER_EXIT] = "exit",
-	    [TRIGGER_COMMAND] = "command",
-	    [TRIGGER_API] = "api",
-	};
 	if (!log_begin(&dump.line, LOG_ERROR))
 		return false;
 	out_str(&dump.line.out, "dump ");
 	out_u64(&dump.line.out, dump.sequence);
 	out_str(&dump.line.out, " (");
-	out_str(&dump.line.out, triggers[dump.snapshot.trigger]);
+	out_str(&dump.line.out, metrics_trigger_name(dump.snapshot.trigger));
 	out_str(&dump.line.out, "): ");
 	return true;
 }
@@ -187,7 +197,7 @@ static void say_failed(const char *what, const char *path, int error)
 
 static bool is_wanted(const struct format *format)
 {
-	return (preload.settings.dump_format & format->bit) != 0;
+	return (dump.formats & format->bit) != 0;
 }
 
 /*
@@ -224,24 +234,31 @@ static int create_numbered(struct dump_name *name, uint64_t number, int fds[])
 	return error;
 }
 
-static OWN_FRAME bool create(int fds[])
+static struct dump_name name_at(uint64_t unix_ns)
 {
-	struct dump_name name = {
+	return (struct dump_name){
 	    .pattern = preload.settings.dump,
 	    .exe = metrics_program_name(&dump.snapshot),
 	    .pid = dump.pid,
-	    .unix_ns = dump.snapshot.taken_at_ns,
+	    .unix_ns = unix_ns,
 	};
+}
+
+static OWN_FRAME bool create(int fds[])
+{
+	struct dump_name name = name_at(dump.snapshot.taken_at_ns);
 	int error = EEXIST;
+	dump.number = 0;
 	/* A name without %n is first tried as it is. */
 	if (!dump_name_is_numbered(name.pattern)) {
 		dump.next_number = MAX(dump.next_number, 2);
 		error = create_numbered(&name, 0, fds);
 	}
 	for (unsigned tries = 0; error == EEXIST && tries < TRIES_MAX; tries++)
-		error = create_numbered(&name, dump.next_number++, fds);
+		error = create_numbered(&name, dump.number = dump.next_number++, fds);
 	if (error == EEXIST)
 		say_failed("cannot create ", name.pattern, error);
+	dump.result.error = error;
 	return error == 0;
 }
 
@@ -270,9 +287,12 @@ static OWN_FRAME void write_files(void)
 			error = errno;
 		if (error == 0) {
 			say_done(dump.paths[i]);
+			dump.result.formats[dump.result.files] = formats[i].bit;
+			dump.result.paths[dump.result.files++] = dump.paths[i];
 		} else {
 			unlink(dump.paths[i]);
 			say_failed("cannot write ", dump.paths[i], error);
+			dump.result.error = error;
 		}
 	}
 }
@@ -282,7 +302,77 @@ static OWN_FRAME void write_stderr(void)
 	for (size_t i = 0; i < ARRAY_LENGTH(formats); i++) {
 		int error = is_wanted(&formats[i]) ? write_to(STDERR_FILENO, &formats[i]) : 0;
 		if (error != 0)
-			say_failed("cannot write ", "stderr", error);
+			say_failed("cannot write ", "stderr", dump.result.error = error);
+	}
+}
+
+/* Of the dumps by interval the oldest goes, so that this one has room. */
+static OWN_FRAME void keep(void)
+{
+	struct kept *kept = &dump.kept;
+	uint64_t at_most = MIN(preload.settings.dump_keep, (uint64_t)KEEP_MAX);
+	struct kept_dump *slot;
+
+	if (dump.result.files == 0)
+		return;
+	slot = &kept->at[kept->next];
+	kept->next = (kept->next + 1) % at_most;
+	if (kept->count == at_most) {
+		struct dump_name name = name_at(slot->unix_ns);
+		for (size_t i = 0; i < ARRAY_LENGTH(formats); i++) {
+			name.ending = formats[i].ending;
+			/* The paths of this dump have been announced, and are in the answer that is given. */
+			if (is_wanted(&formats[i]) &&
+			    dump_name_expand(dump.buffer, PATH_SIZE, &name, slot->number))
+				unlink(dump.buffer);
+		}
+	} else {
+		kept->count++;
+	}
+	slot->number = dump.number;
+	slot->unix_ns = dump.snapshot.taken_at_ns;
+}
+
+/* What one dump is to be, for whoever waits for one by now. False: nobody does. */
+static OWN_FRAME bool begin_round(enum dump_trigger trigger, pid_t pid, uint64_t notes)
+{
+	bool wants_settings = (notes & WANTED) != 0;
+	dump.formats = 0;
+	state_begin(STATE_COMMAND_DUMP, &dump.formats, &wants_settings);
+	if (wants_settings)
+		dump.formats |= preload.settings.dump_format;
+	if (dump.formats == 0)
+		return false; /* who asked has been answered by another round */
+	dump.result = (struct state_result){.files = 0};
+	fill(pid);
+	dump.snapshot.sequence = ++dump.sequence;
+	dump.snapshot.trigger = trigger;
+	return true;
+}
+
+static OWN_FRAME void end_round(void)
+{
+	if (dump.snapshot.trigger == TRIGGER_INTERVAL)
+		keep();
+	state_finish(STATE_COMMAND_DUMP, &dump.result);
+}
+
+/* After RUNNING was set by this thread: what notes ask for, until there are none. Inline, and what begins
+ * and ends a round is not under what writes: each frame counts on a small stack. */
+INLINE void take_rounds(enum dump_trigger trigger, pid_t pid, uint64_t notes)
+{
+	for (unsigned round = 1;; round++) {
+		if (notes != 0 && begin_round(trigger, pid, notes)) {
+			if (strcmp(preload.settings.dump, "stderr") == 0)
+				write_stderr();
+			else
+				write_files();
+			end_round();
+		}
+		notes = finish(pid, round == ROUNDS_MAX);
+		if (notes == 0)
+			return;
+		trigger = (notes & WANTED) != 0 ? TRIGGER_SIGNAL : TRIGGER_COMMAND;
 	}
 }
 
@@ -296,17 +386,29 @@ void dump_take(enum dump_trigger trigger)
 	bool is_masked = sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, &before);
 
 	pid_t pid = getpid();
-	if (begin(pid)) {
-		unsigned round = 0;
-		do {
-			fill(trigger, pid);
-			if (strcmp(preload.settings.dump, "stderr") == 0)
-				write_stderr();
-			else
-				write_files();
-		} while (finish(pid, ++round == ROUNDS_MAX));
-	}
+	uint64_t note = trigger == TRIGGER_COMMAND ? ASKED : WANTED;
+	if (begin(pid, note))
+		take_rounds(trigger, pid, note);
 
+	if (is_masked)
+		sys_signal_mask(SIG_SETMASK, before, NULL);
+	errno = saved_errno;
+}
+
+void dump_write_metrics(void)
+{
+	if (metrics_file_is_off() || !owner_is_self())
+		return;
+
+	int saved_errno = errno;
+	uint64_t before;
+	bool is_masked = sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, &before);
+	pid_t pid = getpid();
+	if (begin(pid, 0)) {
+		fill(pid);
+		metrics_file_write(&dump.snapshot, dump.buffer, sizeof(dump.buffer));
+		take_rounds(TRIGGER_SIGNAL, pid, 0);
+	}
 	if (is_masked)
 		sys_signal_mask(SIG_SETMASK, before, NULL);
 	errno = saved_errno;
@@ -333,6 +435,7 @@ void dump_start(void)
 		strncpy(dump.snapshot.program, slash != NULL ? slash + 1 : name,
 		    sizeof(dump.snapshot.program) - 1);
 	}
+	state_start(metrics_program_name(&dump.snapshot), exe);
 	errno = saved_errno;
 }
 
@@ -342,7 +445,7 @@ static void wait_for_others(void)
 	static const struct timespec step = {0, EXIT_STEP_NS};
 	for (uint64_t waited = 0; waited < EXIT_WAIT_NS; waited += EXIT_STEP_NS) {
 		uint64_t seen = atomic_load_explicit(&running, memory_order_acquire);
-		if ((seen | WANTED) != (OF_PROCESS(getpid()) | RUNNING | WANTED))
+		if ((seen & ~NOTES) != (OF_PROCESS(getpid()) | RUNNING))
 			return;
 		nanosleep(&step, NULL);
 	}
@@ -359,5 +462,6 @@ __attribute__((destructor)) static void dump_at_exit(void)
 		track_modules_changed();
 		dump_take(TRIGGER_EXIT);
 	}
+	metrics_file_remove();
 	errno = saved_errno;
 }

@@ -10,6 +10,7 @@ libweir_preload_so_SOURCES = \
 	preload/alloc.h \
 	preload/bind.c \
 	preload/bootstrap.c preload/bootstrap.h \
+	preload/command.c preload/command.h \
 	preload/cxx.c \
 	preload/dlopen.c \
 	preload/dump.c preload/dump.h \
@@ -18,6 +19,7 @@ libweir_preload_so_SOURCES = \
 	preload/glibc.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
+	preload/metrics_file.c preload/metrics_file.h \
 	preload/misuse.c preload/misuse.h \
 	preload/owner.c preload/owner.h \
 	preload/preload.h \
@@ -25,6 +27,7 @@ libweir_preload_so_SOURCES = \
 	preload/sample.c preload/sample.h \
 	preload/signal.c \
 	preload/start.c \
+	preload/state.c preload/state.h \
 	preload/thread.c
 
 # -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would

@@ -23,20 +23,33 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "preload/preload.h"
+#include "preload/state.h"
 #include "track/track.h"
 
 #define THREAD_STACK_BYTES ((size_t)256 << 10)
 #define PROBE_BYTES ((size_t)16 << 20)
+#define PASS_STACK_BYTES ((uintptr_t)16 << 10)
+#define WANTED(command) (1U << (command))
 #define ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL */
 
 static struct {
 	struct meminfo_source source;	/* found at the first pass */
 	struct meminfo_scratch scratch; /* only the pass */
+	struct process_info process;	/* as of the last tick; likewise */
 	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
 	uint32_t last_monitor;		/* ticks; only the pass */
+	uint32_t last_dump;		/* by interval; likewise */
 	_Atomic bool is_in_pass;	/* acquire and release: one pass at a time */
 	_Atomic bool has_thread;	/* acquire and release: of this process */
+	_Atomic bool is_jemalloc_left;	/* relaxed: a trim by a handler left jemalloc to the next pass */
+	_Atomic unsigned
+	    wanted; /* 1 << command: asked for by a signal; relaxed, the answers carry the rest */
 } maintain;
+
+static bool is_thread(void)
+{
+	return atomic_load_explicit(&maintain.has_thread, memory_order_acquire);
+}
 
 /* --- the monitor ------------------------------------------------------------- */
 
@@ -79,6 +92,12 @@ static void read_fallback(struct fallback_stats *stats)
 	STORE_RELAXED(&stats->is_known, true);
 }
 
+static void purge_jemalloc(void)
+{
+	if (maintain_may_ask_jemalloc())
+		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+}
+
 static void say_level(const struct pressure *pressure, enum pressure_level before)
 {
 	struct log_line line;
@@ -93,6 +112,18 @@ static void say_level(const struct pressure *pressure, enum pressure_level befor
 	out_percent(&line.out, pressure->value);
 	out_str(&line.out, ")");
 	log_end(&line);
+}
+
+/* WEIR_DUMP_INTERVAL */
+static void dump_if_due(void)
+{
+	uint32_t now = clock_now_ticks();
+
+	if (preload.settings.dump_interval == 0 ||
+	    now - maintain.last_dump < ns_to_ticks(preload.settings.dump_interval))
+		return;
+	maintain.last_dump = now;
+	dump_take(TRIGGER_INTERVAL);
 }
 
 /* What tracking goes by; call it once the rest of the monitor has looked. */
@@ -117,7 +148,6 @@ static void put_facts(
 static void monitor(struct track_facts *facts)
 {
 	struct meminfo info;
-	struct process_info process = {0};
 	enum pressure_level before = preload.pressure.level;
 
 	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
@@ -125,27 +155,64 @@ static void monitor(struct track_facts *facts)
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
 	meminfo_read(&maintain.source, &info, &maintain.scratch);
-	process_info_read(&process, &maintain.scratch);
-	preload.pressure = pressure_judge(&info, preload.settings.memory_limit, process.rss_bytes, before);
+	if (!process_info_read(&maintain.process, &maintain.scratch))
+		maintain.process = (struct process_info){.rss_bytes = 0};
+	preload.pressure =
+	    pressure_judge(&info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
 	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
 	say_level(&preload.pressure, before);
 	read_fallback(&preload.fallback);
-	if (preload.pressure.level == PRESSURE_CRITICAL && maintain_may_ask_jemalloc())
-		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
-	put_facts(facts, &info, &process);
+	if (preload.pressure.level == PRESSURE_CRITICAL)
+		purge_jemalloc();
+	put_facts(facts, &info, &maintain.process);
 }
 
 /* --- a pass ------------------------------------------------------------------ */
+
+/* What signals asked for. Their answers are RUNNING from here on. */
+static unsigned take_wanted(void)
+{
+	unsigned wanted = atomic_exchange_explicit(&maintain.wanted, 0, memory_order_relaxed);
+	unsigned formats = 0;
+	bool is_default;
+
+	for (unsigned command = STATE_COMMAND_GC; command <= STATE_COMMAND_TRIM; command++)
+		if ((wanted & WANTED(command)) != 0)
+			state_begin((enum state_command)command, &formats, &is_default);
+	return wanted;
+}
+
+static void answer_wanted(unsigned wanted, const struct state_result *result)
+{
+	for (unsigned command = STATE_COMMAND_GC; command <= STATE_COMMAND_TRIM; command++)
+		if ((wanted & WANTED(command)) != 0)
+			state_finish((enum state_command)command, result);
+}
+
+/* Level and reach of the pass that does what is wanted: a collection drops the floors. */
+static uint64_t reclaim_wanted(unsigned wanted, uint32_t now, bool is_everything)
+{
+	enum pressure_level level = preload.pressure.level;
+
+	if ((wanted & WANTED(STATE_COMMAND_GC)) != 0) {
+		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
+		level = MAX(level, PRESSURE_MEDIUM);
+	}
+	return reclaim_run(now, level, is_everything);
+}
 
 static bool pass(bool is_everything)
 {
 	uint32_t now = clock_now_ticks();
 	uint64_t purged;
+	unsigned wanted;
 	struct track_facts facts;
 	bool is_monitor_due;
 
 	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
+	wanted = take_wanted();
+	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
 	STORE_RELAXED(&pool.now, now);
 	/* The first pass too: until then neither the cgroup's limit nor the pressure is known. */
 	is_monitor_due = is_everything ||
@@ -155,12 +222,19 @@ static bool pass(bool is_everything)
 		maintain.last_monitor = now;
 		monitor(&facts);
 	}
-	purged = reclaim_run(now, preload.pressure.level, is_everything);
-	if (is_everything && maintain_may_ask_jemalloc())
-		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	purged = reclaim_wanted(wanted, now, is_everything);
+	if (is_everything)
+		purge_jemalloc();
+	answer_wanted(wanted, &(struct state_result){
+				  .worker = is_thread() ? STATE_BY_THREAD : STATE_AT_NEXT,
+				  .purged_bytes = purged,
+			      });
 	if (is_monitor_due) {
 		facts.now_ticks = now;
 		track_tick(&facts);
+		state_publish(&maintain.process);
+		dump_write_metrics();
+		dump_if_due();
 	}
 	STORE_RELAXED(&pool.due, reclaim_next(now));
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -171,8 +245,74 @@ static void pass_inline(void)
 {
 	int saved = errno;
 
+	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed)) {
+		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
+		purge_jemalloc();
+	}
 	pass(false);
 	errno = saved;
+}
+
+/*
+ * A pass within a signal handler, as far as that goes: pool only, since jemalloc's locks
+ * cannot be asked for. The interrupted code holds no lock of the pool, and neither do
+ * restartable sequences matter: the signal has sent an interrupted one back to its start.
+ */
+static void pass_in_handler(enum state_command command)
+{
+	bool is_everything = command == STATE_COMMAND_TRIM;
+	struct state_result result = {.worker = STATE_AT_ONCE, .is_part_left = is_everything};
+	uint32_t now = clock_now_ticks();
+	unsigned wanted = WANTED(command), formats = 0;
+	bool is_default;
+
+	state_begin(command, &formats, &is_default);
+	result.purged_bytes = reclaim_wanted(wanted, now, is_everything);
+	state_finish(command, &result);
+	if (is_everything) {
+		atomic_store_explicit(&maintain.is_jemalloc_left, true, memory_order_relaxed);
+		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
+	}
+}
+
+/* Room on the stack for a pass; an alternate one may be small. */
+static bool has_room(void)
+{
+	stack_t stack;
+
+	if (sigaltstack(NULL, &stack) != 0 || (stack.ss_flags & SS_ONSTACK) == 0)
+		return true;
+	return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)stack.ss_sp >= PASS_STACK_BYTES;
+}
+
+void maintain_ask(enum state_command command)
+{
+	if (range.bytes == 0) {
+		unsigned formats = 0;
+		bool is_default;
+
+		state_begin(command, &formats, &is_default);
+		state_finish(command, &(struct state_result){.worker = STATE_BY_NOBODY});
+		return;
+	}
+	if (is_thread()) {
+		state_note_worker(command, STATE_BY_THREAD);
+		atomic_fetch_or_explicit(&maintain.wanted, WANTED(command), memory_order_relaxed);
+		reclaim_wake();
+		return;
+	}
+	if (has_room() && !atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire)) {
+		bool is_quiet = pool_is_quiet();
+
+		if (is_quiet)
+			pass_in_handler(command);
+		atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
+		if (is_quiet)
+			return;
+	}
+	state_note_worker(command, STATE_AT_NEXT);
+	atomic_fetch_or_explicit(&maintain.wanted, WANTED(command), memory_order_relaxed);
+	atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
 }
 
 bool maintain_now(bool is_everything)
@@ -184,7 +324,7 @@ const char *maintain_mode(void)
 {
 	if (range.bytes == 0)
 		return "none";
-	return atomic_load_explicit(&maintain.has_thread, memory_order_acquire) ? "thread" : "inline";
+	return is_thread() ? "thread" : "inline";
 }
 
 /* --- the thread -------------------------------------------------------------- */
@@ -196,7 +336,8 @@ static void *run(void *unused UNUSED)
 		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_relaxed);
 		int32_t left = (int32_t)(LOAD_RELAXED(&pool.due) - clock_now_ticks());
 
-		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed)) {
+		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed) &&
+		    atomic_load_explicit(&maintain.wanted, memory_order_relaxed) == 0) {
 			double scale = preload.settings.time_scale;
 
 			sys_futex_wait(
@@ -277,5 +418,7 @@ void maintain_fork_child(void)
 		STORE_RELAXED(&pool.maintain, pass_inline);
 	atomic_store_explicit(&maintain.has_thread, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
+	atomic_store_explicit(&maintain.wanted, 0, memory_order_relaxed);
+	state_fork_child();
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 }

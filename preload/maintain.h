@@ -4,7 +4,7 @@
 #ifndef WEIR_PRELOAD_MAINTAIN_H
 #define WEIR_PRELOAD_MAINTAIN_H
 
-#include "base/compiler.h"
+#include "report/state.h"
 
 void maintain_start(void);
 /* Whether mallctl() can be called: it is there, and there is address space for what it makes. */
@@ -12,6 +12,10 @@ bool maintain_may_ask_jemalloc(void);
 void maintain_fork_prepare(void);
 void maintain_fork_parent(void);
 void maintain_fork_child(void);
+
+/* A collection or a trim that was asked for by a signal, whose answer is WAITING: by the thread, at once,
+ * or at the program's next look at the clock. Async-signal-safe. */
+void maintain_ask(enum state_command command);
 
 /* "thread", "inline" or "none" (WEIR_ENABLE=off) */
 const char *maintain_mode(void);

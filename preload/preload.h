@@ -56,5 +56,6 @@ void signal_start(void); /* take WEIR_SIGNAL */
 
 /* dump.c; its start is in dump.h, called by signal_start() */
 void dump_take(enum dump_trigger trigger); /* async-signal-safe; keeps errno */
+void dump_write_metrics(void);		   /* WEIR_METRICS_FILE; likewise */
 
 #endif

@@ -32,6 +32,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "preload/command.h"
 #include "preload/dump.h"
 #include "preload/owner.h"
 #include "preload/preload.h"
@@ -262,6 +263,10 @@ static OWN_FRAME void chain(int number, siginfo_t *info, void *context)
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
+	if (info->si_code == SI_QUEUE && state_is_request((uintptr_t)info->si_value.sival_ptr)) {
+		command_run((uintptr_t)info->si_value.sival_ptr);
+		return; /* not meant for the program */
+	}
 	dump_take(TRIGGER_SIGNAL);
 	chain(number, info, context);
 }

@@ -7,10 +7,10 @@
 
 # A package, or package=command where the command may have come another way.
 packages_build=(gcc=gcc g++=g++ libc6-dev make=make patch=patch autoconf automake pkgconf=pkg-config xz-utils=xz
-	libjemalloc-dev libjansson-dev check)
+	libjemalloc-dev libjansson-dev libdw-dev zlib1g-dev libncurses-dev check)
 packages_lint=(binutils abigail-tools=abidw clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 	shellcheck=shellcheck mandoc=mandoc)
-packages_tests=(python3=python3 strace=strace)
+packages_tests=(python3=python3 python3-jsonschema strace=strace)
 mapfile -t packages_programs < <(grep -v '^#' tests/programs/packages)
 packages_peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2)
 packages_bench=(apache2-utils=ab)

@@ -11,7 +11,7 @@
 # of its own. Much of the first one waits (for programs, clocks and signals) and most
 # of the second one compiles. What the second lane says comes when the first is over.
 
-suites_here=(unit lint cli contract preload stress leak programs)
+suites_here=(unit lint cli fuzz contract preload stress leak programs)
 suites_apart=(sabotage sanitizers aarch64 distcheck)
 all_suites=("${suites_here[@]}" "${suites_apart[@]}")
 
@@ -113,6 +113,7 @@ suite_lint()
 	run_make build check-lint 480
 }
 suite_cli() { run_make build check-cli 180; }
+suite_fuzz() { run_make build check-fuzz 120; }
 suite_contract() { run_make build check-contract 300; }
 # The fork storms are 500 forks by default; here the short form.
 suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 420; }
@@ -146,6 +147,7 @@ suite_sanitizers()
 	fi
 	if sanitized build-asan address; then
 		run_make build-asan check-unit 240
+		run_make build-asan check-fuzz 240
 		run_make build-asan check-stress 300
 	fi
 	if sanitized build-tsan thread; then
@@ -165,10 +167,10 @@ sanitized()
 	fi
 }
 
-# jemalloc, Check and jansson for arm64 come from Debian into a directory of our own, so
+# jemalloc, Check, jansson, zlib and ncurses for arm64 come from Debian into a directory of our own, so
 # that the machine's dpkg learns no second architecture.
 sysroot=$PWD/.dev/aarch64
-sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 libstdc++6)
+sysroot_packages=(libjemalloc-dev libjemalloc2 check libsubunit-dev libsubunit0 libjansson-dev libjansson4 zlib1g-dev zlib1g libncurses-dev libncursesw6 libtinfo6 libstdc++6)
 get_sysroot()
 {
 	local apt=$PWD/.dev/apt-aarch64 deb
@@ -209,7 +211,7 @@ suite_aarch64()
 		mkdir -p build-aarch64/man
 		cp build/man/settings.mdoc build-aarch64/man/
 	fi
-	if build_tree build-aarch64 --host=aarch64-linux-gnu --enable-werror LDFLAGS="-Wl,-rpath-link,$libraries"; then
+	if build_tree build-aarch64 --host=aarch64-linux-gnu --enable-werror --disable-symbols LDFLAGS="-Wl,-rpath-link,$libraries"; then
 		result ok "the tree builds for aarch64"
 		qemu="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$libraries"
 		CK_TIMEOUT_MULTIPLIER=5 run_make build-aarch64 check-unit 420 EMULATOR="$qemu"

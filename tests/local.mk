@@ -49,6 +49,7 @@ EXTRA_DIST += tests/installcheck.sh tests/limit.sh
 if WITH_TESTS
 include tests/unit/local.mk
 include tests/cli/local.mk
+include tests/fuzz/local.mk
 include tests/contract/local.mk
 include tests/preload/local.mk
 include tests/lint/local.mk
@@ -58,7 +59,7 @@ include tests/programs/local.mk
 include tests/examples/local.mk
 include tests/sabotage/local.mk
 
-TESTS += $(tests_unit)
+TESTS += $(tests_unit) $(tests_fuzz)
 if WITH_PRELOAD
 TESTS += $(tests_cli) $(tests_contract) $(tests_preload)
 endif
@@ -75,6 +76,8 @@ check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_unit)'
 check-cli:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_cli)'
+check-fuzz:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fuzz)'
 check-contract:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_contract)'
 check-preload:
@@ -89,7 +92,7 @@ check-programs:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_programs)'
 check-sabotage:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_sabotage)'
-.PHONY: check-unit check-cli check-contract check-preload check-lint check-stress check-leak check-programs check-sabotage
+.PHONY: check-unit check-cli check-fuzz check-contract check-preload check-lint check-stress check-leak check-programs check-sabotage
 
 if WITH_PRELOAD
 if !CROSS_COMPILING

@@ -63,6 +63,11 @@ uint64_t clock_started_at_ns(void)
 	return is_started() ? clock_state.started_at_ns : 0;
 }
 
+uint64_t clock_origin_ns(void)
+{
+	return is_started() ? clock_state.origin_ns : 0;
+}
+
 uint64_t clock_unix_now_ns(void)
 {
 	return read_ns(CLOCK_REALTIME);

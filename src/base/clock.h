@@ -24,6 +24,9 @@ uint32_t clock_now_ticks(void);
 uint64_t clock_started_at_ns(void);
 uint64_t clock_unix_now_ns(void);
 
+/* CLOCK_MONOTONIC_COARSE at tick 0, ns; 0 before the start. */
+uint64_t clock_origin_ns(void);
+
 /* Never scaled, from an origin of its own, to the ns: for how long something took. */
 uint64_t clock_precise_ns(void);
 

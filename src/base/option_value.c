@@ -116,10 +116,23 @@ static const struct unit duration_units[] = {
 };
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
+/* What 0 stands for where the smallest is 0, and the least number that can be said then. */
+static const char *zero_name(const struct option_info *option)
+{
+	return option->type == OPTION_DURATION ? "off" : "auto";
+}
+
+static uint64_t least_number(const struct option_info *option)
+{
+	if (option->smallest != 0)
+		return (uint64_t)option->smallest;
+	return option->type == OPTION_DURATION ? SECOND : 1;
+}
+
 static enum option_fault parse_with_unit(
     const struct option_info *option, const struct unit *units, const char *text, uint64_t *value)
 {
-	if (option->smallest == 0 && is_word(text, strlen(text), "auto")) {
+	if (option->smallest == 0 && is_word(text, strlen(text), zero_name(option))) {
 		*value = 0;
 		return OPTION_OK;
 	}
@@ -133,8 +146,8 @@ static enum option_fault parse_with_unit(
 	uint64_t parsed;
 	if (!scale_number(&number, units->value, &parsed) || parsed > (uint64_t)option->largest)
 		return OPTION_TOO_LARGE;
-	/* 0 stands for auto inside, so it cannot be said as a number. */
-	if (parsed < MAX((uint64_t)option->smallest, 1))
+	/* 0 stands for auto or off inside, so it cannot be said as a number. */
+	if (parsed < least_number(option))
 		return OPTION_TOO_SMALL;
 	*value = parsed;
 	return OPTION_OK;
@@ -441,7 +454,7 @@ void option_write_value(struct out *out, const struct option_info *option, const
 	case OPTION_COUNT:
 	case OPTION_DURATION:
 		if (*(const uint64_t *)member == 0)
-			out_str(out, "auto");
+			out_str(out, zero_name(option));
 		else
 			write_number(out, option->type, (double)*(const uint64_t *)member);
 		break;
@@ -489,10 +502,12 @@ void option_write_allowed(struct out *out, const struct option_info *option)
 	default:
 		break;
 	}
-	bool has_auto = option->smallest == 0;
-	if (has_auto)
-		out_str(out, "auto, or ");
-	write_number(out, option->type, has_auto ? 1 : option->smallest);
+	bool has_zero = option->smallest == 0;
+	if (has_zero) {
+		out_str(out, zero_name(option));
+		out_str(out, ", or ");
+	}
+	write_number(out, option->type, has_zero ? (double)least_number(option) : option->smallest);
 	out_str(out, " to ");
 	write_number(out, option->type, option->largest);
 }

@@ -42,7 +42,7 @@ struct settings {
 };
 
 enum { BACKGROUND_AUTO, BACKGROUND_ALWAYS, BACKGROUND_NEVER };
-enum { DUMP_FORMAT_TEXT = 1 << 0, DUMP_FORMAT_JSON = 1 << 1 };
+enum { DUMP_FORMAT_TEXT = 1 << 0, DUMP_FORMAT_JSON = 1 << 1, DUMP_FORMAT_OPENMETRICS = 1 << 2 };
 enum { ON_MISUSE_ABORT, ON_MISUSE_WARN };
 
 /* One row of the table. */

@@ -4,10 +4,7 @@
  * The verbs are a table, which also prints the help. Runs in a process of its
  * own: stdio and malloc are free to use here and in all of src/cli.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -23,29 +20,17 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
     {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"report", NULL, "weir report", verb_report,
+	"say what a dump means: a leak, where, how long, what to do"},
+    {"list", NULL, "weir list", verb_list, "list the processes that run with Weir"},
+    {"top", NULL, "weir top", verb_top, "watch them, or one of them, live"},
+    {"dump", NULL, "weir dump", verb_dump, "have a process write down what it knows"},
+    {"gc", NULL, "weir gc", verb_gc, "have a process give back what idles"},
+    {"trim", NULL, "weir trim", verb_trim, "have a process give back all that it can"},
     {"options", NULL, "weir options", verb_options, "list every setting"},
     {"version", "--version", "weir version", verb_version, "say which version this is"},
     {"help", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},
 };
-
-void complain(const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("weir: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	putc('\n', stderr);
-}
-
-int finish_output(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_SUCCESS;
-	complain("cannot write the output: %s", strerror(errno));
-	return EXIT_WEIR_FAILED;
-}
 
 static const struct verb *find_verb(const char *name)
 {

@@ -476,6 +476,29 @@ void pool_drained(const uint32_t *pages, unsigned count)
 	give_back(pages, count, LOAD_RELAXED(&pool.now));
 }
 
+/* --- asked by a signal handler ------------------------------------------------- */
+
+static bool is_open(struct lock *lock)
+{
+	if (!lock_try(lock))
+		return false;
+	lock_release(lock);
+	return true;
+}
+
+bool pool_is_quiet(void)
+{
+	if (!reclaim_is_quiet() || !is_open(&range.lock))
+		return false;
+	for (unsigned i = 0; i < arenas.count; i++)
+		if (!is_open(&arenas.at[i].lock))
+			return false;
+	for (unsigned cpu = 0; !magazines.is_rseq && cpu < magazines.cpu_bound; cpu++)
+		if (!is_open(&magazine_cpu_at(cpu)->lock))
+			return false;
+	return true;
+}
+
 /* --- fork ------------------------------------------------------------------- */
 
 void pool_fork_prepare(void)

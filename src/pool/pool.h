@@ -118,6 +118,10 @@ void pool_fork_prepare(void);
 void pool_fork_parent(void);
 void pool_fork_child(void);
 
+/* Nobody is within the pool's locks, so the caller, a signal handler, has not interrupted a thread that
+ * is: what takes them one by one cannot wait for itself. False: somebody is, perhaps another thread. */
+bool pool_is_quiet(void);
+
 INLINE bool pool_contains(const void *p)
 {
 	return (uintptr_t)p - range.base < range.bytes;

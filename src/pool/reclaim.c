@@ -179,6 +179,14 @@ void reclaim_purge(uint64_t pages, uint32_t now)
 	lock_release(&reclaim.lock);
 }
 
+bool reclaim_is_quiet(void)
+{
+	if (!lock_try(&reclaim.lock))
+		return false;
+	lock_release(&reclaim.lock);
+	return true;
+}
+
 void reclaim_fork_prepare(void)
 {
 	lock_acquire(&reclaim.lock);

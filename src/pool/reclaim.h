@@ -52,6 +52,9 @@ void reclaim_purge(uint64_t pages, uint32_t now);
 void reclaim_wake(void);
 extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */
 
+/* No pass is under way, nor anything else that takes its lock. */
+bool reclaim_is_quiet(void);
+
 void reclaim_fork_prepare(void);
 void reclaim_fork_done(bool is_child);
 

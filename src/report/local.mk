@@ -8,8 +8,10 @@ libreport_a_SOURCES = \
 	src/report/metrics.c \
 	src/report/metrics.h \
 	src/report/snapshot.h \
+	src/report/state.h \
 	src/report/text.c \
 	src/report/text.h \
 	src/report/write_json.c \
+	src/report/write_openmetrics.c \
 	src/report/write_text.c \
 	src/report/write_text_track.c

@@ -89,6 +89,7 @@ const char *metrics_trigger_name(enum dump_trigger trigger)
 	    [TRIGGER_EXIT] = "exit",
 	    [TRIGGER_COMMAND] = "command",
 	    [TRIGGER_API] = "api",
+	    [TRIGGER_INTERVAL] = "interval",
 	};
 	return (unsigned)trigger < ARRAY_LENGTH(names) ? names[trigger] : "unknown";
 }

@@ -25,7 +25,7 @@ struct fallback_stats {
 	uint64_t allocated_bytes, active_bytes, resident_bytes, retained_bytes, metadata_bytes;
 };
 
-enum dump_trigger { TRIGGER_SIGNAL, TRIGGER_EXIT, TRIGGER_COMMAND, TRIGGER_API };
+enum dump_trigger { TRIGGER_SIGNAL, TRIGGER_EXIT, TRIGGER_COMMAND, TRIGGER_API, TRIGGER_INTERVAL };
 
 struct advice {
 	const char *code;     /* stable, upper case: POOL_LIMIT_NEAR */
@@ -68,5 +68,8 @@ void advice_derive(struct snapshot *snapshot);
 
 void write_text(struct out *out, const struct snapshot *snapshot);
 void write_json(struct out *out, const struct snapshot *snapshot);
+void write_openmetrics(struct out *out, const struct snapshot *snapshot);
+/* The same for those who read Prometheus' text form, where a counter's type has _total in its name. */
+void write_prometheus(struct out *out, const struct snapshot *snapshot);
 
 #endif

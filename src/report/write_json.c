@@ -216,6 +216,8 @@ static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool,
 	put_u64(json, "range_bytes", pool->range_bytes);
 	put_u64(json, "committed_bytes", pool->committed_bytes);
 	put_u64(json, "metadata_bytes", pool->metadata_bytes);
+	put_u64(json, "requested_bytes", pool->requested_bytes);
+	put_u64(json, "buffers_created", pool->creations);
 	put_u64(json, "free_runs_hot", pool->free_runs_hot);
 	put_u64(json, "free_hot_bytes", pool->free_hot_bytes);
 	put_u64(json, "free_runs_cold", pool->free_runs_cold);
@@ -489,6 +491,7 @@ void write_json(struct out *out, const struct snapshot *s)
 	put_u64(&json, "schema_version", 1);
 	put_string(&json, "weir_version", WEIR_VERSION);
 	put_u64(&json, "pid", s->pid);
+	put_string(&json, "program", metrics_program_name(s));
 	put_string(&json, "exe", s->exe);
 	put_string(&json, "boot_id", s->boot_id);
 	put_time(&json, "started_at", s->started_at_ns);

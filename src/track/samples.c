@@ -246,6 +246,23 @@ uint32_t samples_next(uint32_t *cursor, struct sample_facts *facts)
 	return 0;
 }
 
+/* --- read from outside ------------------------------------------------------- */
+
+void samples_where(uint64_t *address, uint64_t *bytes)
+{
+	uint32_t end = atomic_load_explicit(&samples.frontier, memory_order_relaxed);
+
+	*address = (uintptr_t)samples.entries;
+	*bytes = samples.entries != NULL ? (uint64_t)MIN(end, SAMPLES_MAX + 1) * sizeof(struct entry) : 0;
+}
+
+void samples_borrow(void *copy, uint64_t bytes)
+{
+	samples.entries = copy;
+	atomic_store_explicit(
+	    &samples.frontier, (uint32_t)(bytes / sizeof(struct entry)), memory_order_relaxed);
+}
+
 /* --- thinning ---------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)

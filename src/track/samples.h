@@ -52,6 +52,11 @@ uint32_t samples_next(uint32_t *cursor, struct sample_facts *facts);
 void samples_thin(
     enum track_kind kind, uint64_t seed, void (*changed)(const struct sample_facts *before, float weight));
 
+/* For a reader outside the process: where the entries are, and how many bytes of them were used. */
+void samples_where(uint64_t *address, uint64_t *bytes);
+/* In that reader, which has no samples of its own: samples_next() walks over this copy of them. */
+void samples_borrow(void *copy, uint64_t bytes);
+
 uint32_t samples_live(void);
 uint32_t samples_live_of(enum track_kind kind);
 

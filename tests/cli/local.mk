@@ -1,11 +1,24 @@
 # The command as its users call it, and its reading of ELF files.
 
 tests_cli_scripts = \
+	tests/cli/ask.sh \
+	tests/cli/completion.sh \
 	tests/cli/refuse.sh \
+	tests/cli/report.sh \
+	tests/cli/report_live.sh \
 	tests/cli/run.sh \
+	tests/cli/top.sh \
 	tests/cli/verbs.sh
 tests_cli = $(tests_cli_scripts) tests/cli/test_elf
-EXTRA_DIST += $(tests_cli_scripts) tests/cli/tap.sh
+EXTRA_DIST += $(tests_cli_scripts) tests/cli/golden tests/cli/live.sh tests/cli/make_dump.py \
+	tests/cli/report_program.c tests/cli/tap.sh
 
 check_PROGRAMS += tests/cli/test_elf
 tests_cli_test_elf_LDADD = libcli.a $(LDADD)
+
+# A program to be looked at, and asked for things.
+check_PROGRAMS += tests/cli/live
+tests_cli_live_SOURCES = tests/cli/live.c
+tests_cli_live_CPPFLAGS = -D_GNU_SOURCE
+tests_cli_live_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_cli_live_LDADD = -lpthread

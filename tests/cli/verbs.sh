@@ -15,7 +15,7 @@ cp "$work/stdout" "$work/version"
 try "$WEIR" --version
 cmp -s "$work/stdout" "$work/version"
 ok $? "weir --version is weir version"
-for verb in run options version help; do
+for verb in run list top dump gc trim options version help; do
 	try "$WEIR" "$verb" --help
 	test "$status" -eq 0 && ! test -s "$work/stderr" && grep -q '^usage: weir ' "$work/stdout"
 	ok $? "weir $verb --help explains itself"

@@ -86,4 +86,4 @@ sources()
 
 # The flags that the build gives to every file, without those of one machine.
 compile_flags=(-std=gnu11 -D_GNU_SOURCE= -Isrc -I. -Itests '-DWEIR_VERSION="0"'
-	'-DWEIR_LIBDIR="/lib"' -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes)
+	'-DWEIR_LIBDIR="/lib"' -DWITH_SYMBOLS=1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes)

@@ -115,5 +115,28 @@ assert numbers and numbers == list(range(1, len(numbers) + 1)), numbers
 P
 report $? "every file that they left is whole, and the sequence has no gap"
 
+# Time runs a hundred times as fast: a tick each 100 ms, a dump each 300 ms.
+live=$(dirname "$object")/tests/cli/live
+scaled=(WEIR_TIME_SCALE=100 WEIR_MONITOR_INTERVAL=10s)
+shell "${scaled[@]}" WEIR_DUMP=d.%n WEIR_DUMP_FORMAT=text,json WEIR_DUMP_INTERVAL=30s WEIR_DUMP_KEEP=2 -- "exec $live ticks"
+numbers_of() { sed -n "s/.* ($1): d\.\([0-9]*\)\.json\$/\1/p" "$tmp/err"; } # TRIGGER
+test "$(numbers_of interval | wc -l)" -ge 4
+report $? "WEIR_DUMP_INTERVAL takes a dump every so often"
+kept=$(numbers_of signal && numbers_of interval | tail -n 2)
+test "$(names)" = "$(for n in $kept; do printf 'd.%s.json\nd.%s.txt\n' "$n" "$n"; done | sort | tr '\n' ' ')"
+report $? "WEIR_DUMP_KEEP keeps the last of them in each format, and a dump that a signal asked for stays"
+shell "${scaled[@]}" WEIR_DUMP=d WEIR_DUMP_INTERVAL=30s WEIR_DUMP_KEEP=1 -- "exec $live ticks"
+test "$(grep -c '(interval)' "$tmp/err")" -ge 4 && test "$(names | wc -w)" = 2
+report $? "that holds for names without a number"
+
+shell "${scaled[@]}" WEIR_METRICS_FILE=m.%e.%p WEIR_DUMP=d.%n -- "$live ticks & sleep 1
+	grep -c '^weir_pool_in_use_bytes{' m.live.\$!; stat -c %a m.live.\$!; ls -d m.live*; wait"
+pid=$(sed -n 's/^m\.live\.//p' "$tmp/out")
+test "$(tr '\n' ' ' <"$tmp/out")" = "1 644 m.live.$pid " && ! names | grep -q live
+report $? "WEIR_METRICS_FILE is there while the program runs, readable by all, and nothing beside it"
+shell "${scaled[@]}" WEIR_METRICS_FILE=absent/m WEIR_DUMP=d.%n -- "exec $live ticks"
+test "$(grep -c 'WEIR_METRICS_FILE: cannot write absent/m: No such file or directory$' "$tmp/err")" = 1
+report $? "one that cannot be written is said once"
+
 echo "1..$number"
 exit $failed

@@ -207,7 +207,7 @@ tree_sha() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum);
 # Nothing but announcements of dumps may come from Weir while all settings are right.
 is_quiet() { # FILE...
 	local lines
-	lines=$(grep -ahoE 'weir\[[0-9]+\]: .*' "$@" | grep -vE '^weir\[[0-9]+\]: dump [0-9]+ \([a-z]+\): .*\.(txt|json) *$') # git pads what its server says
+	lines=$(grep -ahoE 'weir\[[0-9]+\]: .*' "$@" | grep -vE '^weir\[[0-9]+\]: dump [0-9]+ \([a-z]+\): .*\.(txt|json|om) *$') # git pads what its server says
 	[ -z "$lines" ] || { echo "$lines" && return 1; }
 }
 

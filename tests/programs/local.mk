@@ -3,6 +3,7 @@
 
 tests_programs = \
 	tests/programs/bash.sh \
+	tests/programs/browser.sh \
 	tests/programs/ffmpeg.sh \
 	tests/programs/gcc.sh \
 	tests/programs/git.sh \
@@ -12,15 +13,19 @@ tests_programs = \
 	tests/programs/limits.sh \
 	tests/programs/nginx.sh \
 	tests/programs/node.sh \
+	tests/programs/pprof.sh \
+	tests/programs/prometheus.sh \
 	tests/programs/pairs.sh \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
-	tests/programs/startup.sh
+	tests/programs/startup.sh \
+	tests/programs/top.sh
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \
 	tests/programs/dump_check.py \
 	tests/programs/icecast_stream.py \
+	tests/programs/leaker.c \
 	tests/programs/lib.sh \
 	tests/programs/node_buffers.js \
 	tests/programs/node_server.js \

@@ -8,18 +8,25 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
 	tests/sabotage/bound-off-by-one.patch \
+	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/collection-within-malloc.patch \
+	tests/sabotage/command-chained.patch \
+	tests/sabotage/command-done-twice.patch \
+	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
 	tests/sabotage/dump-follows-links.patch \
+	tests/sabotage/dump-out-of-root.patch \
 	tests/sabotage/dump-overwrites.patch \
 	tests/sabotage/dump-readable-by-all.patch \
 	tests/sabotage/dump-takes-a-lock.patch \
 	tests/sabotage/errno-lost.patch \
 	tests/sabotage/errno-of-madvise.patch \
+	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -39,6 +46,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/mask-not-given-back.patch \
+	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
@@ -47,9 +55,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/our-handler-shown.patch \
 	tests/sabotage/overflow-uncounted.patch \
 	tests/sabotage/own-frames-shown.patch \
+	tests/sabotage/page-not-escaped.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
+	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
@@ -60,6 +70,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/restart-not-followed.patch \
 	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/risk-cohorts-by-the-clock.patch \
 	tests/sabotage/risk-falls-at-once.patch \

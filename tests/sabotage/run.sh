@@ -76,6 +76,7 @@ build()
 	case $program in
 	tests/unit/*) target=$program ;;
 	tests/contract/*.sh | tests/preload/*.sh) ;;
+	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
 	esac
 	make -s -C "$1/build" -j"$jobs" "$target"
@@ -92,7 +93,8 @@ run()
 	mkdir "$dumps"
 	case $program in
 	*.sh)
-		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir)
+		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir
+			TEST_SOURCE_DIR="$source" TEST_BUILD_DIR="$build" TEST_WEIR="$build/weir")
 		command=(bash "$source/$program")
 		;;
 	tests/contract/* | tests/preload/*)

@@ -12,6 +12,7 @@ tests_unit = \
 	tests/unit/test_batch_stream \
 	tests/unit/test_batch_threads \
 	tests/unit/test_clock \
+	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
 	tests/unit/test_facts \
 	tests/unit/test_flat_tail \
@@ -27,6 +28,7 @@ tests_unit = \
 	tests/unit/test_out \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
+	tests/unit/test_proto \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
 	tests/unit/test_risk \
@@ -44,7 +46,9 @@ tests_unit = \
 	tests/unit/test_sys \
 	tests/unit/test_tick \
 	tests/unit/test_track \
+	tests/unit/test_text \
 	tests/unit/test_write_json \
+	tests/unit/test_write_openmetrics \
 	tests/unit/test_write_text
 
 # Of the library: what they link is below.
@@ -94,6 +98,10 @@ tests_unit_test_batch_pool_LDADD = $(batch_test_LDADD)
 tests_unit_test_batch_pool_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=malloc,--wrap=aligned_alloc
 
+# Parts of the command.
+tests_unit_test_dump_file_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 # What is computed without libm is compared with libm.
 tests_unit_test_sampler_LDADD = $(LDADD) -lm
 tests_unit_test_samples_LDADD = $(LDADD) -lm

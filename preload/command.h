@@ -1,0 +1,12 @@
+/*
+ * command.h -- what `weir dump`, `weir gc` and `weir trim` ask of the process.
+ */
+#ifndef WEIR_PRELOAD_COMMAND_H
+#define WEIR_PRELOAD_COMMAND_H
+
+#include "report/state.h"
+
+/* A value of state_request() came with the dump signal. Async-signal-safe; keeps errno. */
+void command_run(uint64_t request);
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * ask.c -- `weir dump`, `weir gc`, `weir trim`: have a process do something, and say what came of it.
+ *
+ * A command is the dump signal, queued with a value that tells what is asked; the answer is
+ * read from the process's weir_state. A signal that is no real-time one is dropped by
+ * the kernel while another is pending, so it is sent again until the process has taken it:
+ * the value carries a ticket, and a process does nothing twice.
+ *
+ * A process that is stopped, or blocks the signal, cannot answer; that is told apart
+ * from one that is only slow.
+ */
+#include "cli/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/process.h"
+
+#define POLL_NS (MILLISECOND)
+#define SEND_AGAIN_NS (100 * MILLISECOND)
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t new_ticket(void)
+{
+	static uint32_t count;
+
+	return (uint32_t)(now_ns() / 1000) ^ ((uint32_t)getpid() << 12) ^ (++count << 4);
+}
+
+static void explain_silence(const struct target *target, bool is_taken, char *text, size_t size)
+{
+	struct process process;
+	unsigned blocked, threads;
+	int pid = (int)target->pid, number = target->settings.signal;
+
+	if (!process_read(target->pid, &process))
+		snprintf(text, size, "process %d is gone", pid);
+	else if (process.state == 'T' || process.state == 't')
+		snprintf(text, size, "process %d is stopped (%s); it will answer when it goes on", pid,
+		    process.state == 'T' ? "by a signal: kill -CONT" : "by a debugger");
+	else if (is_taken)
+		snprintf(text, size, "process %d has begun, and is not done yet", pid);
+	else if (process_blocked(target->pid, number, &blocked, &threads) && blocked == threads)
+		snprintf(text, size,
+		    "process %d blocks signal %d in all of its threads, or reads it by sigwait or signalfd: "
+		    "WEIR_SIGNAL=RTMIN+4, say, gives Weir one of its own",
+		    pid, number);
+	else
+		snprintf(text, size, "process %d has not taken signal %d yet", pid, number);
+}
+
+static enum ask_result send_request(const struct target *target, uint64_t request, char *text, size_t size)
+{
+	union sigval value = {.sival_ptr = (void *)(uintptr_t)request};
+
+	if (sigqueue(target->pid, target->settings.signal, value) == 0 || errno == EAGAIN)
+		return ASK_OK; /* EAGAIN: its queue is full; sent again later */
+	snprintf(text, size, "process %d cannot be sent signal %d: %s", (int)target->pid,
+	    target->settings.signal, strerror(errno));
+	return ASK_FAILED;
+}
+
+/* Whether waiting for this answer is over. */
+static bool is_settled(const struct state_answer *answer)
+{
+	if (answer->status == STATE_DONE || answer->status == STATE_FAILED)
+		return true;
+	/* It comes with the program's own next request, and that may be never. */
+	return answer->status == STATE_WAITING && answer->worker == STATE_AT_NEXT;
+}
+
+enum ask_result ask(struct target *target, enum state_command command, unsigned formats, uint64_t timeout_ns,
+    struct state_answer *answer, char *text, size_t size)
+{
+	static const struct timespec step = {0, POLL_NS};
+	uint64_t request = state_request(command, formats, new_ticket());
+	uint64_t begin = now_ns(), sent = 0, now;
+	const struct state_answer *found = NULL;
+	uint64_t grace = 0;
+
+	if (target->settings.signal == 0) {
+		snprintf(text, size,
+		    "process %d takes no signal (WEIR_SIGNAL=none), so it cannot be asked for anything",
+		    (int)target->pid);
+		return ASK_FAILED;
+	}
+	for (;;) {
+		enum target_result result;
+
+		now = now_ns();
+		if (found == NULL && (sent == 0 || now - sent >= SEND_AGAIN_NS)) {
+			sent = now;
+			if (send_request(target, request, text, size) != ASK_OK)
+				return ASK_FAILED;
+		}
+		nanosleep(&step, NULL);
+		result = target_refresh(target);
+		if (result != TARGET_OK) {
+			target_explain(target, result, text, size);
+			return ASK_FAILED;
+		}
+		found = target_answer(target, request);
+		if (found != NULL && is_settled(found)) {
+			/* What is left to the next request of a busy program is there in a moment. */
+			if (found->status != STATE_WAITING || grace++ > ASK_GRACE_NS / POLL_NS)
+				break;
+		}
+		if (now - begin >= timeout_ns) {
+			explain_silence(target, found != NULL, text, size);
+			return ASK_LATE;
+		}
+	}
+	memcpy(answer, found, sizeof *answer);
+	if (found->status == STATE_WAITING) {
+		snprintf(text, size,
+		    "process %d was interrupted within malloc: it is done at the program's next request of memory",
+		    (int)target->pid);
+		return ASK_LATE;
+	}
+	return ASK_OK;
+}

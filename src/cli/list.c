@@ -1,0 +1,72 @@
+/*
+ * list.c -- `weir list`: every process that runs with Weir, one line each.
+ *
+ * Which ones they are is seen in /proc/PID/maps; what their pools hold is read from their
+ * memory. Where only the first is allowed the line says so, and why is said once below.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/fleet.h"
+#include "cli/text.h"
+
+static const char help[] =
+    "usage: weir list\n\n"
+    "Lists the processes that run with Weir: what they are, how long they have run, the\n"
+    "memory that the whole process has resident, what its pool has in use and idle, and how\n"
+    "likely it leaks.\n\n"
+    "Processes whose maps you may not read are left out; root sees all.";
+
+static void print_line(const struct fleet_member *m)
+{
+	char uptime[TEXT_FIGURE_MAX], rss[TEXT_FIGURE_MAX], used[TEXT_FIGURE_MAX], idle[TEXT_FIGURE_MAX];
+
+	printf("%7d  %-16.16s  %11s  %10s  %10s  %10s  %s\n", (int)m->process.pid, fleet_name(m),
+	    text_duration(uptime, m->process.uptime_seconds), text_bytes(rss, (double)m->process.rss_bytes),
+	    text_bytes(used, m->in_use_bytes), text_bytes(idle, m->idle_bytes), m->level);
+}
+
+int list_processes(void)
+{
+	static struct fleet fleet;
+	const char *why = NULL;
+
+	if (!fleet_read(&fleet)) {
+		complain("no process can be seen: is /proc there?");
+		return EXIT_WEIR_FAILED;
+	}
+	printf("%7s  %-16s  %11s  %10s  %10s  %10s  %s\n", "PID", "PROGRAM", "UPTIME", "RSS", "IN USE",
+	    "IDLE", "RISK");
+	for (size_t i = 0; i < fleet.count; i++) {
+		print_line(&fleet.members[i]);
+		if (why == NULL && fleet.members[i].result != TARGET_OK)
+			why = fleet.members[i].why;
+	}
+	if (fleet.unseen > 0 && geteuid() != 0)
+		complain("%zu processes of others were not looked into; root sees them", fleet.unseen);
+	if (why != NULL)
+		complain("%s", why);
+	return finish_output();
+}
+
+int verb_list(int argc, char **argv)
+{
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'h')
+			return EXIT_USAGE;
+		puts(help);
+		return finish_output();
+	}
+	if (optind < argc) {
+		complain("list takes no argument, and '%s' is one", argv[optind]);
+		return EXIT_USAGE;
+	}
+	return list_processes();
+}

@@ -1,0 +1,261 @@
+/*
+ * process.c -- what /proc says of a process, and which processes there are.
+ *
+ * Called by list, top and the verbs that ask a process for something. A process may be gone
+ * between any two lines; every function says so and none trusts what it reads to be whole.
+ */
+#include "cli/process.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/target.h"
+
+#define OBJECT_PREFIX "libweir"
+
+static FILE *open_proc(pid_t pid, const char *file)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	return fopen(path, "re");
+}
+
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (!isprint((unsigned char)*text))
+			*text = '?';
+}
+
+/* The fields after the name, which may itself hold blanks and parentheses. */
+static bool parse_stat(char *line, struct process *process)
+{
+	char *open = strchr(line, '('), *close = strrchr(line, ')');
+	unsigned long long minor, major, threads, start, rss;
+
+	if (open == NULL || close == NULL || close < open)
+		return false;
+	*close = '\0';
+	snprintf(process->name, sizeof process->name, "%s", open + 1);
+	make_printable(process->name);
+	if (sscanf(close + 1,
+		" %c %*d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %*u %*d %*d %*d %*d %llu %*d %llu %*u %llu",
+		&process->state, &minor, &major, &threads, &start, &rss) != 6)
+		return false;
+	process->minor_faults = minor;
+	process->major_faults = major;
+	process->threads = threads;
+	process->start_ticks = start;
+	process->rss_bytes = rss * (uint64_t)sysconf(_SC_PAGESIZE);
+	return true;
+}
+
+bool process_read(pid_t pid, struct process *process)
+{
+	FILE *file = open_proc(pid, "stat");
+	struct timespec now;
+	struct stat facts;
+	char line[1024];
+	bool is_read;
+
+	*process = (struct process){.pid = pid};
+	if (file == NULL)
+		return false;
+	is_read = fgets(line, sizeof line, file) != NULL && parse_stat(line, process);
+	if (fstat(fileno(file), &facts) == 0)
+		process->uid = facts.st_uid;
+	fclose(file);
+	if (is_read && clock_gettime(CLOCK_BOOTTIME, &now) == 0)
+		process->uptime_seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+					  (double)process->start_ticks / (double)sysconf(_SC_CLK_TCK);
+	return is_read;
+}
+
+/* Is this line of maps the beginning of an object of ours? */
+static bool is_object_start(const char *line, unsigned long long *base)
+{
+	unsigned long long offset;
+	int path_at = 0;
+	const char *slash;
+
+	if (sscanf(line, "%llx-%*x %*s %llx %*s %*u %n", base, &offset, &path_at) != 2 || path_at == 0 ||
+	    offset != 0)
+		return false;
+	slash = strrchr(line + path_at, '/');
+	return slash != NULL && strncmp(slash + 1, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0;
+}
+
+uint64_t process_weir_base(pid_t pid, int *error)
+{
+	FILE *file = open_proc(pid, "maps");
+	unsigned long long base = 0;
+	char *line = NULL;
+	size_t size = 0;
+	bool is_found = false;
+
+	*error = 0;
+	if (file == NULL) {
+		*error = errno == ENOENT ? ESRCH : errno;
+		return 0;
+	}
+	while (!is_found && getline(&line, &size, file) > 0)
+		is_found = is_object_start(line, &base);
+	if (ferror(file))
+		*error = errno;
+	free(line);
+	fclose(file);
+	return is_found ? base : 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+pid_t *process_all(size_t *count)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	pid_t *pids = NULL, *more;
+	size_t room = 0;
+
+	*count = 0;
+	if (proc == NULL)
+		return NULL;
+	while ((entry = readdir(proc)) != NULL) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+
+		if (*end != '\0' || pid <= 0)
+			continue;
+		if (*count == room) {
+			room = room * 2 + 64;
+			more = realloc(pids, room * sizeof *pids);
+			if (more == NULL)
+				break;
+			pids = more;
+		}
+		pids[(*count)++] = (pid_t)pid;
+	}
+	closedir(proc);
+	if (*count > 0)
+		qsort(pids, *count, sizeof *pids, by_number);
+	return pids;
+}
+
+/* --- by name ------------------------------------------------------------------- */
+
+static bool is_called(pid_t pid, const char *name)
+{
+	static struct target target;
+	struct process process;
+	bool is_name;
+
+	if (!process_read(pid, &process))
+		return false;
+	if (strncmp(process.name, name, 15) == 0 && (strlen(name) <= 15 || strlen(process.name) == 15))
+		return true;
+	/* A thread may have given it another name; ours is as it was started. */
+	if (target_attach(&target, pid) != TARGET_OK)
+		return false;
+	is_name = strcmp(target.state.program, name) == 0;
+	target_detach(&target);
+	return is_name;
+}
+
+static bool find_by_name(const char *name, pid_t *pid)
+{
+	size_t count, found = 0;
+	pid_t *pids = process_all(&count);
+	char list[256] = "";
+
+	for (size_t i = 0; pids != NULL && i < count; i++) {
+		int error;
+		size_t used = strlen(list);
+
+		if (process_weir_base(pids[i], &error) == 0 || !is_called(pids[i], name))
+			continue;
+		found++;
+		*pid = pids[i];
+		if (used + 16 < sizeof list)
+			snprintf(list + used, sizeof list - used, " %d", (int)pids[i]);
+	}
+	free(pids);
+	if (found == 1)
+		return true;
+	if (found == 0)
+		complain("no process with Weir is called %s; `weir list` says which there are", name);
+	else
+		complain("%zu processes with Weir are called %s:%s; which?", found, name, list);
+	return false;
+}
+
+bool process_find(const char *text, pid_t *pid)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+	struct process process;
+
+	if (*text == '\0' || *end != '\0')
+		return find_by_name(text, pid);
+	if (number <= 0 || number != (pid_t)number || !process_read((pid_t)number, &process)) {
+		complain("there is no process %s", text);
+		return false;
+	}
+	*pid = (pid_t)number;
+	return true;
+}
+
+/* --- signals ------------------------------------------------------------------- */
+
+static bool is_blocked_in(pid_t pid, const char *thread, int signal_number, bool *is_blocked)
+{
+	char path[320], line[256];
+	unsigned long long mask = 0;
+	bool is_known = false;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid, thread);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	while (!is_known && fgets(line, sizeof line, file) != NULL)
+		is_known = sscanf(line, "SigBlk: %llx", &mask) == 1;
+	fclose(file);
+	*is_blocked = (mask >> (signal_number - 1) & 1) != 0;
+	return is_known;
+}
+
+bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads)
+{
+	char path[64];
+	DIR *tasks;
+	const struct dirent *entry;
+
+	*blocked = *threads = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	if (tasks == NULL)
+		return false;
+	while ((entry = readdir(tasks)) != NULL) {
+		bool is_blocked;
+
+		if (entry->d_name[0] == '.' || !is_blocked_in(pid, entry->d_name, signal_number, &is_blocked))
+			continue;
+		(*threads)++;
+		*blocked += is_blocked;
+	}
+	closedir(tasks);
+	return *threads > 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * process.h -- what /proc says of a process, and which processes there are.
+ */
+#ifndef WEIR_CLI_PROCESS_H
+#define WEIR_CLI_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/compiler.h"
+
+struct process {
+	pid_t pid;
+	uid_t uid;
+	char name[64];	      /* as the kernel has it, which cuts it at 15 bytes; nothing unprintable */
+	char state;	      /* R, S, D, T (stopped), t (traced), Z */
+	uint64_t start_ticks; /* since boot: with the pid it tells a process from its successor */
+	double uptime_seconds;
+	uint64_t rss_bytes, minor_faults, major_faults, threads;
+};
+
+/* False: it is gone. */
+bool process_read(pid_t pid, struct process *process);
+
+/* Where in the process the object that is preloaded begins; 0 and *error: it has none (0), its maps
+ * cannot be read (EACCES), or it is gone (ESRCH). */
+uint64_t process_weir_base(pid_t pid, int *error);
+
+/* Pids of all processes, ascending; to be freed. NULL: no /proc. */
+pid_t *process_all(size_t *count);
+
+/*
+ * The process that text names: a pid, or the program's name where just one process with Weir has
+ * it. False, with a complaint.
+ */
+bool process_find(const char *text, pid_t *pid);
+
+/* In how many of its threads the signal is blocked, of how many; false: not known. */
+bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * report_site.c -- how every form of a report names a call site.
+ *
+ * A stack's innermost frames often only hand the request on (operator new, xmalloc,
+ * strdup), and are the same for half of the sites: the frame that is named is the
+ * first one beyond them.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "cli/report.h"
+#include "cli/text.h"
+
+/* Functions that allocate for whoever calls them; a star at the end stands for anything. */
+static const char *const wrappers[] = {"malloc", "calloc", "realloc", "reallocarray", "memalign",
+    "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "strdup", "strndup", "__strdup", "__strndup",
+    "asprintf", "vasprintf", "__vasprintf*", "getline", "getdelim", "operator new*", "_Znw*", "_Zna*",
+    "__gnu_cxx::new_allocator*", "std::__new_allocator*", "std::allocator*", "std::_Vector_base*",
+    "std::vector*", "std::__cxx11::basic_string*", "xmalloc", "xcalloc", "xrealloc", "xzalloc", "xstrdup",
+    "zmalloc*", "zcalloc*", "zrealloc*", "ztry*", "zstrdup", "sdsnewlen*", "_sdsnewlen*", "ngx_alloc",
+    "ngx_calloc", "ngx_memalign", "av_malloc*", "av_mallocz*", "av_calloc", "av_realloc*", "av_buffer_alloc*",
+    "av_fast_malloc*", "g_malloc*", "g_realloc*", "g_try_malloc*", "g_try_realloc*", "g_slice_alloc*",
+    "g_strdup*", "g_memdup*", "PyMem_*", "PyObject_Malloc", "PyObject_Realloc", "_PyMem_*",
+    "_PyObject_Malloc*", "sqlite3Malloc*", "sqlite3MemMalloc*", "sqlite3_malloc*", "sqlite3DbMalloc*",
+    "CRYPTO_malloc", "CRYPTO_zalloc", "CRYPTO_realloc", "__rust_alloc*", "alloc::alloc*",
+    "_IO_file_doallocate"};
+
+static bool is_wrapper(const char *function)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(wrappers); i++) {
+		size_t length = strlen(wrappers[i]);
+
+		if (wrappers[i][length - 1] == '*' ? strncmp(function, wrappers[i], length - 1) == 0
+						   : strcmp(function, wrappers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of the functions at a frame the first that is none, or NULL. */
+static const struct symbol *first_beyond(const struct symbol_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!is_wrapper(list->symbols[i].function))
+			return &list->symbols[i];
+	return NULL;
+}
+
+static const struct dump_frame *find_frame(
+    struct symbols *symbols, const struct dump_site *site, const struct symbol **symbol)
+{
+	*symbol = NULL;
+	for (size_t i = 0; i < site->frame_count; i++) {
+		const struct symbol_list *list = symbols_find(symbols, &site->frames[i]);
+
+		*symbol = first_beyond(list);
+		if (*symbol != NULL || list->count == 0)
+			return &site->frames[i];
+	}
+	return site->frame_count > 0 ? &site->frames[0] : NULL;
+}
+
+const struct dump_frame *site_frame(struct symbols *symbols, const struct dump_site *site)
+{
+	const struct symbol *symbol;
+
+	return find_frame(symbols, site, &symbol);
+}
+
+char *symbol_place(const struct symbol *symbol, char *place, size_t size)
+{
+	place[0] = '\0';
+	if (symbol->file[0] != '\0' && symbol->line != 0)
+		snprintf(place, size, "%s:%u", symbols_base_name(symbol->file), symbol->line);
+	else if (symbol->file[0] != '\0')
+		snprintf(place, size, "%s", symbols_base_name(symbol->file));
+	return place;
+}
+
+char *site_name(struct symbols *symbols, const struct dump_site *site, char *name, size_t size)
+{
+	const struct symbol *symbol;
+	const struct dump_frame *frame = find_frame(symbols, site, &symbol);
+	char place[128];
+
+	if (frame == NULL)
+		snprintf(name, size, "site %s", site->id);
+	else if (symbol == NULL)
+		symbols_name(symbols, frame, name, size);
+	else if (symbol_place(symbol, place, sizeof place)[0] != '\0')
+		snprintf(name, size, "%s (%s)", symbol->function, place);
+	else
+		snprintf(name, size, "%s (%s)", symbol->function, symbols_base_name(frame->module));
+	text_make_printable(name); /* where it was cut off */
+	return name;
+}
+
+bool site_is_same(const struct dump_site *a, const struct dump_site *b)
+{
+	if (strcmp(a->id, b->id) == 0)
+		return true;
+	if (a->frame_count != b->frame_count || a->frame_count == 0)
+		return false;
+	for (size_t i = 0; i < a->frame_count; i++) {
+		const struct dump_frame *x = &a->frames[i], *y = &b->frames[i];
+		bool is_same_module = x->build_id[0] != '\0' || y->build_id[0] != '\0'
+					  ? strcmp(x->build_id, y->build_id) == 0
+					  : strcmp(x->module, y->module) == 0;
+
+		if (!is_same_module || x->offset != y->offset || x->module[0] == '\0')
+			return false;
+	}
+	return true;
+}
+
+const char *reason_text(const char *reason)
+{
+	static const struct {
+		const char *reason, *text;
+	} texts[] = {
+	    {"MIXTURE_LEAK", "most objects of this kind are freed in good time, but some never are, and "
+			     "new ones keep joining them"},
+	    {"NEVER_FREED", "nothing of this kind has been freed, and more keeps coming"},
+	    {"BACKLOG", "objects come faster than they go: a queue that backs up, perhaps"},
+	    {"FILLING_CACHE", "it looks like a cache that fills"},
+	    {"START_UP", "made at the start and kept; nothing is added"},
+	    {"LOAD", "it grows and shrinks with the work that is done"},
+	    {"INSUFFICIENT_DATA", "not enough has been seen to judge"},
+	    {"FRAGMENTATION", "resident memory grows while what the program holds does not"},
+	    {"NONE", "nothing about it speaks of a leak"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		if (strcmp(reason, texts[i].reason) == 0)
+			return texts[i].text;
+	return NULL;
+}
+
+void site_each_function(struct symbols *symbols, const struct dump_site *site,
+    void (*call)(void *context, const char *name), void *context)
+{
+	for (size_t i = site->frame_count; i-- > 0;) {
+		const struct symbol_list *list = symbols_find(symbols, &site->frames[i]);
+		char name[REPORT_NAME_MAX];
+
+		for (size_t k = list->count; k-- > 0;)
+			call(context, list->symbols[k].function);
+		if (list->count == 0)
+			call(context, symbols_name(symbols, &site->frames[i], name, sizeof name));
+	}
+}
