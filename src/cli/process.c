@@ -47,6 +47,7 @@ static bool parse_stat(char *line, struct process *process)
 	*close = '\0';
 	snprintf(process->name, sizeof process->name, "%s", open + 1);
 	make_printable(process->name);
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers, which fit */
 	if (sscanf(close + 1,
 		" %c %*d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %*u %*d %*d %*d %*d %llu %*d %llu %*u %llu",
 		&process->state, &minor, &major, &threads, &start, &rss) != 6)
@@ -87,6 +88,7 @@ static bool is_object_start(const char *line, unsigned long long *base)
 	int path_at = 0;
 	const char *slash;
 
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers, which fit */
 	if (sscanf(line, "%llx-%*x %*s %llx %*s %*u %n", base, &offset, &path_at) != 2 || path_at == 0 ||
 	    offset != 0)
 		return false;
@@ -231,6 +233,7 @@ static bool is_blocked_in(pid_t pid, const char *thread, int signal_number, bool
 	if (file == NULL)
 		return false;
 	while (!is_known && fgets(line, sizeof line, file) != NULL)
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel's own number, which fits */
 		is_known = sscanf(line, "SigBlk: %llx", &mask) == 1;
 	fclose(file);
 	*is_blocked = (mask >> (signal_number - 1) & 1) != 0;
