@@ -19,7 +19,8 @@
 #define STEAL_LOOKS 32
 /* Where so many overflows came without a miss between them, nobody allocates. */
 #define FREEING_COUNT 8
-#define ROW_MAX 7
+#define ROW_MAX 7u
+#define ROW_OF_OVERFLOWS 0x80u
 
 #if defined(__x86_64__)
 #define IS_LOAD_ORDERED true
@@ -216,13 +217,12 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
  * one at a time while misses and overflows take turns; half a magazine each time would go
  * to and fro for ever.
  */
-static unsigned batch_after(struct magazine_cpu *head, unsigned class, bool is_overflow)
+static unsigned batch_after(struct magazine_cpu *head, unsigned class, unsigned kind)
 {
-	int before = LOAD_RELAXED(&head->row[class]);
-	unsigned length = (unsigned)(before < 0 ? -before : before) % (ROW_MAX + 1);
+	unsigned row = LOAD_RELAXED(&head->row[class]);
+	unsigned length = (row & ROW_OF_OVERFLOWS) == kind ? MIN((row & ~ROW_OF_OVERFLOWS) + 1, ROW_MAX) : 1;
 
-	length = (before < 0) == is_overflow ? MIN(length + 1, (unsigned)ROW_MAX) : 1;
-	STORE_RELAXED(&head->row[class], (int8_t)(is_overflow ? -(int)length : (int)length));
+	STORE_RELAXED(&head->row[class], (uint8_t)(kind | length));
 	return 1u << (length - 1);
 }
 
@@ -231,7 +231,7 @@ unsigned magazine_note_miss(unsigned cpu, unsigned class)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 
 	STORE_RELAXED(&head->overflows, 0);
-	return batch_after(head, class, false);
+	return batch_after(head, class, 0);
 }
 
 unsigned magazine_note_overflow(unsigned cpu, unsigned class)
@@ -239,7 +239,7 @@ unsigned magazine_note_overflow(unsigned cpu, unsigned class)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 
 	STORE_RELAXED(&head->overflows, LOAD_RELAXED(&head->overflows) + 1);
-	return batch_after(head, class, true);
+	return batch_after(head, class, ROW_OF_OVERFLOWS);
 }
 
 bool magazine_is_freeing(unsigned cpu)

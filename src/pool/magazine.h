@@ -34,8 +34,8 @@ struct magazine_cpu {
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
-	int8_t
-	    row[SIZE_CLASSES]; /* of each class: misses in a row, or, negative, overflows; relaxed, a hint */
+	/* Of each class: misses in a row, or, with ROW_OF_OVERFLOWS, overflows; relaxed, a hint. */
+	uint8_t row[SIZE_CLASSES];
 };
 
 _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits before the first magazine");
