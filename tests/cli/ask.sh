@@ -26,7 +26,7 @@ names_file()
 start idle
 one=$pid
 try "$WEIR" list
-grep -Eq "^ *$one +live .* 1\.0 MiB +3[1-3]\.[0-9] MiB" "$work/stdout"
+grep -Eq "^ *$one +$name .* 1\.0 MiB +3[1-3]\.[0-9] MiB" "$work/stdout"
 ok $? "list has its pid, its program, what is in use and what idles"
 try "$WEIR" dump "$one"
 names_file && grep -q ' by command$' "$(cat "$work/stdout")"
@@ -41,7 +41,7 @@ ok $? "dump --output takes the file over, and leaves none behind"
 try "$WEIR" dump -f openmetrics -o - "$one"
 test "$status" -eq 0 && test "$(tail -n 1 "$work/stdout")" = "# EOF"
 ok $? "dump --output - writes the dump to standard output"
-try "$WEIR" dump live
+try "$WEIR" dump "$name"
 names_file
 ok $? "a process is also found by its program's name"
 
@@ -55,12 +55,12 @@ try "$WEIR" trim "$one"
 test "$status" -eq 0 && grep -q "jemalloc's part follows" "$work/stdout" && test "$(resident_kib "$one")" -le "$after"
 ok $? "trim gives back what gc may have kept, and says that jemalloc's part is still to come"
 try "$WEIR" list
-grep -Eq "^ *$one +live .* 1\.0 MiB +0 B" "$work/stdout"
+grep -Eq "^ *$one +$name .* 1\.0 MiB +0 B" "$work/stdout"
 ok $? "after it nothing idles"
 
 start idle
-try "$WEIR" dump live
-says "a name that two processes have is answered with their pids" 125 "2 processes with Weir are called live:.* $one"
+try "$WEIR" dump "$name"
+says "a name that two processes have is answered with their pids" 125 "2 processes with Weir are called $name:.* $one"
 end_all
 
 # Threads

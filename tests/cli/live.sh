@@ -3,7 +3,10 @@
 
 # shellcheck disable=SC2154 # work is tap.sh's
 OBJECT=${TEST_OBJECT:?the object to preload}
-LIVE=${TEST_BUILD_DIR:-$(dirname "$OBJECT")}/tests/cli/live
+# Under a name of its own: another test may be looking at its copies at the same time.
+name=live$$
+LIVE=$work/$name
+cp "${TEST_BUILD_DIR:-$(dirname "$OBJECT")}/tests/cli/live" "$LIVE" || exit 1
 pids=
 trap 'end_all; rm -rf "$work"' EXIT
 

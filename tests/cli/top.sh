@@ -32,14 +32,14 @@ ok $? "--once --json of a process is a dump of it, made from outside"
 test ! -e "$work/dump.$one.1.txt"
 ok $? "and the process has made none"
 try "$WEIR" top --once "$one"
-test "$status" -eq 0 && grep -q '^Weir .*: live, pid '"$one" "$work/stdout"
+test "$status" -eq 0 && grep -q "^Weir .*: $name, pid $one" "$work/stdout"
 ok $? "--once of a process is the text of a dump"
 try "$WEIR" top --once --json
 test "$status" -eq 0 && python3 -c '
 import json, sys
 mine = [p for p in json.load(open(sys.argv[1])) if p["pid"] == int(sys.argv[2])]
-assert len(mine) == 1 and mine[0]["program"] == "live" and 1 << 20 <= mine[0]["in_use_bytes"] < 1100000
-' "$work/stdout" "$one" 2>>"$work/stderr"
+assert len(mine) == 1 and mine[0]["program"] == sys.argv[3] and 1 << 20 <= mine[0]["in_use_bytes"] < 1100000
+' "$work/stdout" "$one" "$name" 2>>"$work/stderr"
 ok $? "--once --json of all is a list of them"
 
 # An idle process runs for no instant while it is read 100 times a second.
@@ -70,8 +70,14 @@ mux()
 	tmux -S "$work/tmux" -f /dev/null "$@"
 }
 # terminal COLUMNS LINES COMMAND: in a terminal of its own
+# A server that was told to end may still be there for a moment.
+is_without_server()
+{
+	! mux has-session
+}
 terminal()
 {
+	until_true is_without_server
 	mux new-session -d -x "$1" -y "$2" "$3; echo status \$?; sleep 60"
 }
 trap 'mux kill-server 2>/dev/null; end_all; rm -rf "$work"' EXIT
@@ -100,7 +106,7 @@ status=0
 start WEIR_MONITOR_INTERVAL=100ms tick
 one=$pid
 terminal 80 24 "LC_ALL=C.UTF-8 '$WEIR' top --delay 0.2"
-shows "the first screen lists processes" "^ *$one live +.* 1\.0 MiB "
+shows "the first screen lists processes" "^ *$one $name +.* 1\.0 MiB "
 test "$(wc -L <"$work/stdout")" -le 80
 ok $? "within 80 columns"
 # watch PID: there may be others in the list
@@ -116,7 +122,7 @@ watch()
 	done
 }
 watch "$one"
-shows "Enter watches the one that is selected: its title" "^ live, process $one, up .*, Weir [0-9]"
+shows "Enter watches the one that is selected: its title" "^ $name, process $one, up .*, Weir [0-9]"
 is_shown 'Pool +\[.*\] 1\.[01] MiB in use of' && is_shown '^ Pressure (none|low|medium|critical)'
 ok $? "its pool, and the pressure"
 shows "requests a second, from two looks" 'Requests +[1-9][0-9,.]*/s'
@@ -149,11 +155,11 @@ kill -STOP "$one"
 shows "a process that is stopped is said to be" 'STOPPED'
 kill -CONT "$one"
 key Escape
-shows "Escape goes back to the list" '^ *[0-9]+ live +'
+shows "Escape goes back to the list" "^ *[0-9]+ $name +"
 watch "$one"
-shows "and Enter to the process again" "^ live, process $one, up"
+shows "and Enter to the process again" "^ $name, process $one, up"
 end_all
-shows "a process that ends is said to have" "process $one has ended; waiting for live to be started again"
+shows "a process that ends is said to have" "process $one has ended; waiting for $name to be started again"
 start tick
 shows "one that is started again is watched again" "process $pid, up"
 key q
@@ -188,7 +194,7 @@ exec 4<"$work/ready" # what the other one writes is read by somebody
 terminal 80 24 "LC_ALL=C.UTF-8 '$WEIR' top --delay 0.1 $pid"
 shows "a process before it becomes another program" "process $pid"
 echo >"$work/go"
-shows "and after it" 'became live; watched anew'
+shows "and after it" "became $name; watched anew"
 key q
 shows "both are watched without an error" '^status 0$'
 kill "$input_pid"

@@ -67,7 +67,7 @@ bound workset-4         100000    1300    200
 bound workset-mixed-4   200000     400    110
 bound pair-64K          200000     250     40
 bound pairs4-64K        100000     250     40
-bound freeonly          200000    1300     90
+bound freeonly          200000    1700     90
 
 name="a hundred thousand streaming requests more make no system call more"
 if ! few=$(system_calls 100000) || ! many=$(system_calls 200000); then
