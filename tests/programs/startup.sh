@@ -27,7 +27,7 @@ instructions() { # OBJECT COMMAND...
 	# valgrind's own malloc replacement is off in callgrind: the object is what runs.
 	# One process: env becomes the command, and counts for both sides alike.
 	timeout 60 valgrind --tool=callgrind --callgrind-out-file="$TMP/callgrind.out" --trace-children=yes \
-		env "LD_PRELOAD=$object" "$@" >/dev/null 2>"$TMP/callgrind.err" || return
+		env "WEIR_TRACK=$track" "LD_PRELOAD=$object" "$@" >/dev/null 2>"$TMP/callgrind.err" || return
 	# Cost lines belong to the last ob=, but for the one after calls=, which is the callee's.
 	# A name stands after its number where it is used for the first time.
 	read -r total own < <(awk '
@@ -44,7 +44,7 @@ instructions() { # OBJECT COMMAND...
 # Two bounds. What runs outside the loader is ours to keep small: 12,900 instructions more
 # than with jemalloc, which executes 72,000, when this was written. Of these 5,000 look up
 # jemalloc's functions in its hash table, which saves the loader more.
-most_own=18000
+most_own=22000
 # In all: Debian's libjemalloc needs libstdc++, whose relocations are some 3,500 lookups by
 # name, each of which looks into every object before the one that has it. Named first by our object
 # (configure.ac), libstdc++ comes before jemalloc, so the count is what it was: 1.004 for true.
@@ -52,7 +52,7 @@ most_own=18000
 most_percent=102
 head -c 3000 /dev/zero | tr '\0' 'x' >"$TMP/small"
 compare() { # NAME COMMAND...
-	local name=$1 total own theirs their_own
+	local name="$1, tracking $track" total own theirs their_own
 	shift
 	instructions "$peer" "$@"
 	theirs=$total their_own=$own
@@ -67,6 +67,13 @@ compare() { # NAME COMMAND...
 	check "$name: outside the loader at most $most_own instructions more than with jemalloc" \
 		test $((own - their_own)) -le "$most_own"
 }
+track=off
+compare true /bin/true
+compare cat /bin/cat "$TMP/small"
+# Tracking makes its tables, asks the loader what is loaded, and unwinds a first stack so that the
+# unwinder has what it allocates: 25,000 instructions, some 8 us, in every process. Each
+# streaming-sized buffer of the first ones has its stack taken, about 20,000 more: cat has four.
+track=on most_own=160000 most_percent=107
 compare true /bin/true
 compare cat /bin/cat "$TMP/small"
 
@@ -110,7 +117,8 @@ theirs=$(median_rss peer)
 ours=$(median_rss under)
 note "a sleeping process: $theirs KiB resident with jemalloc, $ours KiB with the object"
 check "both were read" test "${theirs:-0}" -gt 500 -a "${ours:-0}" -gt 500
-check "it is less than 300 KiB larger than with jemalloc" test $((ours - theirs)) -lt 300
+# Half of it is the object's code, which processes share; tables are touched as they fill.
+check "it is less than 600 KiB larger than with jemalloc" test $((ours - theirs)) -lt 600
 
 start threads under /bin/sleep 30
 until_true 5 eval "[ \"\$(readlink /proc/$STARTED/exe)\" = \"\$(readlink -f /bin/sleep)\" ]"
