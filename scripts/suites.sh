@@ -130,7 +130,7 @@ suite_programs()
 	# A program that is not installed is a failure here, not a skip.
 	CI=true run_make build check-programs 900
 }
-suite_sabotage() { run_make build check-sabotage 600; }
+suite_sabotage() { run_make build check-sabotage 1200; }
 
 # UBSan bears being preloaded; ASan and TSan see what links to src/.
 suite_sanitizers()

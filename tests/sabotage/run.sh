@@ -16,7 +16,7 @@
 # and then a case that is not reported, or a run that is ended, counts as a failure.
 # A patch that does not apply, a tree that does not build with it, and a case that
 # does not pass without it are failures, too. The tree is the one of the tarball
-# (make distdir), configured and built once; each patch gets a copy of both.
+# (make distdir), configured and built once; each worker has a copy of both, and each patch another.
 test_dir=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/common/tap.sh
 . "$test_dir/../common/tap.sh"
@@ -208,8 +208,33 @@ if ! prepare >"$scratch/log" 2>&1; then
 	plan
 	exit 1
 fi
+wanted=()
 for patch in "$test_dir"/*.patch; do
-	is_wanted "$(basename "$patch" .patch)" || continue
-	sabotage "$patch"
+	is_wanted "$(basename "$patch" .patch)" && wanted+=("$patch")
+done
+
+# work K: every so many-th patch from the K-th on, in a folder of its own
+work()
+{
+	local i
+	scratch=$scratch/$1 tap_count=0 tap_bad=0
+	mkdir "$scratch" && cp -a "${scratch%/*}/base" "$scratch/base" || exit 99
+	for ((i = $1; i < ${#wanted[@]}; i += workers)); do
+		sabotage "${wanted[i]}"
+	done
+	plan
+}
+
+# A patch is mostly one file to compile and some to link, which uses one processor.
+workers=$((jobs > 3 ? 3 : jobs))
+jobs=2
+for ((k = 0; k < workers; k++)); do
+	(trap - EXIT && work "$k") >"$scratch/tap.$k" 2>&1 &
+done
+wait
+for ((k = 0; k < workers; k++)); do
+	status=0
+	grep -q '^1\.\.' "$scratch/tap.$k" || status=1
+	[ "$(tail -n 1 "$scratch/tap.$k")" = 1..0 ] || retell "$((k + 1))" "$scratch/tap.$k" "$status"
 done
 plan
