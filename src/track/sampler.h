@@ -45,7 +45,11 @@ void sampler_stop(void);
 /* Whether sampler_take() has to be asked about this allocation. */
 INLINE bool sampler_passes(enum track_kind kind, size_t bytes)
 {
-	return UNLIKELY((sampler_thread.left[kind] -= (int64_t)bytes) < 0);
+	/* Without sign, since a request may be of any size: one that wraps only asks once more. */
+	int64_t left = (int64_t)((uint64_t)sampler_thread.left[kind] - bytes);
+
+	sampler_thread.left[kind] = left;
+	return UNLIKELY(left < 0);
 }
 
 /*
