@@ -164,7 +164,8 @@ void risk_judge_process(
 	unsigned used = MIN(tally->used, (unsigned)RISK_TOP_SITES);
 
 	*risk = (struct risk_process){
-	    .confidence = clamp01(tally->confidence),
+	    /* Much may be known of sites that are too young to be judged: of the process that is nothing. */
+	    .confidence = tally->enough == 0 ? 0 : clamp01(tally->confidence),
 	    .reason = tally->enough == 0 ? RISK_INSUFFICIENT : RISK_NONE,
 	    .worst_site = UINT32_MAX,
 	    .time_to_limit_seconds = -1,
