@@ -75,10 +75,13 @@ static void draw_cohorts(const struct target_site *site, int y, int x)
 	double bars[FACTS_COHORTS], highest = 0;
 	char since[TEXT_FIGURE_MAX];
 
+	for (unsigned i = 0; i < FACTS_COHORTS; i++) {
+		bars[i] = (double)site->live.born[i];
+		if (bars[i] > highest)
+			highest = bars[i];
+	}
 	for (unsigned i = 0; i < FACTS_COHORTS; i++)
-		highest = fmax(highest, (double)site->live.born[i]);
-	for (unsigned i = 0; i < FACTS_COHORTS; i++)
-		bars[i] = highest > 0 ? (double)site->live.born[i] / highest : 0;
+		bars[i] = highest > 0 ? bars[i] / highest : 0;
 	draw_chart(y, x, FACTS_COHORTS, CHART_LINES, bars, FACTS_COHORTS, STYLE_WARN);
 	draw_text(y + CHART_LINES, x, 30, STYLE_LABEL, "live, born %s ago to now",
 	    text_duration(since, site->live.now - site->live.first_at));
