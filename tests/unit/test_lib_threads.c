@@ -229,7 +229,9 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, of_threads_that_release_the_same_ids_exactly_one_succeeds_each_time);
 	tcase_add_test(tests, pools_come_and_go_while_the_thread_serves_others);
 #ifndef WEIR_TSAN /* in a child of fork it lets nobody start a thread */
-	tcase_add_test(tests, the_child_of_a_process_with_threads_goes_on_with_its_pools);
+	/* qemu-user dies in some forks of a process whose other threads are at work. */
+	if (getenv("TEST_EMULATED") == NULL)
+		tcase_add_test(tests, the_child_of_a_process_with_threads_goes_on_with_its_pools);
 #endif
 }
 
