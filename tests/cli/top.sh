@@ -71,6 +71,7 @@ mux()
 }
 # terminal COLUMNS LINES COMMAND: in a terminal of its own
 # A server that was told to end may still be there for a moment.
+# shellcheck disable=SC2317 # called by until_true
 is_without_server()
 {
 	! mux has-session
