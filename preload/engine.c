@@ -38,12 +38,7 @@ static bool clean_up(void)
 }
 
 const struct engine weir_engine = {
-    .version = ENGINE_VERSION,
-    .struct_bytes = sizeof(struct engine),
-    .settings_bytes = sizeof(struct settings),
-    .stats_bytes = sizeof(struct pool_stats),
-    .track_bytes = sizeof(struct track_snapshot),
-    .release = WEIR_VERSION,
+    ENGINE_OF_THIS_BUILD,
     .take = take,
     .give = give,
     .usable_bytes = pool_usable_bytes,

@@ -51,12 +51,7 @@ static bool own_clean_up(void)
 }
 
 static const struct engine own = {
-    .version = ENGINE_VERSION,
-    .struct_bytes = sizeof(struct engine),
-    .settings_bytes = sizeof(struct settings),
-    .stats_bytes = sizeof(struct pool_stats),
-    .track_bytes = sizeof(struct track_snapshot),
-    .release = WEIR_VERSION,
+    ENGINE_OF_THIS_BUILD,
     .take = own_take,
     .give = own_give,
     .usable_bytes = pool_usable_bytes,

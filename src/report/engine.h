@@ -45,4 +45,10 @@ struct engine {
 	const struct settings *settings;
 };
 
+/* What an engine says of the build that it comes out of, for its initializer. */
+#define ENGINE_OF_THIS_BUILD                                                                                 \
+	.version = ENGINE_VERSION, .struct_bytes = sizeof(struct engine),                                    \
+	.settings_bytes = sizeof(struct settings), .stats_bytes = sizeof(struct pool_stats),                 \
+	.track_bytes = sizeof(struct track_snapshot), .release = WEIR_VERSION
+
 #endif

@@ -78,12 +78,7 @@ static void track(struct track_snapshot *snapshot)
 }
 
 EXPORT struct engine weir_engine = {
-    .version = ENGINE_VERSION,
-    .struct_bytes = sizeof(struct engine),
-    .settings_bytes = sizeof(struct settings),
-    .stats_bytes = sizeof(struct pool_stats),
-    .track_bytes = sizeof(struct track_snapshot),
-    .release = WEIR_VERSION,
+    ENGINE_OF_THIS_BUILD,
     .take = take,
     .give = give,
     .usable_bytes = usable,
