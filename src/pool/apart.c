@@ -245,7 +245,7 @@ static bool slot_free(struct run *run, void *p, uint32_t *sample)
 {
 	struct place place;
 	struct run *head;
-	bool was_full;
+	bool was_full, is_empty;
 	uint32_t *word;
 	unsigned bytes;
 
@@ -269,9 +269,13 @@ static bool slot_free(struct run *run, void *p, uint32_t *sample)
 	STORE_RELAXED(&apart.bytes, apart.bytes - bytes);
 	if (was_full)
 		list_insert(place.first);
-	if ((head->slots.used[0] | head->slots.used[1]) == 0)
+	is_empty = (head->slots.used[0] | head->slots.used[1]) == 0;
+	if (is_empty)
 		slab_remove(place.first);
 	lock_release(&apart.lock);
+	/* Its pages idle in the pool from now on, and count there. */
+	if (is_empty)
+		pool_keep_limit(false, LOAD_RELAXED(&pool.now));
 	return true;
 }
 
@@ -337,6 +341,7 @@ static bool run_free(struct run *run, void *p, uint32_t *sample)
 	atomic_fetch_sub_explicit(&apart.run_objects, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&apart.run_pages, pages, memory_order_relaxed);
 	arenas_give_pages(page, pages, LOAD_RELAXED(&pool.now));
+	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
 	return true;
 }
 

@@ -208,6 +208,32 @@ START_TEST(neither_counts_as_a_buffer_nor_against_a_limit)
 }
 END_TEST
 
+START_TEST(what_stood_apart_idles_within_the_limit)
+{
+	static struct pool_stats stats;
+	static void *small[4000];
+	struct settings settings;
+	void *large;
+
+	settings_default(&settings);
+	settings.pool_limit = 1 * MIB;
+	ck_assert(engine_pool(&settings));
+	for (unsigned i = 0; i < ARRAY_LENGTH(small); i++)
+		ck_need((small[i] = take(1000)) != NULL);
+	large = take(3 * MIB);
+	ck_assert_ptr_nonnull(large);
+	ck_assert(pool_free_long(large));
+	pool_stats_collect(&stats, NULL, 0);
+	ck_assert_uint_le(stats.free_hot_bytes, 1 * MIB);
+	for (unsigned i = 0; i < ARRAY_LENGTH(small); i++)
+		ck_need(pool_free_long(small[i]));
+	pool_stats_collect(&stats, NULL, 0);
+	ck_assert_uint_le(stats.free_hot_bytes, 1 * MIB);
+	ck_engine_is_whole(ENGINE_PLAIN);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(a_slot_or_a_run_is_resized_where_it_fits)
 {
 	char *small, *large, *wall;
@@ -343,6 +369,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_not_in_use_is_not_freed);
 	tcase_add_test(tests, the_sample_of_what_is_freed_is_told);
 	tcase_add_test(tests, neither_counts_as_a_buffer_nor_against_a_limit);
+	tcase_add_test(tests, what_stood_apart_idles_within_the_limit);
 	tcase_add_test(tests, a_slot_or_a_run_is_resized_where_it_fits);
 	tcase_add_test(tests, what_is_freed_is_cleared_where_that_is_asked_for);
 	tcase_add_test(tests, a_run_says_truly_whether_it_is_zero);
