@@ -347,6 +347,19 @@ int weir_pool_release(struct weir_pool *pool, weir_id id)
 	return error;
 }
 
+/* As find(), and the buffer was used just now. */
+static int find_for_use(
+    struct weir_pool *pool, weir_id id, uint64_t now_ns, struct slot **slot, uint32_t *index)
+{
+	int error = find(pool, id, slot, index);
+
+	if (error == WEIR_OK) {
+		(*slot)->last_used_ns = now_ns;
+		(*slot)->is_offered = false;
+	}
+	return error;
+}
+
 /* --- look up ---------------------------------------------------------------------------------- */
 
 int weir_pool_lookup(struct weir_pool *pool, weir_id id, struct weir_buffer_info *info)
@@ -361,10 +374,8 @@ int weir_pool_lookup(struct weir_pool *pool, weir_id id, struct weir_buffer_info
 	now_ns = pool_now_ns(pool);
 	*info = (struct weir_buffer_info){0};
 	lock_acquire(&pool->lock);
-	error = find(pool, id, &slot, &index);
+	error = find_for_use(pool, id, now_ns, &slot, &index);
 	if (error == WEIR_OK) {
-		slot->last_used_ns = now_ns;
-		slot->is_offered = false;
 		slot_info(slot, index, info);
 	}
 	lock_release(&pool->lock);
@@ -506,10 +517,8 @@ int weir_pool_resize(struct weir_pool *pool, weir_id id, size_t size, struct wei
 	now_ns = pool_now_ns(pool);
 	*buffer = (struct weir_buffer){0};
 	lock_acquire(&pool->lock);
-	error = find(pool, id, &slot, &index);
+	error = find_for_use(pool, id, now_ns, &slot, &index);
 	if (error == WEIR_OK) {
-		slot->last_used_ns = now_ns;
-		slot->is_offered = false;
 		error = resize(pool, slot, size, &victims);
 		*buffer = (struct weir_buffer){id, slot->data, slot->size, slot->capacity};
 	}

@@ -372,7 +372,7 @@ static bool unmark(struct run *run, uint32_t *sample)
 
 void pool_set_sample(void *p, uint32_t sample)
 {
-	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+	struct run *run = run_of(p);
 
 	if (run->state != RUN_IN_USE && run->state != RUN_SAMPLED) {
 		apart_set_sample(run, p, sample);
@@ -384,7 +384,7 @@ void pool_set_sample(void *p, uint32_t sample)
 
 void pool_end_sample(void *p)
 {
-	struct run *run = run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+	struct run *run = run_of(p);
 	uint32_t sample =
 	    run->state == RUN_SLOTS || run->state == RUN_APART ? apart_sample(run, p) : run->buffer.sample;
 
@@ -392,48 +392,46 @@ void pool_end_sample(void *p)
 	end_sample(sample);
 }
 
-bool pool_free_long(void *p)
+/* p, a buffer that the pool takes back, ends for the tracker and is cleared. False: it is none in use. */
+static bool end_buffer(struct run *run, void *p)
 {
 	size_t offset = (uintptr_t)p - range.base;
-	struct run *run = &range.runs[offset >> PAGE_SHIFT];
+	uint32_t sample = 0;
 
-	uint32_t sample;
-
-	switch (LOAD_RELAXED(&run->state)) {
-	case RUN_SAMPLED:
+	if (LOAD_RELAXED(&run->state) == RUN_SAMPLED) {
 		if (run->offset != (offset & (PAGE_BYTES - 1)) || !unmark(run, &sample))
 			return false;
 		end_sample(sample);
-		break;
-	case RUN_SLOTS:
-	case RUN_APART:
-		if (!apart_free(run, p, &sample))
-			return false;
-		end_sample(sample);
-		return true;
-	default:
-		break;
 	}
 	if (!pool_is_in_use(run, offset))
 		return false;
 	if (pool.is_zeroing)
 		memset(p, 0, run->buffer.size);
-	return pool_free(offset);
+	return true;
+}
+
+bool pool_free_long(void *p)
+{
+	struct run *run = run_of(p);
+	unsigned state = LOAD_RELAXED(&run->state);
+	uint32_t sample;
+
+	if (state == RUN_SLOTS || state == RUN_APART) {
+		if (!apart_free(run, p, &sample))
+			return false;
+		end_sample(sample);
+		return true;
+	}
+	return end_buffer(run, p) && pool_free((uintptr_t)p - range.base);
 }
 
 bool pool_free_outgrown(void *p)
 {
-	size_t offset = (uintptr_t)p - range.base;
-	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT), now;
-	struct run *run = run_at(page);
-	uint32_t sample = 0;
+	struct run *run = run_of(p);
+	uint32_t page = (uint32_t)(run - range.runs), now;
 
-	if (run->offset != (offset & (PAGE_BYTES - 1)) ||
-	    !(LOAD_RELAXED(&run->state) == RUN_SAMPLED ? unmark(run, &sample) : run->state == RUN_IN_USE))
+	if (!end_buffer(run, p))
 		return false;
-	end_sample(sample);
-	if (pool.is_zeroing)
-		memset(p, 0, run->buffer.size);
 	now = slow_now(magazine_cpu_current());
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, now);

@@ -191,7 +191,7 @@ INLINE bool pool_free(size_t offset)
 /* Whether every byte of a buffer just handed out is zero without clearing it. */
 INLINE bool pool_is_zero(const void *p)
 {
-	const struct run *run = &range.runs[((uintptr_t)p - range.base) >> PAGE_SHIFT];
+	const struct run *run = run_of(p);
 
 	return run->buffer.use_count == 1 && (run->buffer.serial & BUFFER_WAS_COLD) != 0;
 }

@@ -50,6 +50,12 @@ INLINE struct run *run_at(uint32_t page)
 {
 	return &range.runs[page];
 }
+
+/* The entry of the page in which p, which the range contains, stands. */
+INLINE struct run *run_of(const void *p)
+{
+	return run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
+}
 INLINE void *page_address(uint32_t page)
 {
 	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT));

@@ -11,11 +11,6 @@
 #include "pool/arena.h"
 #include "pool/pool.h"
 
-static struct run *run_of(const void *p)
-{
-	return run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
-}
-
 UNLOCKED_READER static size_t capacity_of(const struct run *run)
 {
 	if (size_class_is_slab(run->size_class))

@@ -16,11 +16,6 @@ static void start(bool is_zeroing)
 	ck_assert(engine_pool(&settings));
 }
 
-static struct run *run_of(const void *p)
-{
-	return run_at((uint32_t)(((uintptr_t)p - range.base) >> PAGE_SHIFT));
-}
-
 static void *take(size_t size)
 {
 	bool is_zero;
