@@ -394,37 +394,31 @@ static bool follow(struct state *state, const struct entry *entry, struct bytes 
 
 /* --- the rule ---------------------------------------------------------------- */
 
+/* Whether so many bytes are whole words, of which the number has so many bits. */
 static bool fits(int64_t offset, unsigned bits)
 {
-	return offset % 8 == 0 && offset < (int64_t)1 << bits && offset >= -((int64_t)1 << bits);
+	int64_t end = (int64_t)8 << (bits - 1);
+
+	return offset % 8 == 0 && offset < end && offset >= -end;
 }
 
-static struct cfi_rule rule_of(const struct state *state)
+static enum cfi_kind kind_of(const struct state *state)
 {
-	struct cfi_rule rule = {.kind = CFI_OTHER};
-	enum cfi_kind kind = CFI_OTHER;
-
 	if (state->pc.how == UNDEFINED)
-		return (struct cfi_rule){.kind = CFI_END};
-	if (state->cfa_how == CFA_FP_LOAD)
-		kind = CFI_FP_LOAD;
-	else if (state->cfa_how == CFA_REGISTER && state->cfa_register == REGISTER_FP)
-		kind = CFI_FP;
-	else if (state->cfa_how == CFA_REGISTER && state->cfa_register == REGISTER_SP)
-		kind = CFI_SP;
-	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 27) ||
-	    !fits(state->pc.offset, 18) || !fits(state->fp.offset, 18))
-		return rule;
+		return CFI_END;
+	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 28) ||
+	    !fits(state->pc.offset, 16) || !fits(state->fp.offset, 16))
+		return CFI_OTHER;
 	/* A frame that aligned itself has its caller's frame pointer where its own points. */
-	if (state->fp.how != SAME && state->fp.how != (kind == CFI_FP_LOAD ? AT_FP : AT_CFA))
-		return rule;
-	return (struct cfi_rule){
-	    .kind = kind,
-	    .is_fp_saved = state->fp.how != SAME,
-	    .cfa_offset = (int32_t)state->cfa_offset,
-	    .pc_offset = (int32_t)state->pc.offset,
-	    .fp_offset = (int32_t)state->fp.offset,
-	};
+	if (state->fp.how != SAME && state->fp.how != (state->cfa_how == CFA_FP_LOAD ? AT_FP : AT_CFA))
+		return CFI_OTHER;
+	if (state->cfa_how == CFA_FP_LOAD)
+		return CFI_FP_LOAD;
+	if (state->cfa_how != CFA_REGISTER)
+		return CFI_OTHER;
+	return state->cfa_register == REGISTER_SP   ? CFI_SP
+	       : state->cfa_register == REGISTER_FP ? CFI_FP
+						    : CFI_OTHER;
 }
 
 struct cfi_rule cfi_read(uintptr_t pc)
@@ -433,13 +427,21 @@ struct cfi_rule cfi_read(uintptr_t pc)
 	const unsigned char *fde = _Unwind_Find_FDE((void *)pc, &bases);
 	struct state first = {.cfa_how = CFA_ELSEWHERE}, state;
 	struct entry entry;
+	struct cfi_rule rule = {.kind = CFI_OTHER};
 
 	if (fde == NULL)
 		return (struct cfi_rule){.kind = CFI_END};
 	if (!read_entry(&entry, fde) || !follow(&first, &entry, entry.common, 0, 0, NULL))
-		return (struct cfi_rule){.kind = CFI_OTHER};
+		return rule;
 	state = first;
 	if (!follow(&state, &entry, entry.own, (uintptr_t)bases.func, pc, &first))
-		return (struct cfi_rule){.kind = CFI_OTHER};
-	return rule_of(&state);
+		return rule;
+	rule.kind = kind_of(&state);
+	if (rule.kind != CFI_SP && rule.kind != CFI_FP && rule.kind != CFI_FP_LOAD)
+		return rule;
+	rule.is_fp_saved = state.fp.how != SAME;
+	rule.cfa_words = state.cfa_offset / 8;
+	rule.pc_words = state.pc.offset / 8;
+	rule.fp_words = state.fp.offset / 8;
+	return rule;
 }

@@ -8,21 +8,22 @@
 
 /* Where a frame's canonical frame address (CFA) is: what the stack pointer was before the call. */
 enum cfi_kind {
+	CFI_NONE,    /* no rule; nobody makes it */
 	CFI_END,     /* no tables for that code, or it is what a thread begins with: no caller */
-	CFI_SP,	     /* CFA = stack pointer + cfa_offset */
-	CFI_FP,	     /* CFA = frame pointer + cfa_offset */
-	CFI_FP_LOAD, /* CFA = the word at frame pointer + cfa_offset: a frame that aligned itself */
+	CFI_SP,	     /* CFA = stack pointer + cfa_words */
+	CFI_FP,	     /* CFA = frame pointer + cfa_words */
+	CFI_FP_LOAD, /* CFA = the word at frame pointer + cfa_words: a frame that aligned itself */
 	CFI_OTHER,   /* something else: for libgcc */
 };
 
-/* Offsets in bytes, multiples of 8. */
+/* One word, so that it can be remembered as one. Distances in words of 8 bytes. */
 struct cfi_rule {
-	enum cfi_kind kind;
-	bool is_fp_saved;   /* else the caller's frame pointer is the same */
-	int32_t cfa_offset; /* 28 bits and a sign */
-	int32_t pc_offset;  /* the return address is at CFA + that */
-	int32_t
-	    fp_offset; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
+	uint64_t kind : 3;	  /* enum cfi_kind */
+	uint64_t is_fp_saved : 1; /* else the caller's frame pointer is the same */
+	int64_t cfa_words : 28;
+	int64_t pc_words : 16; /* the return address is at CFA + that */
+	int64_t
+	    fp_words : 16; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
 };
 
 /*

@@ -8,21 +8,30 @@
  * stood there. What is forgotten stays in its place under another number of the generation, which
  * is part of that first word, too.
  *
- * Only rules of code in modules that modules.c knows are remembered: when such a module goes, sites_retire()
- * calls rules_forget(). What a program generates and registers (__register_frame) it may
- * replace without a word, so there the tables are read each time.
+ * Only rules of code in loaded modules are remembered, and forgotten when the loader unloads: around
+ * dlclose(), and at the tick when it has been at work by itself. What a program generates
+ * and registers (__register_frame) it may replace without a word, so there the tables
+ * are read each time.
  */
 #include "track/rules.h"
 
+#include <dlfcn.h>
+#include <string.h>
+
 #include "track/modules.h"
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+/* From glibc 2.35 on, lock-free: what libgcc's unwinder asks there, too. */
+#pragma weak _dl_find_object
+#endif
 
 #define WAYS 4
 #define SETS 2048
 
 struct entry {
 	/* Relaxed, both: neither is trusted without the other. */
-	_Atomic uint64_t check; /* address ^ generation ^ rule */
-	_Atomic uint64_t rule;	/* packed; 0: nothing */
+	_Atomic uint64_t check; /* address ^ mark of the generation ^ rule */
+	_Atomic uint64_t rule;	/* struct cfi_rule; 0: nothing */
 };
 
 static struct {
@@ -32,26 +41,6 @@ static struct {
 	_Atomic uint64_t generation;
 	_Atomic uint32_t turn; /* relaxed; which way goes next */
 } rules;
-
-/* Kind, whether fp is saved, and offsets in words: 3, 1, 25, 16 and 16 bits; never 0 for what is remembered. */
-static uint64_t pack(struct cfi_rule rule)
-{
-	return ((uint64_t)rule.kind + 1) | (uint64_t)rule.is_fp_saved << 3 |
-	       ((uint64_t)(rule.cfa_offset / 8) & 0x1FFFFFF) << 4 |
-	       ((uint64_t)(rule.pc_offset / 8) & 0xFFFF) << 32 |
-	       ((uint64_t)(rule.fp_offset / 8) & 0xFFFF) << 48;
-}
-
-static struct cfi_rule unpack(uint64_t packed)
-{
-	return (struct cfi_rule){
-	    .kind = (enum cfi_kind)((packed & 7) - 1),
-	    .is_fp_saved = (packed >> 3 & 1) != 0,
-	    .cfa_offset = (int32_t)((int64_t)(packed << 35) >> 39) * 8,
-	    .pc_offset = (int16_t)(packed >> 32) * 8,
-	    .fp_offset = (int16_t)(packed >> 48) * 8,
-	};
-}
 
 /* All 64 bits differ between generations, as good as always; of one address they always do. */
 static uint64_t mark_of(uint64_t generation)
@@ -63,39 +52,62 @@ static struct entry *set_of(uintptr_t pc)
 {
 	return rules.sets[(uint64_t)pc * 0x9E3779B97F4A7C15u >> 53];
 }
+_Static_assert(sizeof(struct cfi_rule) == sizeof(uint64_t), "a rule is one word");
 _Static_assert(SETS == 1u << (64 - 53), "set_of() makes as many bits");
 
-static void remember(struct entry *set, uint64_t address, uint64_t packed)
+/* Code of a module, which stays as it is until that is unloaded. The loader knows of the newest, too. */
+static bool is_lasting(uintptr_t pc)
 {
-	uint32_t way = atomic_fetch_add_explicit(&rules.turn, 1, memory_order_relaxed) % WAYS;
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+	struct dl_find_object object;
 
-	for (uint32_t i = 0; i < WAYS; i++) {
-		if (atomic_load_explicit(&set[i].rule, memory_order_relaxed) == 0)
-			way = i;
-	}
-	atomic_store_explicit(&set[way].check, address ^ packed, memory_order_relaxed);
-	atomic_store_explicit(&set[way].rule, packed, memory_order_relaxed);
+	if (_dl_find_object != NULL)
+		return _dl_find_object((void *)pc, &object) == 0;
+#endif
+	return modules_find(pc) != MODULE_NONE;
 }
 
-struct cfi_rule rules_find(uintptr_t pc, bool *is_read)
+static void remember(struct entry *set, uint64_t address, uint64_t rule)
+{
+	unsigned way = 0;
+
+	while (way < WAYS && atomic_load_explicit(&set[way].rule, memory_order_relaxed) != 0)
+		way++;
+	if (way == WAYS)
+		way = atomic_fetch_add_explicit(&rules.turn, 1, memory_order_relaxed) % WAYS;
+	atomic_store_explicit(&set[way].check, address ^ rule, memory_order_relaxed);
+	atomic_store_explicit(&set[way].rule, rule, memory_order_relaxed);
+}
+
+COLD static struct cfi_rule read_rule(struct entry *set, uint64_t address, uintptr_t pc)
+{
+	struct cfi_rule rule = cfi_read(pc);
+	uint64_t word;
+
+	memcpy(&word, &rule, sizeof(word));
+	if (is_lasting(pc))
+		remember(set, address, word);
+	return rule;
+}
+
+struct cfi_rule rules_find(uintptr_t pc, unsigned *tables_read)
 {
 	struct entry *set = set_of(pc);
 	uint64_t address = pc ^ mark_of(atomic_load_explicit(&rules.generation, memory_order_relaxed));
-	struct cfi_rule rule;
 
-	*is_read = false;
-	for (unsigned i = 0; i < WAYS; i++) {
-		uint64_t packed = atomic_load_explicit(&set[i].rule, memory_order_relaxed);
+	for (unsigned way = 0; way < WAYS; way++) {
+		uint64_t word = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
+		struct cfi_rule rule;
 
-		if ((atomic_load_explicit(&set[i].check, memory_order_relaxed) ^ packed) == address &&
-		    packed != 0)
-			return unpack(packed);
+		/* No rule is 0, nor is its word. */
+		if ((atomic_load_explicit(&set[way].check, memory_order_relaxed) ^ word) == address &&
+		    word != 0) {
+			memcpy(&rule, &word, sizeof(rule));
+			return rule;
+		}
 	}
-	*is_read = true;
-	rule = cfi_read(pc);
-	if (modules_find(pc) != MODULE_NONE)
-		remember(set, address, pack(rule));
-	return rule;
+	++*tables_read;
+	return read_rule(set, address, pc);
 }
 
 void rules_forget(void)

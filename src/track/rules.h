@@ -7,10 +7,10 @@
 #include "track/cfi.h"
 
 /*
- * The rule at pc, an address within a call instruction. *is_read: it was not known, and the
- * tables were read. Thread-safe; what it may be called from is as for cfi_read().
+ * The rule at pc, an address within a call instruction. Where it was not known, the tables are read,
+ * and one is added to *tables_read. Thread-safe; what it may be called from is as for cfi_read().
  */
-struct cfi_rule rules_find(uintptr_t pc, bool *is_read);
+struct cfi_rule rules_find(uintptr_t pc, unsigned *tables_read);
 
 /* Code has gone, and other code may come to where it was: nothing is known any more. Thread-safe. */
 void rules_forget(void);

@@ -25,7 +25,6 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
-#include "track/rules.h"
 
 #define INDEX_SLOTS ((uint32_t)16384)
 #define INDEX_MARK UINT32_MAX /* a number stood here */
@@ -473,7 +472,6 @@ void sites_retire(unsigned module)
 {
 	uint32_t bound = sites_bound();
 
-	rules_forget();
 	lock_acquire(&sites.lock);
 	for (uint32_t row = 0; row < bound; row++) {
 		struct site *site = &sites.rows[row];

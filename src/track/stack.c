@@ -58,47 +58,53 @@ static bool is_outwards(const struct frame *frame, uintptr_t address)
 	return address - frame->sp <= STEP_MAX && address % sizeof(uintptr_t) == 0;
 }
 
-/* From a frame to its caller's. False: not by this rule. Sanitizers see an array overrun in
- * every word of another function's frame. */
-__attribute__((no_sanitize("address", "thread"))) static bool go_out(
-    struct frame *frame, const struct cfi_rule *rule)
+INLINE uintptr_t at(uintptr_t address, int64_t words)
 {
-	uintptr_t cfa =
-	    (rule->kind == CFI_SP ? frame->sp : frame->fp) + (uintptr_t)(intptr_t)rule->cfa_offset;
-	uintptr_t saved;
+	return address + (uintptr_t)words * sizeof(uintptr_t);
+}
 
-	if (rule->kind == CFI_FP_LOAD) {
+/* A word of the stack. Sanitizers would see an overrun in every word of another function's frame. */
+__attribute__((no_sanitize("address", "thread"), always_inline)) static inline uintptr_t load(
+    uintptr_t address)
+{
+	return *(const uintptr_t *)address;
+}
+
+/* From a frame to its caller's. False: not by this rule. */
+INLINE bool go_out(struct frame *frame, struct cfi_rule rule)
+{
+	uintptr_t cfa = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words), saved;
+
+	if (UNLIKELY(rule.kind == CFI_FP_LOAD)) {
 		if (!is_outwards(frame, cfa) || !is_outwards(frame, frame->fp))
 			return false;
 		saved = frame->fp;
-		cfa = *(const uintptr_t *)cfa;
+		cfa = load(cfa);
 	} else {
 		saved = cfa;
 	}
 	if (!is_outwards(frame, cfa) || cfa == frame->sp)
 		return false;
-	if (rule->is_fp_saved)
-		frame->fp = *(const uintptr_t *)(saved + (uintptr_t)(intptr_t)rule->fp_offset);
-	frame->pc = *(const uintptr_t *)(cfa + (uintptr_t)(intptr_t)rule->pc_offset);
+	if (rule.is_fp_saved)
+		frame->fp = load(at(saved, rule.fp_words));
+	frame->pc = load(at(cfa, rule.pc_words));
 	frame->sp = cfa;
 	return true;
 }
 
 /* False: one of the frames is for libgcc. */
-static bool walk(struct stack *stack, struct frame frame)
+__attribute__((no_sanitize("address", "thread"))) static bool walk(struct stack *stack, struct frame frame)
 {
 	while (frame.pc != 0) {
 		uintptr_t call = frame.pc - 1;
 		struct cfi_rule rule;
-		bool is_read;
 
 		if (!add(stack, call))
 			return true;
-		rule = rules_find(call, &is_read);
-		stack->tables_read += is_read;
+		rule = rules_find(call, &stack->tables_read);
 		if (rule.kind == CFI_END)
 			return true;
-		if (rule.kind == CFI_OTHER || !go_out(&frame, &rule))
+		if (rule.kind == CFI_OTHER || !go_out(&frame, rule))
 			return false;
 	}
 	return true;
