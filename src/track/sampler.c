@@ -6,11 +6,13 @@
  * signal handler that allocates (then one of the two draws is lost, which no estimate
  * feels, as neither is picked by what it would say).
  *
- * The budget: how many samples a kind may have in a second of real time, since each costs
- * the capture of a stack. Past it within a second, the interval doubles at once, and
- * again at each further quarter of the budget; a second that used less than a third
+ * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns
+ * (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
+ * be read (sampler_charge()). Past it within a second, the interval doubles at once, and
+ * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start
- * at the setting; the others at 0, all of them.
+ * at the setting; the others at 0, all of them. What a sample costs moves only the intervals of later
+ * points: whether an allocation is one never depends on its stack.
  *
  * A distance is walked in legs, at most so many bytes each: after a leg that met no
  * point the distance is drawn anew with the interval of that time. So a thread that drew
@@ -24,8 +26,13 @@
 #include "track/approx.h"
 #include "track/samples.h"
 
-/* Of the table of samples: from here on intervals grow once a second, and from there on it is thinned. */
-#define NEAR_FULL (SAMPLES_MAX / 4 * 3)
+/*
+ * Of the table of samples. Above HALF_FULL the tick thins it, and the interval doubles as the weights
+ * did; it comes back once few are live. A tick's time of samples has room above that;
+ * where ticks are far apart, intervals double each second above TOO_FULL until one comes.
+ */
+#define FEW (SAMPLES_MAX / 8)
+#define HALF_FULL (SAMPLES_MAX / 2)
 #define TOO_FULL (SAMPLES_MAX / 8 * 7)
 
 enum mode { MODE_NOT_YET, MODE_ON, MODE_OFF };
@@ -36,11 +43,11 @@ struct kind {
 	uint64_t first; /* the step up from 0 */
 	uint64_t most;
 	uint64_t leg;
-	uint32_t budget; /* samples a second */
+	uint32_t budget; /* a second */
 	/* Shared; relaxed: hints and a rough count. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
-	_Atomic uint64_t floor; /* not below this while the table is near full; 0: none */
-	_Atomic uint32_t second, count;
+	_Atomic uint64_t floor; /* not below this while the table is fuller than FEW; 0: none */
+	_Atomic uint32_t second, spent;
 };
 
 static struct {
@@ -73,7 +80,7 @@ void sampler_start(const struct settings *settings)
 		atomic_store_explicit(&sampler.kinds[kind].interval, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].floor, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].second, 0, memory_order_relaxed);
-		atomic_store_explicit(&sampler.kinds[kind].count, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].spent, 0, memory_order_relaxed);
 	}
 	sampler.is_all = settings->sample_interval == 1;
 	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
@@ -172,29 +179,49 @@ static uint32_t this_second(void)
 	return clock_now_ticks() / sampler.second_ticks;
 }
 
-void sampler_keep_budget(enum track_kind which, uint32_t now)
+/* How often the interval has doubled in a second that has spent so much. */
+static uint32_t times_widened(const struct kind *kind, uint32_t spent)
 {
-	struct kind *kind = &sampler.kinds[which];
-	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), count;
+	return spent <= kind->budget ? 0 : (spent - kind->budget - 1) / (kind->budget / 4) + 1;
+}
 
-	if (now != second && atomic_compare_exchange_strong_explicit(
-				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
-		count = atomic_exchange_explicit(&kind->count, 0, memory_order_relaxed);
-		if (samples_live() > NEAR_FULL) {
-			sampler_back_off(which);
-		} else {
-			if (samples_live() < NEAR_FULL / 2)
-				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
-			/* Seconds without a sample were below the budget, too. */
-			narrow(kind, (count < kind->budget / 3) + (now - second - 1));
-		}
-	}
-	count = atomic_fetch_add_explicit(&kind->count, 1, memory_order_relaxed) + 1;
-	if (count > kind->budget && (count - kind->budget) % (kind->budget / 4) == 1)
+static void spend(struct kind *kind, uint32_t cost)
+{
+	uint32_t before = atomic_fetch_add_explicit(&kind->spent, cost, memory_order_relaxed);
+	uint32_t times = times_widened(kind, before + cost) - times_widened(kind, before);
+
+	while (times-- > 0)
 		widen(kind);
 }
 
-void sampler_back_off(enum track_kind kind)
+void sampler_keep_budget(enum track_kind which, uint32_t now)
+{
+	struct kind *kind = &sampler.kinds[which];
+	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), spent;
+
+	if (now != second && atomic_compare_exchange_strong_explicit(
+				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
+		spent = atomic_exchange_explicit(&kind->spent, 0, memory_order_relaxed);
+		if (samples_live() > TOO_FULL) {
+			widen(kind);
+		} else {
+			if (samples_live() < FEW)
+				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
+			/* Seconds without a sample were below the budget, too. */
+			narrow(kind, (spent < kind->budget / 3) + (now - second - 1));
+		}
+	}
+	spend(kind, 1);
+}
+
+void sampler_charge(enum track_kind kind, uint32_t cost)
+{
+	if (!sampler.is_all)
+		spend(&sampler.kinds[kind], cost);
+}
+
+/* Points of that kind are half as dense from now on. */
+static void back_off(enum track_kind kind)
 {
 	struct kind *state = &sampler.kinds[kind];
 
@@ -208,12 +235,12 @@ bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float 
 {
 	enum track_kind most = TRACK_SMALL;
 
-	if (samples_live() < TOO_FULL)
+	if (samples_live() < HALF_FULL)
 		return false;
 	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
 		if (samples_live_of((enum track_kind)kind) > samples_live_of(most))
 			most = (enum track_kind)kind;
-	sampler_back_off(most);
+	back_off(most);
 	samples_thin(most, clock_unix_now_ns(), changed);
 	return true;
 }
