@@ -24,7 +24,8 @@ static void begin(void)
 {
 	settings_default(&settings);
 	clock_start(1);
-	ck_assert(track_start(&settings, 0, 0));
+	ck_assert(track_prepare(&settings, 0, 0));
+	ck_assert(track_wake());
 }
 
 LEAF static uint32_t born_here(size_t size, float weight)
@@ -294,11 +295,50 @@ START_TEST(a_child_goes_on_with_what_its_parent_knew)
 }
 END_TEST
 
+START_TEST(asleep_it_has_no_tables_and_is_woken_once)
+{
+	settings_default(&settings);
+	clock_start(1);
+	ck_assert(!track_is_asleep());
+	ck_assert(track_prepare(&settings, 0, 0));
+	ck_assert(track_is_asleep());
+	ck_assert_uint_eq(born_here(1000, 1), 0);
+	snapshot.site_count = snapshot.mapping_count = 7;
+	tick();
+	ck_assert(snapshot.is_active && !snapshot.risk.is_known);
+	ck_assert_uint_eq(snapshot.site_count + snapshot.mapping_count, 0);
+	ck_assert_uint_eq(snapshot.counters.table_bytes_used, 0);
+	ck_assert(track_wake() && track_wake());
+	ck_assert(!track_is_asleep());
+	ck_assert_uint_ne(born_here(1000, 1), 0);
+	tick();
+	ck_assert(snapshot.risk.is_known && snapshot.site_count == 1 && snapshot.mapping_count > 1);
+}
+END_TEST
+
+START_TEST(it_may_wake_while_another_thread_forks)
+{
+	settings_default(&settings);
+	clock_start(1);
+	ck_assert(track_prepare(&settings, 0, 0));
+	track_fork_prepare();
+	ck_assert(track_wake());
+	track_fork_parent();
+	/* The locks are free, so neither stands still. */
+	ck_assert_uint_ne(born_here(1000, 1), 0);
+	track_fork_prepare();
+	track_fork_parent();
+	tick();
+	ck_assert_uint_eq(snapshot.counters.samples_live, 1);
+}
+END_TEST
+
 START_TEST(switched_off_nothing_is_tracked)
 {
 	settings_default(&settings);
 	settings.track = false;
-	ck_assert(!track_start(&settings, 0, 0));
+	ck_assert(!track_prepare(&settings, 0, 0));
+	ck_assert(!track_wake());
 	ck_assert_uint_eq(born_here(1000, 1), 0);
 	track_death(5);
 	tick();
@@ -317,6 +357,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_handler_may_interrupt_it_anywhere_and_nothing_is_lost);
 	tcase_add_test(tests, deaths_within_tracking_wait_for_the_tick);
 	tcase_add_test(tests, a_child_goes_on_with_what_its_parent_knew);
+	tcase_add_test(tests, asleep_it_has_no_tables_and_is_woken_once);
+	tcase_add_test(tests, it_may_wake_while_another_thread_forks);
 	tcase_add_test(tests, switched_off_nothing_is_tracked);
 }
 
