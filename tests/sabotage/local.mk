@@ -29,10 +29,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
-	tests/sabotage/fork-unlocks-what-is-free.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grace-forgotten.patch \

@@ -316,18 +316,30 @@ START_TEST(asleep_it_has_no_tables_and_is_woken_once)
 }
 END_TEST
 
+static _Atomic bool is_born;
+
+static void *bear_one(void *unused UNUSED)
+{
+	ck_need(born_here(1000, 1) != 0);
+	is_born = true;
+	return NULL;
+}
+
 START_TEST(it_may_wake_while_another_thread_forks)
 {
+	pthread_t thread;
+
 	settings_default(&settings);
 	clock_start(1);
 	ck_assert(track_prepare(&settings, 0, 0));
 	track_fork_prepare();
 	ck_assert(track_wake());
+	/* Nothing is written while the fork copies it. */
+	ck_assert_int_eq(pthread_create(&thread, NULL, bear_one, NULL), 0);
+	usleep(50 * 1000);
+	ck_assert(!is_born);
 	track_fork_parent();
-	/* The locks are free, so neither stands still. */
-	ck_assert_uint_ne(born_here(1000, 1), 0);
-	track_fork_prepare();
-	track_fork_parent();
+	pthread_join(thread, NULL);
 	tick();
 	ck_assert_uint_eq(snapshot.counters.samples_live, 1);
 }
