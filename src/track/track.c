@@ -23,6 +23,8 @@
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
+#include "track/rules.h"
+#include "track/sampler.h"
 #include "track/samples.h"
 #include "track/sites.h"
 #include "track/stack.h"
@@ -107,8 +109,8 @@ static bool make_tables(void)
 	if (track.is_compressing)
 		cold_start();
 	track.lifetimes = lifetimes;
-	/* What the unwinder sets up at its first use, and the loader with it, is set up here. */
-	stack_capture(&stack);
+	/* What libgcc and the loader set up at the first unwinding is set up here. */
+	stack_capture_slowly(&stack);
 	return true;
 }
 
@@ -167,6 +169,8 @@ static uint32_t born(size_t size, enum track_kind kind, float weight)
 		return 0;
 	}
 	count(&track.stacks_captured);
+	if (stack.tables_read != 0)
+		sampler_charge(kind, stack.tables_read);
 	if (stack.is_truncated)
 		count(&track.stacks_truncated);
 	for (;;) {
@@ -286,6 +290,8 @@ void track_modules_changed(void)
 {
 	if (!is_active() || !enter())
 		return;
+	/* Whatever the refresh says: another one may be at work. */
+	rules_forget();
 	if (modules_refresh(sites_retire, sites_mark_modules))
 		sites_resolve();
 	leave();
@@ -547,10 +553,10 @@ static void put_counters(struct track_counters *to)
 	samples_count(&samples);
 	sites_count(&sites);
 	to->table_bytes = samples.bytes + sites.bytes + modules_table_bytes() + tick_table_bytes() +
-			  lifetimes_bytes() + cold.table_bytes;
-	to->table_bytes_used = samples.bytes_used + sites.bytes_used +
-			       modules_count() * sizeof(struct module) +
-			       sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes();
+			  lifetimes_bytes() + rules_table_bytes() + cold.table_bytes;
+	to->table_bytes_used =
+	    samples.bytes_used + sites.bytes_used + modules_count() * sizeof(struct module) +
+	    sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes() + rules_table_bytes();
 	to->samples_live = samples.live;
 	to->samples_max = SAMPLES_MAX;
 	to->samples_dropped = samples.refused;
