@@ -185,7 +185,7 @@ static struct bytes body_of(const unsigned char *p)
 
 static bool read_common(struct entry *entry, const unsigned char *cie)
 {
-	struct bytes bytes = body_of(cie), data;
+	struct bytes bytes = body_of(cie), data = {NULL, NULL, false};
 	const char *augmentation;
 	unsigned version;
 

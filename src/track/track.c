@@ -45,7 +45,8 @@ static struct {
 	/* Samples whose deaths could not be counted at once; 0: free. Acquire and release by exchange. */
 	_Atomic uint32_t deferred[DEFERRED_MAX];
 	/* Relaxed; statistics. */
-	_Atomic uint64_t stacks_captured, stacks_dropped, stacks_truncated, samples_dropped, deaths_lost;
+	_Atomic uint64_t stacks_captured, stacks_dropped, stacks_truncated, tables_read, samples_dropped,
+	    deaths_lost;
 } track;
 
 /* Tracking is at work in this thread. */
@@ -169,8 +170,10 @@ static uint32_t born(size_t size, enum track_kind kind, float weight)
 		return 0;
 	}
 	count(&track.stacks_captured);
-	if (stack.tables_read != 0)
+	if (stack.tables_read != 0) {
 		sampler_charge(kind, stack.tables_read);
+		atomic_fetch_add_explicit(&track.tables_read, stack.tables_read, memory_order_relaxed);
+	}
 	if (stack.is_truncated)
 		count(&track.stacks_truncated);
 	for (;;) {
@@ -565,6 +568,7 @@ static void put_counters(struct track_counters *to)
 	to->stacks_captured = atomic_load_explicit(&track.stacks_captured, memory_order_relaxed);
 	to->stacks_dropped = atomic_load_explicit(&track.stacks_dropped, memory_order_relaxed);
 	to->stacks_truncated = atomic_load_explicit(&track.stacks_truncated, memory_order_relaxed);
+	to->tables_read = atomic_load_explicit(&track.tables_read, memory_order_relaxed);
 	to->sites_used = sites_rows_used();
 	to->sites_max = SITES_MAX;
 	to->sites_left_out = sites.left_out;
