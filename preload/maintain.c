@@ -23,6 +23,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "preload/preload.h"
+#include "preload/sample.h"
 #include "preload/state.h"
 #include "track/track.h"
 
@@ -231,6 +232,7 @@ static bool pass(bool is_everything)
 			      });
 	if (is_monitor_due) {
 		facts.now_ticks = now;
+		sample_wake();
 		track_tick(&facts);
 		state_publish(&maintain.process);
 		dump_write_metrics();

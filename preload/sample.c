@@ -20,15 +20,27 @@
 extern const char own_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char own_end[] __asm__("_etext") __attribute__((visibility("hidden")));
 
+void sample_wake(void)
+{
+	if (track_wake())
+		sampler_go_on();
+	else if (!track_is_asleep())
+		sampler_stop();
+}
+
 void sample_start(void)
 {
-	if (range.bytes == 0 || !track_start(&preload.settings, (uintptr_t)own_start, (uintptr_t)own_end)) {
+	if (range.bytes == 0 || !track_prepare(&preload.settings, (uintptr_t)own_start, (uintptr_t)own_end)) {
 		sampler_stop();
 		return;
 	}
 	pool.sample_ended = track_death;
 	pool.sample_resized = track_resize;
 	sampler_start(&preload.settings);
+	if (preload.settings.sample_interval == 1) /* each allocation, from the first one on */
+		sample_wake();
+	else
+		sampler_sleep(sample_wake);
 }
 
 static void *born(enum track_kind kind, void *p, size_t size, float weight)

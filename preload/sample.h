@@ -6,8 +6,12 @@
 
 #include "track/sampler.h"
 
-/* Tracking begins, or is off for good. Once, when the pool is made. */
+/* Tracking is wanted, or off for good. Once, when the pool is made. */
 void sample_start(void);
+
+/* It begins where it is wanted, if it has not: at the monitor's tick, or by whoever allocates much before
+ * that. Outside of every lock and of signal handlers. */
+void sample_wake(void);
 
 /* Each is called when sampler_passes(kind, size) was true. */
 

@@ -55,8 +55,7 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_ARENA].bytes = sizeof(struct arena);
 	state.parts[STATE_RUN].bytes = sizeof(struct run);
 	state.parts[STATE_TRACK] = PART(track);
-	state.parts[STATE_SITE] =
-	    (struct state_part_at){preload.settings.track ? (uintptr_t)sites_at(0) : 0, sizeof(struct site)};
+	state.parts[STATE_SITE].bytes = sizeof(struct site);
 	state.figures.pid = (uint32_t)getpid();
 	state.clock_origin_ns = clock_origin_ns();
 	state.started_at_ns = clock_started_at_ns();
@@ -93,6 +92,8 @@ void state_publish(const struct process_info *process)
 	figures->process = *process;
 	copy_text(figures->background, sizeof(figures->background), maintain_mode());
 	track_collect(&track);
+	/* Tracking makes its tables late. */
+	state.parts[STATE_SITE].address = (uintptr_t)sites_at(0);
 	figures->sites_bound = track.is_active ? sites_bound() : 0;
 	samples_where(&figures->samples_address, &figures->samples_bytes);
 	add_point(figures);

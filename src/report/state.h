@@ -36,7 +36,7 @@ enum state_part {
 	STATE_ARENA,	 /* 0 and the size of one arena: what ->at of arenas points at */
 	STATE_RUN,	 /* 0 and the size of an entry of the table of runs */
 	STATE_TRACK,	 /* struct track_snapshot, as of the last monitor tick; under ->sequence */
-	STATE_SITE,	 /* the first row of the table of call sites, and the size of one; 0: no tracking */
+	STATE_SITE, /* the first row of the table of call sites, as of the last monitor tick, and the size of one; 0: no tracking */
 	STATE_PARTS,
 };
 

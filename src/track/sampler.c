@@ -35,7 +35,9 @@
 #define HALF_FULL (SAMPLES_MAX / 2)
 #define TOO_FULL (SAMPLES_MAX / 8 * 7)
 
-enum mode { MODE_NOT_YET, MODE_ON, MODE_OFF };
+enum mode { MODE_NOT_YET, MODE_ASLEEP, MODE_ON, MODE_OFF };
+
+#define GRACE_GIVEN 1 /* in place of the interval, which a thread that has drawn nothing does not have */
 
 struct kind {
 	/* Frozen. */
@@ -52,6 +54,7 @@ struct kind {
 
 static struct {
 	_Atomic enum mode mode; /* release in sampler_start(), acquire in sampler_take(): the kinds */
+	void (*wake)(void);	/* frozen before the mode is ASLEEP */
 	bool is_all;		/* frozen: the setting is 1, and nothing adapts */
 	uint32_t second_ticks;	/* frozen: of real time, in ticks as they run */
 	_Atomic uint64_t threads_seen;
@@ -88,6 +91,17 @@ void sampler_start(const struct settings *settings)
 	small->most = MAX(settings->sample_interval, SAMPLER_INTERVAL_MAX);
 	atomic_store_explicit(
 	    &small->interval, sampler.is_all ? 0 : settings->sample_interval, memory_order_relaxed);
+	atomic_store_explicit(&sampler.mode, MODE_ON, memory_order_release);
+}
+
+void sampler_sleep(void (*wake)(void))
+{
+	sampler.wake = wake;
+	atomic_store_explicit(&sampler.mode, MODE_ASLEEP, memory_order_release);
+}
+
+void sampler_go_on(void)
+{
 	atomic_store_explicit(&sampler.mode, MODE_ON, memory_order_release);
 }
 
@@ -264,17 +278,35 @@ bool sampler_is_first_look(void)
 	       atomic_load_explicit(&sampler.mode, memory_order_relaxed) == MODE_ON;
 }
 
+static enum mode current_mode(void)
+{
+	return atomic_load_explicit(&sampler.mode, memory_order_acquire);
+}
+
+/* No points fall, or did not until now. Whether they do now. */
+static COLD bool look_asleep(struct sampler_thread *thread, enum track_kind kind, size_t bytes)
+{
+	if (current_mode() == MODE_ASLEEP) {
+		if (thread->interval[kind] != GRACE_GIVEN && kind != TRACK_LARGE) {
+			thread->interval[kind] = GRACE_GIVEN;
+			thread->left[kind] = (int64_t)(SAMPLER_GRACE_BYTES - bytes);
+			if (bytes <= SAMPLER_GRACE_BYTES)
+				return false;
+		}
+		sampler.wake();
+	}
+	thread->left[kind] = current_mode() == MODE_OFF ? INT64_MAX : 0;
+	return current_mode() == MODE_ON;
+}
+
 float sampler_take(enum track_kind kind, size_t bytes)
 {
 	struct sampler_thread *thread = &sampler_thread;
-	enum mode mode = atomic_load_explicit(&sampler.mode, memory_order_acquire);
 	uint64_t interval;
 	float weight;
 
-	if (UNLIKELY(mode != MODE_ON)) {
-		thread->left[kind] = mode == MODE_OFF ? INT64_MAX : 0;
+	if (UNLIKELY(current_mode() != MODE_ON) && !look_asleep(thread, kind, bytes))
 		return 0;
-	}
 	interval = sampler_interval(kind);
 	if (UNLIKELY(thread->random == 0)) {
 		first_draw(thread);

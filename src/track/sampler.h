@@ -29,6 +29,13 @@
 #define SAMPLER_INTERVAL_MIN (16 * KIB) /* small allocations, unless the setting is less */
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
 
+/*
+ * While the sampler sleeps, a thread allocates so many bytes of a kind before it wakes it: a process that
+ * ends before that pays nothing for tracking, and what it allocated until then is in no estimate. Four of the
+ * buffers that cp and cat use.
+ */
+#define SAMPLER_GRACE_BYTES (512 * KIB)
+
 struct sampler_thread {
 	int64_t left[SAMPLER_KINDS];  /* bytes to the end of this leg; below 0: sampler_take() has to look */
 	uint64_t rest[SAMPLER_KINDS]; /* from there to the next point */
@@ -40,6 +47,14 @@ extern __thread struct sampler_thread sampler_thread __attribute__((tls_model("i
 
 /* Before any other thread samples. Without it nothing ever is a sample. */
 void sampler_start(const struct settings *settings);
+/*
+ * After it, before any other thread samples: no points fall yet. wake() is called within malloc, with no
+ * lock held, by a thread that has used up its grace, or that allocates a large one; again at each look
+ * until it has called sampler_go_on() or sampler_stop().
+ */
+void sampler_sleep(void (*wake)(void));
+/* Points fall from now on. Thread-safe, any number of times. */
+void sampler_go_on(void);
 /* Tracking is off: after its first look a thread never looks again. */
 void sampler_stop(void);
 

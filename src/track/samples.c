@@ -330,7 +330,7 @@ void samples_count(struct samples_counters *counters)
 	uint32_t frontier = atomic_load_explicit(&samples.frontier, memory_order_relaxed);
 
 	*counters = (struct samples_counters){
-	    .bytes = samples.entries != NULL ? table_bytes : 0,
+	    .bytes = table_bytes,
 	    .bytes_used = frontier > 1 ? ROUND_UP(frontier, STEP_ENTRIES) * sizeof(struct entry) : 0,
 	    .live = samples_live(),
 	    .refused = atomic_load_explicit(&samples.refused, memory_order_relaxed),

@@ -16,8 +16,8 @@
  * generated code), of which the address still counts. From glibc 2.35 on no lock of
  * the loader is taken.
  *
- * libgcc_s is linked, so that its first use does not load it; stack_start() makes it
- * set itself up before malloc depends on it. libunwind is not used: its _Unwind_
+ * libgcc_s is linked, so that its first use does not load it; what it sets up at its first use is
+ * within the first capture, which tracking makes when it wakes. libunwind is not used: its _Unwind_
  * functions would get C++'s exceptions into their hands.
  */
 #include "track/stack.h"
@@ -179,11 +179,8 @@ OWN_FRAME bool stack_capture(struct stack *stack)
 
 void stack_start(uintptr_t own_start, uintptr_t own_end)
 {
-	struct stack stack;
-
 	own.start = own_start;
 	own.size = own_end - own_start;
-	stack_capture_slowly(&stack);
 }
 
 uint64_t stack_key(const struct stack *stack)

@@ -17,8 +17,7 @@ struct stack {
 	uintptr_t pcs[STACK_FRAMES_MAX];
 };
 
-/* Once, outside of malloc: the first unwinding may allocate. Frames in [own_start, own_end) are
- * left out. */
+/* Once, before the first capture, which may allocate. Frames in [own_start, own_end) are left out. */
 void stack_start(uintptr_t own_start, uintptr_t own_end);
 
 /*

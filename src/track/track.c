@@ -7,6 +7,10 @@
  * untracked, one that frees leaves the death for the tick. (A handler that jumps out of
  * malloc, which no allocator allows, leaves the flag set: that thread is tracked no more.)
  *
+ * Tracking sleeps until it is worth its tables: a process that allocates little and ends soon has none,
+ * and never unwinds. track_wake() makes them within malloc, with no lock held. The unwinder and the loader
+ * may allocate at their first use then, which the flag of the thread keeps from being tracked.
+ *
  * The rule of accounting: facts of a site and the lifetimes beside them are plain words under the
  * stripe of the site's row; samples are lock-free; statistics are relaxed atomics.
  */
@@ -32,9 +36,12 @@ struct lifetimes {
 	double freed[TRACK_SIZE_GROUPS][TRACK_AGE_BUCKETS]; /* weights */
 };
 
+enum phase { PHASE_OFF, PHASE_ASLEEP, PHASE_WAKING, PHASE_AWAKE };
+
 static struct {
-	_Atomic bool is_active;	     /* release once all tables are there; acquire by everybody */
-	struct lifetimes *lifetimes; /* frozen; one a stripe, under its lock */
+	_Atomic enum phase phase;    /* AWAKE: release once all tables are there; acquire by everybody */
+	bool is_compressing;	     /* frozen by track_prepare() */
+	struct lifetimes *lifetimes; /* frozen once awake; one a stripe, under its lock */
 	/* Samples whose deaths could not be counted at once; 0: free. Acquire and release by exchange. */
 	_Atomic uint32_t deferred[DEFERRED_MAX];
 	/* Relaxed; statistics. */
@@ -45,9 +52,14 @@ static struct {
 /* Tracking is at work in this thread. */
 static __thread bool is_busy __attribute__((tls_model("initial-exec")));
 
+static enum phase phase(void)
+{
+	return atomic_load_explicit(&track.phase, memory_order_acquire);
+}
+
 static bool is_active(void)
 {
-	return atomic_load_explicit(&track.is_active, memory_order_acquire);
+	return phase() == PHASE_AWAKE;
 }
 
 static void count(_Atomic uint64_t *counter)
@@ -77,23 +89,59 @@ static size_t lifetimes_bytes(void)
 	return ROUND_UP(SITES_STRIPES * sizeof(struct lifetimes), PAGE_BYTES);
 }
 
-bool track_start(const struct settings *settings, uintptr_t own_start, uintptr_t own_end)
+bool track_prepare(const struct settings *settings, uintptr_t own_start, uintptr_t own_end)
 {
-	void *lifetimes;
-
-	if (!settings->track || is_active())
+	if (!settings->track || phase() != PHASE_OFF)
 		return false;
-	lifetimes = sys_reserve(lifetimes_bytes());
+	track.is_compressing = settings->compression;
+	stack_start(own_start, own_end);
+	atomic_store_explicit(&track.phase, PHASE_ASLEEP, memory_order_release);
+	return true;
+}
+
+static bool make_tables(void)
+{
+	struct stack stack;
+	void *lifetimes = sys_reserve(lifetimes_bytes());
+
 	if (lifetimes == NULL || !sys_commit(lifetimes, lifetimes_bytes()) || !samples_start() ||
 	    !modules_start() || !sites_start() || !tick_start())
 		return false;
-	if (settings->compression)
+	if (track.is_compressing)
 		cold_start();
 	track.lifetimes = lifetimes;
-	stack_start(own_start, own_end);
-	modules_refresh(sites_retire, sites_mark_modules);
-	atomic_store_explicit(&track.is_active, true, memory_order_release);
+	/* What libgcc and the loader set up at the first unwinding is set up here. */
+	stack_capture_slowly(&stack);
 	return true;
+}
+
+bool track_wake(void)
+{
+	enum phase asleep = PHASE_ASLEEP;
+	bool is_made;
+
+	if (!enter())
+		return false;
+	/* Acquire: what a child's parent had begun of it is not used. */
+	if (!atomic_compare_exchange_strong_explicit(
+		&track.phase, &asleep, PHASE_WAKING, memory_order_acquire, memory_order_acquire)) {
+		leave();
+		return asleep == PHASE_AWAKE;
+	}
+	is_made = make_tables();
+	atomic_store_explicit(&track.phase, is_made ? PHASE_AWAKE : PHASE_OFF, memory_order_release);
+	/* It waits for the loader, so only now: nobody waits for us. */
+	if (is_made)
+		modules_refresh(sites_retire, sites_mark_modules);
+	leave();
+	return is_made;
+}
+
+bool track_is_asleep(void)
+{
+	enum phase now = phase();
+
+	return now == PHASE_ASLEEP || now == PHASE_WAKING;
 }
 
 /* --- births and deaths ------------------------------------------------------- */
@@ -254,9 +302,14 @@ void track_modules_changed(void)
 
 /* --- fork -------------------------------------------------------------------- */
 
+/* From prepare to parent or child, which the pool's locks keep to one thread. The locks of tracking are
+ * there from the start, so it is all one whether another thread makes the tables meanwhile. */
+static bool is_fork_locked;
+
 void track_fork_prepare(void)
 {
-	if (!is_active())
+	is_fork_locked = phase() != PHASE_OFF;
+	if (!is_fork_locked)
 		return;
 	modules_fork_prepare();
 	sites_fork_prepare();
@@ -264,7 +317,7 @@ void track_fork_prepare(void)
 
 static void fork_done(bool is_child)
 {
-	if (!is_active())
+	if (!is_fork_locked)
 		return;
 	sites_fork_done(is_child);
 	modules_fork_done(is_child);
@@ -277,7 +330,12 @@ void track_fork_parent(void)
 
 void track_fork_child(void)
 {
+	enum phase waking = PHASE_WAKING;
+
 	fork_done(true);
+	/* Who was at it is not in this process: from the beginning. */
+	atomic_compare_exchange_strong_explicit(
+	    &track.phase, &waking, PHASE_ASLEEP, memory_order_relaxed, memory_order_relaxed);
 }
 
 /* --- for the dump ------------------------------------------------------------ */
@@ -531,9 +589,16 @@ void track_collect(struct track_snapshot *snapshot)
 
 	_Static_assert(
 	    sizeof(snapshot->scratch) >= TRACK_LISTED_MAX * sizeof(struct rank), "the ranking fits");
-	snapshot->is_active = is_active();
+	snapshot->is_active = phase() != PHASE_OFF;
 	if (!snapshot->is_active)
 		return;
+	if (track_is_asleep()) {
+		*snapshot = (struct track_snapshot){.is_active = true};
+		put_risk(&snapshot->risk);
+		put_counters(&snapshot->counters);
+		snapshot->counters.table_bytes_used = 0;
+		return;
+	}
 	put_risk(&snapshot->risk);
 	snapshot->site_count = rank_rows(ranks, &seen);
 	for (unsigned i = 0; i < snapshot->site_count; i++)

@@ -31,11 +31,22 @@ enum track_kind {
 };
 
 /*
- * Make the tables; false where there is no memory for them, and then everything below
- * does nothing. Once, outside of malloc: it warms the unwinder up, which may allocate.
+ * Tracking is wanted or not (false): nothing is done yet, and everything below but track_wake() does
+ * nothing. Once, before any other thread.
  * [own_start, own_end): the code whose frames are left out of stacks (the interposer).
  */
-bool track_start(const struct settings *settings, uintptr_t own_start, uintptr_t own_end);
+bool track_prepare(const struct settings *settings, uintptr_t own_start, uintptr_t own_end);
+
+/*
+ * Make the tables (14 MiB of address space, touched as they fill), ask the loader what is loaded, and
+ * let the unwinder set itself up. Whether tracking is awake now; if not, another thread is at it, or
+ * there is no memory, and then it is off for good. Outside of every lock and of signal handlers, else
+ * anywhere, within malloc too. Some 30,000 instructions at the first call.
+ */
+bool track_wake(void);
+
+/* Wanted, and not awake yet. */
+bool track_is_asleep(void);
 
 /*
  * p was handed out: size bytes as requested, picked with probability 1/weight (weight

@@ -29,12 +29,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-not-chained.patch \

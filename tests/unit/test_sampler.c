@@ -382,6 +382,61 @@ START_TEST(weights_are_one_over_the_probability)
 }
 END_TEST
 
+static unsigned wakes;
+
+static void wake_late(void)
+{
+	if (++wakes == 2)
+		sampler_go_on();
+}
+
+/* Allocations of that size until one is a sample. */
+static uint64_t until_a_sample(enum track_kind kind, size_t size)
+{
+	uint64_t bytes = 0;
+
+	do
+		bytes += size;
+	while (offer(kind, size) == 0 && bytes < 1 * GIB);
+	return bytes;
+}
+
+START_TEST(asleep_each_kind_has_its_grace_and_large_ones_have_none)
+{
+	start(64 * KIB);
+	sampler_sleep(wake_late);
+	ck_assert(!sampler_is_first_look());
+	for (size_t bytes = 0; bytes < SAMPLER_GRACE_BYTES; bytes += 4096)
+		ck_assert(offer(TRACK_POOL, 4096) == 0);
+	ck_assert_uint_eq(wakes, 0);
+	for (size_t bytes = 0; bytes < SAMPLER_GRACE_BYTES; bytes += 64)
+		ck_assert(offer(TRACK_SMALL, 64) == 0);
+	ck_assert_uint_eq(wakes, 0);
+	ck_assert(offer(TRACK_LARGE, 2 * MIB) == 0);
+	ck_assert_uint_eq(wakes, 1);
+	/* Past its grace, and the second call is the one that is answered: all buffers are samples. */
+	ck_assert_uint_eq(until_a_sample(TRACK_POOL, 4096), 4096);
+	ck_assert_uint_eq(wakes, 2);
+	ck_assert_uint_eq(until_a_sample(TRACK_POOL, 4096), 4096);
+	ck_assert_uint_lt(until_a_sample(TRACK_SMALL, 64), 37 * 64 * KIB);
+	ck_assert_uint_eq(wakes, 2);
+}
+END_TEST
+
+static void stop_it(void)
+{
+	sampler_stop();
+}
+
+START_TEST(who_cannot_be_woken_is_not_asked_again)
+{
+	start(64 * KIB);
+	sampler_sleep(stop_it);
+	ck_assert(offer(TRACK_POOL, SAMPLER_GRACE_BYTES + 1) == 0);
+	ck_assert(sampler_thread.left[TRACK_POOL] > INT64_MAX / 2);
+}
+END_TEST
+
 static void no_site(const struct sample_facts *before UNUSED, float weight UNUSED)
 {
 }
@@ -428,6 +483,8 @@ END_TEST
 
 static void add_tests(TCase *tests)
 {
+	tcase_add_test(tests, asleep_each_kind_has_its_grace_and_large_ones_have_none);
+	tcase_add_test(tests, who_cannot_be_woken_is_not_asked_again);
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(
 	    tests, estimates_of_count_and_bytes_are_within_three_standard_errors, 0, ARRAY_LENGTH(mixes));

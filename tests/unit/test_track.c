@@ -25,7 +25,8 @@ static void begin(void)
 {
 	settings_default(&settings);
 	clock_start(1);
-	ck_assert(track_start(&settings, 0, 0));
+	ck_assert(track_prepare(&settings, 0, 0));
+	ck_assert(track_wake());
 }
 
 LEAF static uint32_t born_here(size_t size, float weight)
@@ -295,6 +296,56 @@ START_TEST(a_child_goes_on_with_what_its_parent_knew)
 }
 END_TEST
 
+START_TEST(asleep_it_has_no_tables_and_is_woken_once)
+{
+	settings_default(&settings);
+	clock_start(1);
+	ck_assert(!track_is_asleep());
+	ck_assert(track_prepare(&settings, 0, 0));
+	ck_assert(track_is_asleep());
+	ck_assert_uint_eq(born_here(1000, 1), 0);
+	snapshot.site_count = snapshot.mapping_count = 7;
+	tick();
+	ck_assert(snapshot.is_active && !snapshot.risk.is_known);
+	ck_assert_uint_eq(snapshot.site_count + snapshot.mapping_count, 0);
+	ck_assert_uint_eq(snapshot.counters.table_bytes_used, 0);
+	ck_assert(track_wake() && track_wake());
+	ck_assert(!track_is_asleep());
+	ck_assert_uint_ne(born_here(1000, 1), 0);
+	tick();
+	ck_assert(snapshot.risk.is_known && snapshot.site_count == 1 && snapshot.mapping_count > 1);
+}
+END_TEST
+
+static _Atomic bool is_born;
+
+static void *bear_one(void *unused UNUSED)
+{
+	ck_need(born_here(1000, 1) != 0);
+	is_born = true;
+	return NULL;
+}
+
+START_TEST(it_may_wake_while_another_thread_forks)
+{
+	pthread_t thread;
+
+	settings_default(&settings);
+	clock_start(1);
+	ck_assert(track_prepare(&settings, 0, 0));
+	track_fork_prepare();
+	ck_assert(track_wake());
+	/* Nothing is written while the fork copies it. */
+	ck_assert_int_eq(pthread_create(&thread, NULL, bear_one, NULL), 0);
+	usleep(50 * 1000);
+	ck_assert(!is_born);
+	track_fork_parent();
+	pthread_join(thread, NULL);
+	tick();
+	ck_assert_uint_eq(snapshot.counters.samples_live, 1);
+}
+END_TEST
+
 static uint64_t tables_read(void)
 {
 	track_collect(&snapshot);
@@ -338,7 +389,8 @@ START_TEST(switched_off_nothing_is_tracked)
 {
 	settings_default(&settings);
 	settings.track = false;
-	ck_assert(!track_start(&settings, 0, 0));
+	ck_assert(!track_prepare(&settings, 0, 0));
+	ck_assert(!track_wake());
 	ck_assert_uint_eq(born_here(1000, 1), 0);
 	track_death(5);
 	tick();
@@ -358,6 +410,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_handler_may_interrupt_it_anywhere_and_nothing_is_lost);
 	tcase_add_test(tests, deaths_within_tracking_wait_for_the_tick);
 	tcase_add_test(tests, a_child_goes_on_with_what_its_parent_knew);
+	tcase_add_test(tests, asleep_it_has_no_tables_and_is_woken_once);
+	tcase_add_test(tests, it_may_wake_while_another_thread_forks);
 	tcase_add_test(tests, switched_off_nothing_is_tracked);
 }
 
