@@ -156,10 +156,16 @@ static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
-static bool fits(unsigned cpu, uint64_t bytes)
+/* own_bytes: the room that the asking class has. */
+static bool fits(unsigned cpu, uint64_t own_bytes, uint64_t bytes)
 {
+	uint64_t budget = atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+
+	if (own_bytes > budget / 2)
+		budget =
+		    MAX(budget, atomic_load_explicit(&magazines.sole_budget_bytes, memory_order_relaxed));
 	return atomic_load_explicit(&magazine_cpu_at(cpu)->room_bytes, memory_order_relaxed) + bytes <=
-	       atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+	       budget;
 }
 
 /* Another class gives up half of its room, and what it holds beyond the rest. */
@@ -196,15 +202,15 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	size_t bytes = size_class_bytes(class);
 
 	evicted->count = 0;
-	while (more > 1 && !fits(cpu, more * bytes))
+	while (more > 1 && !fits(cpu, room * bytes, more * bytes))
 		more /= 2;
-	if (more != 0 && !fits(cpu, bytes)) {
+	if (more != 0 && !fits(cpu, room * bytes, bytes)) {
 		misses = LOAD_RELAXED(&head->misses);
 		STORE_RELAXED(&head->misses, misses + 1);
 		if (misses % STEAL_EVERY != 0)
 			return room;
 		steal(cpu, class, evicted);
-		if (!fits(cpu, bytes))
+		if (!fits(cpu, room * bytes, bytes))
 			return room;
 	}
 	if (more != 0)

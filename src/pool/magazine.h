@@ -47,8 +47,9 @@ struct magazines {
 	unsigned cpus_usable; /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
-	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */
-	_Atomic unsigned cpus_used;    /* whose magazines have room; relaxed, a hint */
+	/* A CPU's, and that of one whose room is mostly one class's; relaxed, bounds kept roughly. */
+	_Atomic uint64_t budget_bytes, sole_budget_bytes;
+	_Atomic unsigned cpus_used; /* whose magazines have room; relaxed, a hint */
 };
 
 extern struct magazines magazines;

@@ -48,8 +48,10 @@ static void set_budget(void)
 	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
 	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
 	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+	uint64_t sole = MIN(MAX(all * 3 / 2 / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
 
 	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+	atomic_store_explicit(&magazines.sole_budget_bytes, sole, memory_order_relaxed);
 }
 
 bool pool_init(const struct settings *settings)
