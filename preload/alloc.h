@@ -23,7 +23,7 @@ void alloc_free_zeroing(void *p);
 
 INLINE void *alloc_malloc(size_t size)
 {
-	uint32_t page;
+	uint32_t place;
 
 	if (size < pool.min_bytes) {
 		/* glibc's alignment is 16 at every size; jemalloc's is 8 for requests of up to 8 bytes. */
@@ -34,8 +34,8 @@ INLINE void *alloc_malloc(size_t size)
 		return alloc_malloc_large(size);
 	if (sampler_passes(TRACK_POOL, size))
 		return sample_pool(size);
-	page = pool_pop(size);
-	return LIKELY(page != 0) ? pool_hand_out(page, size) : alloc_malloc_slow(size);
+	place = pool_pop(size);
+	return LIKELY(place != 0) ? pool_hand_out(place, size) : alloc_malloc_slow(size);
 }
 
 INLINE void alloc_free(void *p)
@@ -43,7 +43,7 @@ INLINE void alloc_free(void *p)
 	size_t offset = (uintptr_t)p - range.base;
 
 	/* jemalloc's: it keeps errno, see quiet.c. */
-	if (UNLIKELY(offset >= LOAD_RELAXED(&range.fast_bytes)))
+	if (UNLIKELY(offset >= range.fast_bytes))
 		next.free(p);
 	else if (UNLIKELY(!pool_free(offset)))
 		alloc_free_slow(p);

@@ -79,16 +79,16 @@ void *alloc_aligned(size_t alignment, size_t size)
 	void *p = NULL;
 	int error;
 
-	/* jemalloc's smallest blocks have less than malloc's alignment. */
 	/* Every buffer of the pool meets it; what FFmpeg and nginx ask for. */
 	if (LIKELY(alignment <= SIZE_CLASS_ALIGNMENT_MIN && pool_wants(size))) {
-		uint32_t page = pool_pop(size);
+		uint32_t place = pool_pop(size);
 
-		if (LIKELY(page != 0)) {
-			p = pool_hand_out(page, size);
+		if (LIKELY(place != 0)) {
+			p = pool_hand_out(place, size);
 			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
 		}
 	}
+	/* jemalloc's smallest blocks have less than malloc's alignment. */
 	if (alignment <= alignof(max_align_t))
 		return alloc_malloc(MAX(size, alignment));
 	if (pool_wants(size) && alignment <= POOL_ALIGNMENT_MAX) {
@@ -263,19 +263,45 @@ static bool is_power_of_two(size_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-EXPORT int posix_memalign(void **to, size_t alignment, size_t size)
+static __attribute__((noinline)) int memalign_slow(void **to, size_t alignment, size_t size)
 {
 	int saved = errno;
 	void *p;
 
-	if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
-		return EINVAL;
 	p = alloc_aligned(alignment, size);
 	errno = saved;
 	if (p == NULL)
 		return ENOMEM;
 	*to = p;
 	return 0;
+}
+
+/* *to was handed out, and the clock is to be looked at. */
+static COLD int memalign_poll(void **to)
+{
+	int saved = errno;
+
+	pool_poll(*to);
+	errno = saved;
+	return 0;
+}
+
+/* Leaf code where a magazine has what FFmpeg and nginx ask for, as malloc is. */
+EXPORT int posix_memalign(void **to, size_t alignment, size_t size)
+{
+	uint32_t place;
+
+	if (UNLIKELY(!is_power_of_two(alignment) || alignment % sizeof(void *) != 0))
+		return EINVAL;
+	/* What the sampler's countdown would end in is left to the slow path, which counts it. */
+	if (UNLIKELY(alignment > SIZE_CLASS_ALIGNMENT_MIN || !pool_wants(size) ||
+		     sampler_would_pass(TRACK_POOL, size)))
+		return memalign_slow(to, alignment, size);
+	place = pool_pop(size);
+	if (UNLIKELY(place == 0))
+		return memalign_slow(to, alignment, size);
+	sampler_passes(TRACK_POOL, size);
+	return pool_begin(place, size, to) ? memalign_poll(to) : 0;
 }
 
 /* As glibc up to 2.37 has it: any alignment. */

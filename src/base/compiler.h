@@ -54,6 +54,20 @@
 #endif
 #endif
 
+/*
+ * n + 1, added in place. Where n was just loaded from a line that is written next, gcc may make a lea into
+ * another register of it, and the processor that all was measured on (AMD EPYC) takes 2 ns longer for that.
+ */
+INLINE uint32_t next_number(uint32_t n)
+{
+#if defined(__x86_64__)
+	__asm__("addl $1, %0" : "+r"(n) : : "cc");
+	return n;
+#else
+	return n + 1;
+#endif
+}
+
 /* A function that reads words which others write, without their lock: each is whole, none is
  * trusted, as its comment says. ThreadSanitizer is told not to look at what it reads. */
 #define UNLOCKED_READER __attribute__((no_sanitize("thread")))

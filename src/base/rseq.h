@@ -50,9 +50,9 @@ struct rseq_cpus {
 	".quad 11f, 22f - 11f, 44f\n\t"                                        \
 	".popsection\n\t"                                                      \
 	"leaq 33b(%%rip), %[area]\n\t"                                         \
-	"movq %[area], 8(%[rs])\n"                                             \
+	"movq %[area], %%fs:8(%[rs])\n"                                        \
 	"11:\n\t"                                                              \
-	"movl 4(%[rs]), %k[area]\n\t"                                          \
+	"movl %%fs:4(%[rs]), %k[area]\n\t"                                     \
 	"cmpl %[limit], %k[area]\n\t"                                          \
 	"jae %l[miss]\n\t"                                                     \
 	"shlq $" RSEQ_TEXT(RSEQ_AREA_SHIFT) ", %[area]\n\t"                    \
@@ -73,28 +73,30 @@ struct rseq_cpus {
 
 INLINE uint32_t rseq_pop(const struct rseq_cpus *cpus, size_t stack_offset)
 {
-	char *rs = (char *)__builtin_thread_pointer() + cpus->offset;
-	uintptr_t area, count, item;
+	uintptr_t area, count;
+	uint32_t item;
 
 again:
 	__asm__ volatile goto(RSEQ_BEGIN
 	    "testl %k[count], %k[count]\n\t"
 	    "jz %l[miss]\n\t"
-	    "movl 4(%[area], %[count], 4), %k[item]\n\t"
+	    "movl 4(%[area], %[count], 4), %[item]\n\t"
 	    "decl %k[count]\n\t"
 	    "movl %k[count], (%[area])\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count), [item] "=&r"(item)
-	    : [rs] "r"(rs), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset)
+	    : [rs] "r"(cpus->offset), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset)
 	    : "cc", "memory"
 	    : miss, again);
-	return (uint32_t)item;
+	/* None is 0, so that who asks need not be told twice. */
+	if (item == 0)
+		__builtin_unreachable();
+	return item;
 miss:
 	return 0;
 }
 
 INLINE bool rseq_push(const struct rseq_cpus *cpus, size_t stack_offset, uint32_t item)
 {
-	char *rs = (char *)__builtin_thread_pointer() + cpus->offset;
 	uintptr_t area, count;
 
 again:
@@ -105,7 +107,7 @@ again:
 	    "incl %k[count]\n\t"
 	    "movl %k[count], (%[area])\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count)
-	    : [rs] "r"(rs), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset),
+	    : [rs] "r"(cpus->offset), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset),
 	    [item] "r"(item)
 	    : "cc", "memory"
 	    : miss, again);

@@ -68,12 +68,12 @@ uint32_t magazine_pop_any(unsigned class)
 	uint32_t page = 0;
 
 	if (magazines.is_rseq)
-		return magazine_pop(class);
+		return place_page(magazine_pop(class));
 	cpu = magazine_cpu_current();
 	stack = stack_at(cpu, class);
 	lock_acquire(&magazine_cpu_at(cpu)->lock);
 	if (stack->count != 0) {
-		page = stack->items[stack->count - 1];
+		page = place_page(stack->items[stack->count - 1]);
 		STORE_RELAXED(&stack->count, stack->count - 1);
 	}
 	lock_release(&magazine_cpu_at(cpu)->lock);
@@ -87,12 +87,12 @@ bool magazine_push_any(unsigned class, uint32_t page)
 	bool is_pushed = false;
 
 	if (magazines.is_rseq)
-		return magazine_push(class, page);
+		return magazine_push(class, place_at(page));
 	cpu = magazine_cpu_current();
 	stack = stack_at(cpu, class);
 	lock_acquire(&magazine_cpu_at(cpu)->lock);
 	if (stack->count < LOAD_RELAXED(&stack->room)) {
-		stack->items[stack->count] = page;
+		stack->items[stack->count] = place_at(page);
 		STORE_RELAXED(&stack->count, stack->count + 1);
 		is_pushed = true;
 	}
@@ -156,10 +156,16 @@ static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
-static bool fits(unsigned cpu, uint64_t bytes)
+/* own_bytes: the room that the asking class has. */
+static bool fits(unsigned cpu, uint64_t own_bytes, uint64_t bytes)
 {
+	uint64_t budget = atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+
+	if (own_bytes > budget / 2)
+		budget =
+		    MAX(budget, atomic_load_explicit(&magazines.sole_budget_bytes, memory_order_relaxed));
 	return atomic_load_explicit(&magazine_cpu_at(cpu)->room_bytes, memory_order_relaxed) + bytes <=
-	       atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+	       budget;
 }
 
 /* Another class gives up half of its room, and what it holds beyond the rest. */
@@ -196,15 +202,15 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	size_t bytes = size_class_bytes(class);
 
 	evicted->count = 0;
-	while (more > 1 && !fits(cpu, more * bytes))
+	while (more > 1 && !fits(cpu, room * bytes, more * bytes))
 		more /= 2;
-	if (more != 0 && !fits(cpu, bytes)) {
+	if (more != 0 && !fits(cpu, room * bytes, bytes)) {
 		misses = LOAD_RELAXED(&head->misses);
 		STORE_RELAXED(&head->misses, misses + 1);
 		if (misses % STEAL_EVERY != 0)
 			return room;
 		steal(cpu, class, evicted);
-		if (!fits(cpu, bytes))
+		if (!fits(cpu, room * bytes, bytes))
 			return room;
 	}
 	if (more != 0)
@@ -282,7 +288,7 @@ UNLOCKED_READER static uint32_t stale_items(const struct rseq_stack *stack, uint
 	uint32_t count = MIN(LOAD_RELAXED(&stack->count), (uint32_t)MAGAZINE_ITEMS_MAX), stale = 0;
 
 	while (stale < count) {
-		uint32_t page = LOAD_RELAXED(&stack->items[stale]);
+		uint32_t page = place_page(LOAD_RELAXED(&stack->items[stale]));
 
 		if (page == 0 || page >= range_committed())
 			break;
@@ -320,7 +326,7 @@ static void drain_cpu(
 			continue;
 		for (uint32_t i = 0; i < count; i++) {
 			if (i < stale)
-				pages[i] = stack->items[i];
+				pages[i] = place_page(stack->items[i]);
 			else
 				stack->items[i - stale] = stack->items[i];
 		}

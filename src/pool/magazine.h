@@ -1,7 +1,7 @@
 /*
  * magazine.h -- idle buffers in front of the heap, by CPU and size class.
  *
- * A magazine is a stack of page numbers. Its room (how many it may hold) follows
+ * A magazine is a stack of places (range.h). Its room (how many it may hold) follows
  * misses within a budget of bytes for the CPU; a magazine that is full or empty
  * sends the caller to the arenas. Buffers in magazines are RUN_IDLE.
  *
@@ -17,7 +17,7 @@
 
 #define MAGAZINE_BYTES ((size_t)256)
 #define MAGAZINE_ITEMS_MAX 62
-#define MAGAZINE_OFFSET(class) (((size_t)(class) + 1) * MAGAZINE_BYTES)
+#define MAGAZINE_OFFSET(class) ((size_t)((class) + 1) * MAGAZINE_BYTES)
 
 _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazines fit its area");
 
@@ -47,8 +47,9 @@ struct magazines {
 	unsigned cpus_usable; /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
-	_Atomic uint64_t budget_bytes; /* a CPU's; relaxed, a bound kept roughly */
-	_Atomic unsigned cpus_used;    /* whose magazines have room; relaxed, a hint */
+	/* A CPU's, and that of one whose room is mostly one class's; relaxed, bounds kept roughly. */
+	_Atomic uint64_t budget_bytes, sole_budget_bytes;
+	_Atomic unsigned cpus_used; /* whose magazines have room; relaxed, a hint */
 };
 
 extern struct magazines magazines;
@@ -57,17 +58,18 @@ size_t magazines_memory(unsigned cpu_bound);
 /* areas: zeroed, magazines_memory() long. */
 void magazines_init(void *areas, unsigned cpu_bound);
 
+/* The place of a buffer; 0: none. */
 INLINE uint32_t magazine_pop(unsigned class)
 {
 	return rseq_pop(&magazines.cpus, MAGAZINE_OFFSET(class));
 }
 
-INLINE bool magazine_push(unsigned class, uint32_t page)
+INLINE bool magazine_push(unsigned class, uint32_t place)
 {
-	return rseq_push(&magazines.cpus, MAGAZINE_OFFSET(class), page);
+	return rseq_push(&magazines.cpus, MAGAZINE_OFFSET(class), place);
 }
 
-/* The same by whichever way there is. */
+/* The same by whichever way there is, by the buffer's page. */
 uint32_t magazine_pop_any(unsigned class);
 bool magazine_push_any(unsigned class, uint32_t page);
 

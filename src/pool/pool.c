@@ -18,7 +18,8 @@
 #include "pool/arena.h"
 #include "pool/reclaim.h"
 
-#define RANGE_BYTES_MAX ((size_t)1 << 42)
+/* So that a place (range.h) is 32 bits. */
+#define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
 #define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
@@ -47,8 +48,10 @@ static void set_budget(void)
 	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
 	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
 	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+	uint64_t sole = MIN(MAX(all * 3 / 2 / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
 
 	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
+	atomic_store_explicit(&magazines.sole_budget_bytes, sole, memory_order_relaxed);
 }
 
 bool pool_init(const struct settings *settings)
@@ -140,8 +143,9 @@ void pool_look(void)
 	maintain_if_due(look_at_clock());
 }
 
-COLD void *pool_poll(struct run *run, void *p)
+COLD void *pool_poll(void *p)
 {
+	struct run *run = run_of(p);
 	uint32_t now = look_at_clock();
 
 	if (UNLIKELY(run->buffer.use_count == 0)) {
@@ -290,11 +294,15 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	return pages[0];
 }
 
+static void *buffer_address(uint32_t page)
+{
+	return (char *)page_address(page) + run_at(page)->offset;
+}
+
 COLD void *pool_malloc_slow(size_t size)
 {
 	unsigned class = size_class_of(size), cpu;
 	uint32_t now, page;
-	void *p;
 
 	if (range.bytes == 0)
 		return NULL;
@@ -305,9 +313,9 @@ COLD void *pool_malloc_slow(size_t size)
 		page = refill(cpu, class, now);
 	if (page == 0)
 		return NULL;
-	p = buffer_begin(run_at(page), page, size);
+	buffer_begin(run_at(page), size);
 	maintain_if_due(now);
-	return p;
+	return buffer_address(page);
 }
 
 void *pool_aligned(size_t alignment, size_t size)
@@ -337,7 +345,8 @@ void *pool_aligned(size_t alignment, size_t size)
 		return NULL;
 	}
 	pool_keep_limit(true, now);
-	return buffer_begin(run_at(page), page, size);
+	buffer_begin(run_at(page), size);
+	return page_address(page);
 }
 
 /* --- free ------------------------------------------------------------------- */

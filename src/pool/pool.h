@@ -57,8 +57,8 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 
 void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
-/* The use count of p, whose entry is run, came round: look at the clock. Returns p. */
-COLD void *pool_poll(struct run *run, void *p);
+/* The use count of p came round: look at the clock. Returns p. */
+COLD void *pool_poll(void *p);
 /* On paths that are slow anyway, and hold no lock: look at the clock, and maintain where it is due. So a
  * program of one thread that never asks for a buffer gives memory back, too. */
 void pool_look(void);
@@ -132,38 +132,45 @@ INLINE bool pool_wants(size_t size)
 	return size - pool.min_bytes < pool.span_bytes;
 }
 
-/* What malloc writes into a buffer's line. Returns the address. */
-INLINE void *buffer_begin(struct run *run, uint32_t page, size_t size)
+/* What malloc writes into a buffer's line. Returns how often it has been handed out. */
+INLINE uint32_t buffer_begin(struct run *run, size_t size)
 {
+	uint32_t uses = next_number(run->buffer.use_count);
+
 	STORE_RELAXED(&run->state, RUN_IN_USE);
 	STORE_RELAXED(&run->buffer.size, (uint32_t)size);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
-	STORE_RELAXED(&run->buffer.use_count, run->buffer.use_count + 1);
-	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT) + run->offset);
+	STORE_RELAXED(&run->buffer.use_count, uses);
+	return uses;
 }
 
-/* The page of an idle buffer for size, which pool_wants(), from this CPU's magazine; 0: it has none. */
+/* The place of an idle buffer for size, which pool_wants(), from this CPU's magazine; 0: it has none. */
 INLINE uint32_t pool_pop(size_t size)
 {
-	return magazine_pop(size_class_of(size));
+	return magazine_pop(size_class_of_streaming(size));
 }
 
-/* Hand it out. Leaf code: the one call is a tail call, so that nothing is spilled. */
-INLINE void *pool_hand_out(uint32_t page, size_t size)
+/* Hand it out, as *p. Whether pool_poll(*p) is due. */
+INLINE bool pool_begin(uint32_t place, size_t size, void **p)
 {
-	struct run *run = &range.runs[page];
-	void *p = buffer_begin(run, page, size);
-
-	if (UNLIKELY((run->buffer.use_count & LOAD_RELAXED(&pool.poll_mask)) == 0))
-		return pool_poll(run, p);
-	return p;
+	*p = (void *)(range.base + ((uintptr_t)place << PLACE_SHIFT));
+	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_RELAXED(&pool.poll_mask)) == 0);
 }
 
+/* The same. Leaf code: the one call is a tail call, so that nothing is spilled. */
+INLINE void *pool_hand_out(uint32_t place, size_t size)
+{
+	void *p;
+
+	return pool_begin(place, size, &p) ? pool_poll(p) : p;
+}
+
+/* Of any size up to what the classes hold: a pool of the library has smaller buffers, too. */
 INLINE void *pool_malloc(size_t size)
 {
-	uint32_t page = pool_pop(size);
+	uint32_t place = magazine_pop(size_class_of(size));
 
-	return LIKELY(page != 0) ? pool_hand_out(page, size) : pool_malloc_slow(size);
+	return LIKELY(place != 0) ? pool_hand_out(place, size) : pool_malloc_slow(size);
 }
 
 /* Whether p is a buffer in use of which the tracker does not know, exactly; one plain load of the line
@@ -176,15 +183,15 @@ INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 /* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
 INLINE bool pool_free(size_t offset)
 {
-	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
+	size_t page = offset >> PAGE_SHIFT;
 	struct run *run = &range.runs[page];
 
 	if (UNLIKELY(!pool_is_in_use(run, offset)))
 		return false;
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
-	if (UNLIKELY(!magazine_push(run->size_class, page)))
-		pool_free_slow(page);
+	if (UNLIKELY(!magazine_push(run->size_class, (uint32_t)(offset >> PLACE_SHIFT))))
+		pool_free_slow((uint32_t)page);
 	return true;
 }
 

@@ -60,6 +60,25 @@ INLINE void *page_address(uint32_t page)
 {
 	return (void *)(range.base + ((uintptr_t)page << PAGE_SHIFT));
 }
+
+/*
+ * Where a buffer starts, as a number: in units of 512 bytes from the range's start, since every buffer
+ * starts at a multiple of that. What stands in magazines, so that neither malloc nor free has to
+ * ask the table for a slot's offset within its page. 0: none.
+ */
+#define PLACE_SHIFT 9
+#define PAGE_PLACES_SHIFT (PAGE_SHIFT - PLACE_SHIFT)
+
+INLINE uint32_t place_at(uint32_t page)
+{
+	return page << PAGE_PLACES_SHIFT | (uint32_t)run_at(page)->offset >> PLACE_SHIFT;
+}
+
+INLINE uint32_t place_page(uint32_t place)
+{
+	return place >> PAGE_PLACES_SHIFT;
+}
+
 INLINE unsigned page_owner(uint32_t page)
 {
 	return range.owners[page >> (CHUNK_SHIFT - PAGE_SHIFT)];

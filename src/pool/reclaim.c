@@ -9,7 +9,7 @@
  * Demand is the highest use of the last windows of a fifth of a monitor interval each:
  * what a burst needed stays resident for four of them (6 to 8 s by default), so the
  * next burst finds it, and is gone within ten seconds if none came. What idles in magazines
- * (4 MiB, or a sixteenth of the pool) counts as in use until it is drained, so it goes some seconds later.
+ * (3 MiB, or a share of the pool; tuning.h) counts as in use until it is drained, so it goes some seconds later.
  */
 #include "pool/reclaim.h"
 

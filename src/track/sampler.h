@@ -68,6 +68,12 @@ INLINE bool sampler_passes(enum track_kind kind, size_t bytes)
 	return UNLIKELY(left < 0);
 }
 
+/* The same, and nothing was counted. */
+INLINE bool sampler_would_pass(enum track_kind kind, size_t bytes)
+{
+	return UNLIKELY((int64_t)((uint64_t)sampler_thread.left[kind] - bytes) < 0);
+}
+
 /*
  * The countdown passed 0 within an allocation of so many bytes. Returns the weight of
  * the sample that it is now, or 0: it is none. Draws the next distance. Keeps errno.

@@ -335,7 +335,7 @@ static inline char *engine_check_magazines(struct engine_check *check, int flags
 			ENGINE_NEED(stack->count <= MAGAZINE_ITEMS_MAX, cpu);
 			ENGINE_NEED(stack->room <= MAGAZINE_ITEMS_MAX, cpu);
 			for (uint32_t i = 0; i < stack->count; i++) {
-				uint32_t page = stack->items[i];
+				uint32_t page = place_page(stack->items[i]);
 
 				ENGINE_NEED(page != 0 && page < range_committed(), page);
 				ENGINE_NEED(run_at(page)->state == RUN_IDLE, page);

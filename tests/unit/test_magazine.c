@@ -144,6 +144,17 @@ START_TEST(the_budget_is_kept_whatever_misses)
 }
 END_TEST
 
+START_TEST(one_class_alone_has_a_budget_of_its_own)
+{
+	start();
+	atomic_store(&magazines.sole_budget_bytes, 3 * MIB / 2);
+	for (int i = 0; i < 100; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	ck_assert_uint_eq(room_bytes(), 3 * MIB / 2);
+	stop();
+}
+END_TEST
+
 START_TEST(a_class_that_gives_up_room_gives_up_its_items)
 {
 	uint32_t pages[16];
@@ -426,6 +437,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, room_doubles_with_each_miss_up_to_its_bounds);
 	tcase_add_test(tests, what_was_pushed_last_is_popped_first_and_the_room_is_kept);
 	tcase_add_test(tests, the_budget_is_kept_whatever_misses);
+	tcase_add_test(tests, one_class_alone_has_a_budget_of_its_own);
 	tcase_add_test(tests, a_class_that_gives_up_room_gives_up_its_items);
 	tcase_add_test(tests, only_what_is_stale_is_drained_and_its_room_with_it);
 	tcase_add_test(tests, a_sweep_takes_all_classes_items_up_to_its_bound);
