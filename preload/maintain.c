@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "pool/headroom.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "preload/preload.h"
@@ -160,6 +161,7 @@ static void monitor(struct track_facts *facts)
 	preload.pressure =
 	    pressure_judge(&info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
 	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
+	headroom_learn(&maintain.source, &info.gauge);
 	say_level(&preload.pressure, before);
 	read_fallback(&preload.fallback);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
@@ -393,6 +395,7 @@ void maintain_start(void)
 	if (range.bytes == 0)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
+	pool.purge_others = purge_jemalloc;
 	if (preload.settings.background == BACKGROUND_ALWAYS)
 		start_thread();
 }

@@ -30,6 +30,7 @@ static struct {
 	struct lock lock;				      /* LOCK_maintain */
 	uint32_t last_window, last_collection, last_age_walk; /* under lock */
 	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
+	uint32_t limit_page; /* under lock: where the hand stands that keeps the pool's limit */
 	_Atomic bool
 	    is_postponed;     /* relaxed, likewise: the threshold was passed too soon after a collection */
 	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
@@ -173,9 +174,24 @@ bool reclaim_drain(uint32_t now)
 
 void reclaim_purge(uint64_t pages, uint32_t now)
 {
+	struct purge_hand hand;
+
 	if (!lock_try(&reclaim.lock))
 		return;
-	arenas_purge_some(pages, now);
+	hand.page = reclaim.limit_page;
+	purge_begin(&hand, pages, UINT32_MAX);
+	purge_piece(&hand, pages, UINT32_MAX, now);
+	reclaim.limit_page = hand.page;
+	lock_release(&reclaim.lock);
+}
+
+bool reclaim_begin(void)
+{
+	return lock_try(&reclaim.lock);
+}
+
+void reclaim_end(void)
+{
 	lock_release(&reclaim.lock);
 }
 

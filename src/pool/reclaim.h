@@ -52,6 +52,10 @@ void reclaim_purge(uint64_t pages, uint32_t now);
 void reclaim_wake(void);
 extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */
 
+/* The maintain lock, for a purge that is no pass. False: somebody is at it. */
+bool reclaim_begin(void);
+void reclaim_end(void);
+
 /* No pass is under way, nor anything else that takes its lock. */
 bool reclaim_is_quiet(void);
 
