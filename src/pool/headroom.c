@@ -83,7 +83,13 @@ void headroom_learn(const struct meminfo_source *source, const struct meminfo_ga
 	headroom.is_known = true;
 	/* What nobody has written to for long, nobody may ever. */
 	headroom.promised_bytes /= 2;
+	headroom_look_soon();
 	reclaim_end();
+}
+
+void headroom_look_soon(void)
+{
+	atomic_store_explicit(&headroom.mark_pages, 0, memory_order_relaxed);
 }
 
 void headroom_forget(void)
@@ -178,6 +184,7 @@ static bool look(uint32_t now)
 	headroom.held_bytes = arenas_held_pages() << PAGE_SHIFT;
 	headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
 	set_marks(plan.step_bytes);
+	reclaim_hurry(now);
 	return purged < plan.missing_bytes;
 }
 

@@ -31,6 +31,8 @@ struct headroom_plan headroom_plan(const struct headroom_facts *facts);
 void headroom_init(const struct settings *settings);
 /* What the monitor found. */
 void headroom_learn(const struct meminfo_source *source, const struct meminfo_gauge *gauge);
+/* The heap holds less than it did: the next who takes fresh pages looks. */
+void headroom_look_soon(void);
 /* In the child of a fork, which may be put into another cgroup. */
 void headroom_forget(void);
 
