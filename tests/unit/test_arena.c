@@ -444,6 +444,14 @@ START_TEST(the_peak_is_that_of_the_last_four_windows)
 }
 END_TEST
 
+static struct purge_hand hand;
+
+static uint64_t hand_purge(uint64_t pages, uint32_t now)
+{
+	purge_begin(&hand, pages, UINT32_MAX);
+	return purge_piece(&hand, pages, UINT32_MAX, now);
+}
+
 START_TEST(some_pages_are_purged_wherever_they_are)
 {
 	uint32_t pages[4];
