@@ -5,7 +5,8 @@ Each run is a fresh process in a memory cgroup of its own with a hard limit (and
 afterwards. The program (bench/pressure.c) keeps SHARE of the limit alive at most; what kills it is what its
 allocator keeps. For each shape and allocator: survived or killed, how often the limit was met (the kernel then
 reclaims what it can: memory.failcnt, or "max" of memory.events), the peak of use, and the seconds.
-Needs to be able to make cgroups: root, on the host or in a container that owns its tree.
+Needs to be able to make cgroups (status 77 where it is not): root, on the host or in a container that owns its
+tree. Status 1: one whose name begins with weir did not survive.
 
   bench/pressure.py --limit 96 --share 60 weir=build/libweir-preload.so
   bench/pressure.py --shapes kinds,late --only jemalloc,weir weir=build/libweir-preload.so
@@ -24,6 +25,7 @@ import run
 SHAPES = ("sizes", "turns", "kinds", "frames", "handed", "late", "outside")
 MIB = 1 << 20
 LIMIT_SECONDS = 90
+NO_CGROUP = 77
 HERE = Path(__file__).resolve().parent
 
 
@@ -82,9 +84,9 @@ class Cgroup:
 def run_once(program, shape, allocator, limit_mib, live_mib, high_mib):
     cgroup = Cgroup(limit_mib * MIB, high_mib * MIB if high_mib else None)
     # The shell enters the cgroup; the environment with the allocator is set for the program alone.
-    settings = [f"{k}={v}" for k, v in allocator.environment().items() if k not in os.environ or k == "LD_PRELOAD"]
-    command = ["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec env "$@"', str(cgroup.path), *settings]
     environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    settings = [f"{k}={v}" for k, v in allocator.environment().items() if environment.get(k) != v]
+    command = ["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec env "$@"', str(cgroup.path), *settings]
     try:
         began = time.monotonic()
         done = subprocess.run(
@@ -130,6 +132,11 @@ def main():
     candidates = run.allocators(arguments.allocators, arguments.only and arguments.only.split(","))
     live_mib = arguments.limit * arguments.share // 100
     results = []
+    try:
+        Cgroup(arguments.limit * MIB).remove()
+    except OSError as why:
+        print(f"no cgroup can be made: {why}", file=sys.stderr)
+        return NO_CGROUP
     print(f"limit {arguments.limit} MiB, live at most {live_mib} MiB; survived of {arguments.runs}, "
           "limit met, peak MiB, seconds (of the last run)")
     for shape in arguments.shapes.split(","):
