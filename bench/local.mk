@@ -3,7 +3,7 @@
 # Expects EXTRA_PROGRAMS, EXTRA_DIST and CLEANFILES to be set in Makefile.am.
 
 EXTRA_PROGRAMS += bench/cells-tail
-check_PROGRAMS += bench/cells
+check_PROGRAMS += bench/cells bench/pressure
 CLEANFILES += bench/cells-tail
 
 bench_cells_SOURCES = \
@@ -34,10 +34,14 @@ bench_pool_pair_LDADD = -L. -lweir
 bench_pool_pair_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(abs_top_builddir)'
 EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
 
-EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
+# Programs near a memory limit: bench/pressure.py runs them, and tests/programs/pressure.sh.
+bench_pressure_CFLAGS = $(AM_CFLAGS) -pthread
+bench_pressure_LDADD =
+
+EXTRA_DIST += bench/run.py bench/pressure.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
 
 .PHONY: bench-cells
-bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)
+bench-cells: bench/cells$(EXEEXT) bench/pressure$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)
 
 # Token batches: bench/batch, beside memcpy and a queue with a malloc for each.
 EXTRA_PROGRAMS += bench/batch

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "pool/headroom.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "preload/preload.h"
@@ -32,6 +33,9 @@
 #define PASS_STACK_BYTES ((uintptr_t)16 << 10)
 #define WANTED(command) (1U << (command))
 #define ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL */
+#define ALL_ARENAS_DECAY "arena.4096.decay"
+#define JEMALLOC_IDLE_MIN (1 * MIB)
+#define DECAYS_A_MONITOR 5
 
 static struct {
 	struct meminfo_source source;	/* found at the first pass */
@@ -39,6 +43,9 @@ static struct {
 	struct process_info process;	/* as of the last tick; likewise */
 	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
 	uint32_t last_monitor;		/* ticks; only the pass */
+	uint32_t last_look;		/* at pressure; likewise */
+	uint32_t next_pass; /* relaxed: when a pass is due again; while a debt is paid, pool.due is earlier */
+	_Atomic uint64_t last_piece_ns; /* relaxed: a hint */
 	uint32_t last_dump;		/* by interval; likewise */
 	_Atomic bool is_in_pass;	/* acquire and release: one pass at a time */
 	_Atomic bool has_thread;	/* acquire and release: of this process */
@@ -146,26 +153,31 @@ static void put_facts(
 	};
 }
 
-static void monitor(struct track_facts *facts)
+/* As often as passes come: while there is anything to give back, ten times as often as the rest. */
+static void look_at_pressure(struct meminfo *info)
 {
-	struct meminfo info;
 	enum pressure_level before = preload.pressure.level;
 
 	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
 		meminfo_find(&maintain.source, &maintain.scratch);
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
-	meminfo_read(&maintain.source, &info, &maintain.scratch);
+	meminfo_read(&maintain.source, info, &maintain.scratch);
 	if (!process_info_read(&maintain.process, &maintain.scratch))
 		maintain.process = (struct process_info){.rss_bytes = 0};
 	preload.pressure =
-	    pressure_judge(&info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
-	pool_set_memory_limit(&preload.settings, pressure_memory_limit(&info, preload.settings.memory_limit));
+	    pressure_judge(info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
+	pool_set_memory_limit(&preload.settings, pressure_memory_limit(info, preload.settings.memory_limit));
 	say_level(&preload.pressure, before);
-	read_fallback(&preload.fallback);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
 		purge_jemalloc();
-	put_facts(facts, &info, &maintain.process);
+}
+
+static void monitor(const struct meminfo *info, struct track_facts *facts)
+{
+	headroom_learn(&maintain.source, &info->gauge);
+	read_fallback(&preload.fallback);
+	put_facts(facts, info, &maintain.process);
 }
 
 /* --- a pass ------------------------------------------------------------------ */
@@ -199,15 +211,47 @@ static uint64_t reclaim_wanted(unsigned wanted, uint32_t now, bool is_everything
 		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
 		level = MAX(level, PRESSURE_MEDIUM);
 	}
-	return reclaim_run(now, level, is_everything);
+	/* A request does not wait for a purge, unless it was asked for or memory is about to end. */
+	if (is_everything || wanted != 0 || is_thread() || level == PRESSURE_CRITICAL)
+		return reclaim_run(now, level, is_everything);
+	return reclaim_run_bounded(now, level);
+}
+
+/*
+ * jemalloc gives back what idles as time goes by only while it is called. Between calls the thread
+ * sees to it. Whether there is more.
+ */
+static bool decay_jemalloc(void)
+{
+	const struct fallback_stats *stats = &preload.fallback;
+	uint64_t used;
+
+	if (!maintain_may_ask_jemalloc())
+		return false;
+	next.mallctl(ALL_ARENAS_DECAY, NULL, NULL, NULL, 0);
+	read_fallback(&preload.fallback);
+	used = stats->active_bytes + stats->metadata_bytes;
+	return stats->is_known && stats->resident_bytes > used + JEMALLOC_IDLE_MIN;
+}
+
+static uint32_t earlier(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0 ? a : b;
+}
+
+static bool is_past(uint32_t now, uint32_t last, uint64_t interval_ns)
+{
+	return now - last >= ns_to_ticks(interval_ns);
 }
 
 static bool pass(bool is_everything)
 {
 	uint32_t now = clock_now_ticks();
 	uint64_t purged;
+	uint32_t next_pass;
 	unsigned wanted;
 	struct track_facts facts;
+	struct meminfo info;
 	bool is_monitor_due;
 
 	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
@@ -218,10 +262,15 @@ static bool pass(bool is_everything)
 	/* The first pass too: until then neither the cgroup's limit nor the pressure is known. */
 	is_monitor_due = is_everything ||
 			 !atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) ||
-			 now - maintain.last_monitor >= ns_to_ticks(preload.settings.monitor_interval);
+			 is_past(now, maintain.last_monitor, preload.settings.monitor_interval);
+	if (is_monitor_due ||
+	    is_past(now, maintain.last_look, preload.settings.monitor_interval / RECLAIM_LOOKS_A_MONITOR)) {
+		maintain.last_look = now;
+		look_at_pressure(&info);
+	}
 	if (is_monitor_due) {
 		maintain.last_monitor = now;
-		monitor(&facts);
+		monitor(&info, &facts);
 	}
 	purged = reclaim_wanted(wanted, now, is_everything);
 	if (is_everything)
@@ -238,14 +287,38 @@ static bool pass(bool is_everything)
 		dump_write_metrics();
 		dump_if_due();
 	}
-	STORE_RELAXED(&pool.due, reclaim_next(now));
+	next_pass = reclaim_next(now);
+	if (is_thread() && decay_jemalloc())
+		next_pass = earlier(next_pass,
+		    now + (uint32_t)ns_to_ticks(preload.settings.monitor_interval / DECAYS_A_MONITOR));
+	STORE_RELAXED(&maintain.next_pass, next_pass);
+	STORE_RELAXED(&pool.due, reclaim_has_debt() ? now : next_pass);
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 	return purged != 0;
+}
+
+/* What a pass left to do goes by pieces, one each time that the (coarse) clock has moved on. */
+static void pay_debt(void)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (atomic_exchange_explicit(&maintain.last_piece_ns, now_ns, memory_order_relaxed) == now_ns)
+		return;
+	reclaim_piece(clock_now_ticks());
+	if (!reclaim_has_debt())
+		STORE_RELAXED(&pool.due, LOAD_RELAXED(&maintain.next_pass));
 }
 
 static void pass_inline(void)
 {
 	int saved = errno;
+
+	if (reclaim_has_debt() && (int32_t)(LOAD_RELAXED(&maintain.next_pass) - clock_now_ticks()) > 0 &&
+	    !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed)) {
+		pay_debt();
+		errno = saved;
+		return;
+	}
 
 	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed)) {
 		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
@@ -395,6 +468,7 @@ void maintain_start(void)
 	if (range.bytes == 0)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
+	pool.purge_others = purge_jemalloc;
 	if (preload.settings.background == BACKGROUND_ALWAYS)
 		start_thread();
 }

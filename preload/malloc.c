@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "pool/apart.h"
+#include "pool/headroom.h"
 #include "preload/alloc.h"
 #include "preload/bootstrap.h"
 #include "preload/misuse.h"
@@ -28,6 +29,7 @@ COLD void *alloc_malloc_slow(size_t size)
 	if (LIKELY(p != NULL))
 		return p;
 	atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
+	headroom_grew(size);
 	return next.malloc(size);
 }
 

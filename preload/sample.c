@@ -13,6 +13,7 @@
 #include "preload/sample.h"
 
 #include "pool/apart.h"
+#include "pool/headroom.h"
 #include "preload/alloc.h"
 #include "preload/preload.h"
 
@@ -87,6 +88,7 @@ COLD void *sample_small(size_t size)
 	 * used up. Without us a thread's first small request would have come to it. */
 	if (sampler_is_first_look())
 		next.free(next.malloc(size));
+	headroom_grew(MAX(sampler_leg_bytes(TRACK_SMALL), (uint64_t)size));
 	p = sample_apart(ALLOC_MIN_BYTES, size, &is_zero);
 
 	return p != NULL ? p : next.malloc(size);

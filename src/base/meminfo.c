@@ -358,6 +358,18 @@ static uint64_t read_used(
 	return used - MIN(used, inactive);
 }
 
+/* The gauge is where the least is left. */
+static void consider_gauge(
+    struct meminfo *info, uint64_t *least, size_t length, uint64_t limit, uint64_t used)
+{
+	uint64_t room = limit - MIN(limit, used);
+
+	if (limit == NO_LIMIT || room >= *least)
+		return;
+	*least = room;
+	info->gauge = (struct meminfo_gauge){.length = length, .limit_bytes = limit};
+}
+
 /* Is a of limit_a fuller than b of limit_b? Any limit is fuller than none. */
 static bool is_fuller(uint64_t a, uint64_t limit_a, uint64_t b, uint64_t limit_b)
 {
@@ -371,6 +383,7 @@ static void read_cgroup(
 {
 	const struct files *files = source->cgroup == CGROUP_V1 ? &files_v1 : &files_v2;
 	size_t own = strlen(source->directory);
+	uint64_t least = info->available_bytes;
 	for (size_t length = own; length >= source->mount_length && length > 0;
 	     length = parent_length(source->directory, length)) {
 		uint64_t limit = read_limit(scratch, source->directory, length, files->limit);
@@ -378,6 +391,10 @@ static void read_cgroup(
 		if (length != own && limit == NO_LIMIT && high == NO_LIMIT)
 			continue;
 		uint64_t used = read_used(scratch, files, source->directory, length);
+		consider_gauge(info, &least, length, limit, used);
+		/* A soft limit of v1 slows nobody down; memory.high does, so it is to be kept like a hard one. */
+		if (source->cgroup == CGROUP_V2)
+			consider_gauge(info, &least, length, high, used);
 		if (length == own || limit < info->cgroup_limit_bytes) {
 			info->cgroup_limit_bytes = limit;
 			info->cgroup_used_bytes = used;
@@ -477,12 +494,35 @@ void meminfo_read(const struct meminfo_source *source, struct meminfo *info, str
 	    .fullest_high_bytes = NO_LIMIT,
 	};
 	read_system(scratch, info);
+	info->gauge = (struct meminfo_gauge){.limit_bytes = info->total_bytes};
 	if (source->cgroup != CGROUP_NONE)
 		read_cgroup(scratch, source, info);
 	info->has_psi = (source->psi_directory[0] != '\0' &&
 			    read_psi(scratch, source->psi_directory, "/memory.pressure", info)) ||
 			read_psi(scratch, "", "/proc/pressure/memory", info);
 	errno = saved_errno;
+}
+
+uint64_t meminfo_room(const struct meminfo_source *source, const struct meminfo_gauge *gauge, uint64_t enough,
+    struct meminfo_scratch *scratch)
+{
+	const struct files *files = source->cgroup == CGROUP_V1 ? &files_v1 : &files_v2;
+	int saved_errno = errno;
+	uint64_t used = 0, room = UINT64_MAX;
+
+	if (gauge->length == 0) {
+		if (find_value(scratch, "", 0, "/proc/meminfo", "MemAvailable:", &room))
+			room *= KIB;
+	} else if (find_value(scratch, source->directory, gauge->length, files->used, "", &used)) {
+		room = gauge->limit_bytes - MIN(gauge->limit_bytes, used);
+		/* What the kernel would give up first is among the used; where it is costs more to ask. */
+		if (room < enough) {
+			used = read_used(scratch, files, source->directory, gauge->length);
+			room = gauge->limit_bytes - MIN(gauge->limit_bytes, used);
+		}
+	}
+	errno = saved_errno;
+	return room;
 }
 
 /* Field n, counted from 1, of what follows the program's name, whose first field is the third of the file. */

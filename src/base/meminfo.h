@@ -29,6 +29,12 @@ struct meminfo_source {
 	char psi_directory[MEMINFO_PATH_MAX]; /* where memory.pressure is, also on a hybrid mount; "": none */
 };
 
+/* One limit, to be looked at often: where the least is left. */
+struct meminfo_gauge {
+	size_t length; /* so much of the source's directory is its cgroup; 0: the limit is RAM */
+	uint64_t limit_bytes;
+};
+
 struct meminfo {
 	uint64_t total_bytes;	  /* RAM */
 	uint64_t available_bytes; /* MemAvailable */
@@ -45,6 +51,8 @@ struct meminfo {
 	uint64_t fullest_used_bytes, fullest_limit_bytes;
 	uint64_t fullest_high_used_bytes, fullest_high_bytes;
 
+	struct meminfo_gauge gauge; /* where, of all of these, the least is left */
+
 	bool has_psi;			       /* the cgroup's own where there is one, else the system's */
 	double psi_some_avg10, psi_full_avg10; /* 0..1 */
 	uint64_t psi_some_total_us;
@@ -52,6 +60,13 @@ struct meminfo {
 
 void meminfo_find(struct meminfo_source *source, struct meminfo_scratch *scratch);
 void meminfo_read(const struct meminfo_source *source, struct meminfo *info, struct meminfo_scratch *scratch);
+
+/*
+ * How many bytes are left below the gauge's limit: exactly so if it is less than enough; else at least
+ * enough, which one small file says. UINT64_MAX: not known.
+ */
+uint64_t meminfo_room(const struct meminfo_source *source, const struct meminfo_gauge *gauge, uint64_t enough,
+    struct meminfo_scratch *scratch);
 
 struct process_info {
 	uint64_t rss_bytes;

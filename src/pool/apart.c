@@ -275,7 +275,7 @@ static bool slot_free(struct run *run, void *p, uint32_t *sample)
 	lock_release(&apart.lock);
 	/* Its pages idle in the pool from now on, and count there. */
 	if (is_empty)
-		pool_keep_limit(false, LOAD_RELAXED(&pool.now));
+		pool_keep_limit(0, LOAD_RELAXED(&pool.now));
 	return true;
 }
 
@@ -322,7 +322,7 @@ static void *run_take(size_t size, bool *is_zero)
 	STORE_RELAXED(&run->state, RUN_APART);
 	atomic_fetch_add_explicit(&apart.run_objects, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&apart.run_pages, pages, memory_order_relaxed);
-	pool_keep_limit(*is_zero, now);
+	pool_keep_limit(pages, now);
 	return page_address(page);
 }
 
@@ -341,7 +341,7 @@ static bool run_free(struct run *run, void *p, uint32_t *sample)
 	atomic_fetch_sub_explicit(&apart.run_objects, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&apart.run_pages, pages, memory_order_relaxed);
 	arenas_give_pages(page, pages, LOAD_RELAXED(&pool.now));
-	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
+	pool_keep_limit(0, LOAD_RELAXED(&pool.now));
 	return true;
 }
 

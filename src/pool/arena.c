@@ -144,7 +144,7 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 	unsigned count = 0;
-	uint64_t out;
+	uint64_t out, fresh;
 
 	for (unsigned i = 1; i < used && count == 0; i++) {
 		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
@@ -156,8 +156,10 @@ static unsigned borrow(const struct arena *own, unsigned class, unsigned want, u
 		else if (!lock_try(&other->lock))
 			continue;
 		out = other->out_pages;
+		fresh = other->runs.fresh_pages;
 		count = take_some(other, RUNS_HOT, class, want, now, pages);
 		change->out_pages = (uint32_t)(other->out_pages - out);
+		change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
 		lock_release(&other->lock);
 	}
 	return count;
@@ -182,7 +184,7 @@ unsigned arenas_take(
     unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
 	struct arena *arena = enter(cpu);
-	uint64_t out = arena->out_pages;
+	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
@@ -195,16 +197,16 @@ unsigned arenas_take(
 			return count;
 		lock_acquire(&arena->lock);
 		out = arena->out_pages;
+		fresh = arena->runs.fresh_pages;
 	}
-	if (count == 0) {
-		change->is_cold = true;
+	if (count == 0)
 		count = take_some(arena, RUNS_COLD, class, want, now, pages);
-	}
 	if (count == 0 && extend_range(arena, length))
 		count = take_some(arena, RUNS_COLD, class, want, now, pages);
 	if (count == 0) /* what was joined on extension may have become hot */
 		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
+	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	lock_release(&arena->lock);
 	return count;
 }
@@ -396,5 +398,18 @@ void arena_rotate_peak(struct arena *arena)
 	for (unsigned i = PEAK_WINDOWS - 1; i > 0; i--)
 		arena->peak_pages[i] = arena->peak_pages[i - 1];
 	arena->peak_pages[0] = (uint32_t)arena->out_pages;
+	lock_release(&arena->lock);
+}
+
+void arena_lower_peak(struct arena *arena, uint32_t pages)
+{
+	lock_acquire(&arena->lock);
+	for (unsigned i = 0; i < PEAK_WINDOWS - 1; i++) {
+		uint32_t peak = arena->peak_pages[i];
+
+		STORE_RELAXED(&arena->peak_pages[i], peak - MIN(peak, pages));
+	}
+	/* What is out now is in demand now. */
+	STORE_RELAXED(&arena->peak_pages[0], MAX(arena->peak_pages[0], (uint32_t)arena->out_pages));
 	lock_release(&arena->lock);
 }

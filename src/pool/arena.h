@@ -44,8 +44,8 @@ void arenas_init(struct arena *at, unsigned count);
 
 /* What a call did to the heap. */
 struct arena_change {
-	uint32_t out_pages; /* by so many the pages out of the heap are more (take) or less (give) */
-	bool is_cold;	    /* pages were taken that will fault */
+	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
+	uint32_t fresh_pages; /* of those taken, so many will fault */
 };
 
 /*
@@ -69,10 +69,9 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 /* Buffers that are RUN_IDLE go back. Their order does not matter. */
 void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
 
-/* Free pages that may be resident, in all arenas; a guess. */
+/* Free pages that may be resident, in all arenas, and these with all that is out of the heap; guesses. */
 uint64_t arenas_hot_pages(void);
-/* Give back about so many of them at once, wherever they are. */
-void arenas_purge_some(uint64_t pages, uint32_t now);
+uint64_t arenas_held_pages(void);
 
 /* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);
@@ -83,9 +82,25 @@ void arenas_trim(uint32_t page, uint32_t pages, uint32_t now);
  * was freed more than idle_ticks ago. No lock is held over the system calls. */
 uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now);
 
+/*
+ * Purging by pieces: a hand goes round over all arenas' runs. The maintain lock is held.
+ */
+struct purge_hand {
+	uint32_t page;		/* the next to look at; 0: from the beginning */
+	uint64_t surplus_pages; /* still to go, whatever their age */
+	uint32_t idle_ticks;	/* what has been idle for so long goes in any case, in this round */
+	unsigned rounds; /* still to go; in the last one, those freed a moment ago go as well. 0: done */
+};
+/* Two rounds from here on. */
+void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
+/* At most so many pages, within so many looks at runs. Returns how many pages went. */
+uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
+
 /* The highest out_pages since windows ago; start a new window. */
 uint64_t arena_peak(const struct arena *arena);
 void arena_rotate_peak(struct arena *arena);
+/* So many pages counted as out of the heap, but only idled in magazines in all windows but the oldest. */
+void arena_lower_peak(struct arena *arena, uint32_t pages);
 
 /* slab.c; the arena's lock is held */
 uint32_t slab_take(struct arena *arena, unsigned class);

@@ -5,6 +5,8 @@ libpool_a_SOURCES = \
 	src/pool/apart.h \
 	src/pool/arena.c \
 	src/pool/arena.h \
+	src/pool/headroom.c \
+	src/pool/headroom.h \
 	src/pool/magazine.c \
 	src/pool/magazine.h \
 	src/pool/pool.c \

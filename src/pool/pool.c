@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "pool/apart.h"
 #include "pool/arena.h"
+#include "pool/headroom.h"
 #include "pool/reclaim.h"
 
 /* So that a place (range.h) is 32 bits. */
@@ -76,6 +77,7 @@ bool pool_init(const struct settings *settings)
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
 	set_budget();
 	reclaim_init(settings);
+	headroom_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
 	pool.min_bytes = settings->min_buffer_size;
 	pool.max_bytes = settings->max_buffer_size;
@@ -251,17 +253,19 @@ static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
  * go back. Runs are at times taken half cold, so a limit that the user set is
  * looked at each time; one of half the memory only when fresh pages were taken.
  */
-void pool_keep_limit(bool is_cold, uint32_t now)
+void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 {
 	uint64_t held, limit;
 
-	if (!is_cold && !pool.is_limit_set)
+	if (fresh_pages == 0 && !pool.is_limit_set)
 		return;
 	held = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages();
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (held > limit)
 		reclaim_purge(held - limit, now);
+	if (fresh_pages != 0)
+		headroom_keep(now);
 }
 
 static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
@@ -281,7 +285,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	}
 	count = arenas_take(cpu, class, want, now, pages, &change);
 	limits_return(counted - change.out_pages, want - count);
-	pool_keep_limit(change.is_cold, now);
+	pool_keep_limit(change.fresh_pages, now);
 	if (count == 0)
 		return 0;
 	/* The first is the caller's; the rest may find another CPU, or no room any more. */
@@ -344,7 +348,7 @@ void *pool_aligned(size_t alignment, size_t size)
 		limits_return(pages, 1);
 		return NULL;
 	}
-	pool_keep_limit(true, now);
+	pool_keep_limit(pages, now);
 	buffer_begin(run_at(page), size);
 	return page_address(page);
 }
@@ -480,7 +484,20 @@ COLD void pool_free_slow(uint32_t page)
 
 void pool_drained(const uint32_t *pages, unsigned count)
 {
-	give_back(pages, count, LOAD_RELAXED(&pool.now));
+	uint32_t now = LOAD_RELAXED(&pool.now);
+
+	/* It counted as out of the heap, and was in no demand. Slabs are left out: which of them go back
+	 * is seen too late. */
+	for (unsigned i = 0, next; i < count; i = next) {
+		unsigned owner = page_owner(pages[i]);
+		uint32_t idle = 0;
+
+		for (next = i; next < count && page_owner(pages[next]) == owner; next++)
+			if (!size_class_is_slab(run_at(pages[next])->size_class))
+				idle += run_at(pages[next])->pages;
+		give_back(pages + i, next - i, now);
+		arena_lower_peak(&arenas.at[owner], idle);
+	}
 }
 
 /* --- asked by a signal handler ------------------------------------------------- */
@@ -536,6 +553,8 @@ static void fork_done(bool is_child)
 	}
 	apart_fork_done(is_child);
 	magazines_fork_done(is_child);
+	if (is_child)
+		headroom_forget();
 	reclaim_fork_done(is_child);
 }
 

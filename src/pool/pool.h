@@ -42,6 +42,8 @@ struct pool {
 	double growth_factor;
 	bool is_zeroing, is_limit_set;
 	void (*maintain)(void); /* by whoever notices that it is due; NULL: a thread does it */
+	void (*purge_others)(
+	    void); /* memory is about to end: what else idles in the process; NULL: nothing does */
 	/* Frozen by whoever sets samples: one is freed, one has another size. NULL: there are none. */
 	void (*sample_ended)(uint32_t sample);
 	void (*sample_resized)(uint32_t sample, size_t size);
@@ -108,8 +110,9 @@ enum pool_pointer { POOL_POINTER_IN_USE, POOL_POINTER_FREE, POOL_POINTER_INNER, 
 enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
 
 /* For the parts of the pool. */
-bool pool_count_pages(int64_t pages);			  /* against the limit; false: past it, not counted */
-void pool_keep_limit(bool is_cold, uint32_t now);	  /* after pages were taken, maybe cold ones */
+bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
+void pool_keep_limit(
+    uint32_t fresh_pages, uint32_t now); /* after pages were taken, of which so many will fault */
 void pool_drained(const uint32_t *pages, unsigned count); /* out of magazines, into the heap */
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page);
 

@@ -10,6 +10,11 @@
 #include "pool/arena.h"
 
 #define AGE_BUCKETS 64
+#define LOOKS_NO_BOUND UINT32_MAX
+/* A run freed so lately is likely to be wanted again; an eighth of a second. */
+#define YOUNG_TICKS 8
+/* What a call of the kernel costs beside its pages, in pages. */
+#define CALL_PAGES 4
 
 /* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
 static bool is_hot(uint32_t page)
@@ -93,37 +98,46 @@ static unsigned age_bucket(uint32_t ticks)
 	return 2 * log + (ticks >> (log - 1) & 1);
 }
 
-/*
- * The next free run of the arena from page on that has resident pages, or 0. Read
- * without the lock: a guess, which purge_run() verifies. Steps from run to run; an entry that
- * is half changed costs a step of one page.
- */
-UNLOCKED_READER static uint32_t next_hot_run(
-    const struct arena *arena, uint32_t page, uint32_t *hot, uint32_t *freed)
-{
-	uint32_t end = range_committed();
+struct hot_run {
+	uint32_t page, pages; /* page 0: none */
+	uint32_t hot, freed;
+};
 
-	while (page < end) {
+/*
+ * The next free run of the arena (NULL: of any) from *from on that has resident pages. Read
+ * without the lock: a guess, which purge_run() verifies. Steps from run to run; an entry that
+ * is half changed costs a step of one page. *from is where to go on.
+ */
+UNLOCKED_READER static bool find_hot_run(
+    const struct arena *arena, uint32_t *from, uint32_t *looks, struct hot_run *found)
+{
+	uint32_t end = range_committed(), page = *from;
+
+	found->page = 0;
+	while (page < end && *looks != 0 && found->page == 0) {
 		const struct run *run = run_at(page);
 		unsigned state = LOAD_RELAXED(&run->state);
 		uint32_t length = LOAD_RELAXED(&run->pages);
 
-		if (page_owner(page) != arena->runs.arena) {
+		*looks -= 1;
+		if (arena != NULL && page_owner(page) != arena->runs.arena) {
 			page = (page / CHUNK_PAGES + 1) * CHUNK_PAGES;
 			continue;
 		}
 		if (state == RUN_FREE) {
-			*hot = LOAD_RELAXED(&run->free.hot_pages);
-			*freed = LOAD_RELAXED(&run->free.freed);
-			if (*hot != 0)
-				return page;
-		} else if (state != RUN_BUSY && !((state == RUN_IN_USE || state == RUN_IDLE) &&
-						    !size_class_is_slab(run->size_class))) {
+			found->hot = LOAD_RELAXED(&run->free.hot_pages);
+			found->freed = LOAD_RELAXED(&run->free.freed);
+			found->page = found->hot != 0 ? page : 0;
+		} else if (state != RUN_BUSY && state != RUN_APART &&
+			   !(run_is_buffer(state) && !size_class_is_slab(run->size_class))) {
 			length = 1;
 		}
-		page += length == 0 || length > end - page ? 1 : length;
+		length = length == 0 || length > end - page ? 1 : length;
+		found->pages = length;
+		page += length;
 	}
-	return 0;
+	*from = page;
+	return found->page != 0;
 }
 
 /* From which age bucket on resident runs make up surplus pages. */
@@ -131,10 +145,11 @@ static unsigned oldest_buckets(const struct arena *arena, uint64_t surplus_pages
 {
 	uint64_t pages[AGE_BUCKETS] = {0}, sum = 0;
 	unsigned bucket = AGE_BUCKETS;
-	uint32_t hot, freed;
+	uint32_t page = 1, looks = LOOKS_NO_BOUND;
+	struct hot_run run;
 
-	for (uint32_t page = 1; (page = next_hot_run(arena, page, &hot, &freed)) != 0; page++)
-		pages[age_bucket((uint32_t)MAX((int32_t)(now - freed), 0))] += hot;
+	while (find_hot_run(arena, &page, &looks, &run))
+		pages[age_bucket((uint32_t)MAX((int32_t)(now - run.freed), 0))] += run.hot;
 	while (bucket > 0 && sum < surplus_pages)
 		sum += pages[--bucket];
 	return bucket;
@@ -144,10 +159,11 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 {
 	uint64_t purged = 0;
 	unsigned from = surplus_pages != 0 ? oldest_buckets(arena, surplus_pages, now) : AGE_BUCKETS;
-	uint32_t hot, freed;
+	uint32_t page = 1, looks = LOOKS_NO_BOUND;
+	struct hot_run run;
 
-	for (uint32_t page = 1; (page = next_hot_run(arena, page, &hot, &freed)) != 0; page++) {
-		uint32_t age = (uint32_t)MAX((int32_t)(now - freed), 0);
+	while (find_hot_run(arena, &page, &looks, &run)) {
+		uint32_t age = (uint32_t)MAX((int32_t)(now - run.freed), 0);
 		uint64_t at_most = surplus_pages - MIN(surplus_pages, purged);
 
 		if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed))
@@ -158,7 +174,7 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 		else if (age_bucket(age) < from)
 			continue;
 		if (at_most != 0)
-			purged += purge_run(arena, page, at_most);
+			purged += purge_run(arena, run.page, at_most);
 	}
 	return purged;
 }
@@ -172,12 +188,58 @@ UNLOCKED_READER uint64_t arenas_hot_pages(void)
 	return pages;
 }
 
-void arenas_purge_some(uint64_t pages, uint32_t now)
+UNLOCKED_READER uint64_t arenas_held_pages(void)
 {
-	for (unsigned i = 0; pages != 0 && i < atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	     i++) {
-		uint64_t purged = arena_purge(&arenas.at[i], pages, UINT32_MAX / 4, now);
+	uint64_t pages = 0;
 
-		pages -= MIN(pages, purged);
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages += LOAD_RELAXED(&arenas.at[i].out_pages) + LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	return pages;
+}
+
+void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks)
+{
+	hand->surplus_pages = surplus_pages;
+	hand->idle_ticks = idle_ticks;
+	hand->rounds = 2;
+}
+
+/* How many pages of a run of that age the hand is to take. */
+static uint64_t wanted_of(const struct purge_hand *hand, uint32_t age)
+{
+	if (age >= hand->idle_ticks)
+		return UINT64_MAX;
+	return age >= YOUNG_TICKS || hand->rounds == 1 ? hand->surplus_pages : 0;
+}
+
+uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now)
+{
+	uint64_t sum = 0, cost = 0;
+
+	while (hand->rounds != 0 && looks != 0 && cost < pages) {
+		uint64_t wanted, purged;
+		struct hot_run run;
+
+		if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed)) {
+			hand->rounds = 0;
+		} else if (find_hot_run(NULL, &hand->page, &looks, &run)) {
+			wanted = wanted_of(hand, (uint32_t)MAX((int32_t)(now - run.freed), 0));
+			if (wanted == 0)
+				continue;
+			purged =
+			    purge_run(&arenas.at[page_owner(run.page)], run.page, MIN(wanted, pages - cost));
+			hand->surplus_pages -= MIN(hand->surplus_pages, purged);
+			sum += purged;
+			cost += MAX(purged, (uint64_t)CALL_PAGES);
+			/* The next piece goes on with the rest of this run. */
+			if (cost >= pages)
+				hand->page = run.page;
+		} else if (looks != 0) {
+			hand->page = 1;
+			hand->rounds--;
+			if (hand->surplus_pages == 0)
+				hand->rounds = 0;
+		}
 	}
+	return sum;
 }

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "pool/arena.h"
+#include "pool/headroom.h"
 #include "pool/pool.h"
 
 #define WINDOWS_A_MONITOR 5
@@ -30,9 +31,12 @@ static struct {
 	struct lock lock;				      /* LOCK_maintain */
 	uint32_t last_window, last_collection, last_age_walk; /* under lock */
 	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
+	struct purge_hand hand; /* under lock: what a bounded pass left to be done by pieces */
+	uint32_t limit_page;	/* under lock: where the hand stands that keeps the pool's limit */
 	_Atomic bool
-	    is_postponed;     /* relaxed, likewise: the threshold was passed too soon after a collection */
-	_Atomic bool is_busy; /* relaxed: whether another pass soon is worth while */
+	    is_postponed;      /* relaxed, likewise: the threshold was passed too soon after a collection */
+	_Atomic bool has_debt; /* relaxed: the hand is not done */
+	_Atomic bool is_busy;  /* relaxed: whether another pass soon is worth while */
 } reclaim;
 
 _Atomic uint32_t reclaim_bell;
@@ -62,6 +66,12 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 	return plan;
 }
 
+/* Whatever there is to give back, scarcity is seen so soon. */
+static uint32_t look_ticks(void)
+{
+	return MAX(reclaim.monitor_ticks / RECLAIM_LOOKS_A_MONITOR, 1u);
+}
+
 void reclaim_init(const struct settings *settings)
 {
 	reclaim.max_idle_ticks = (uint32_t)MIN(ns_to_ticks(settings->max_idle), (uint64_t)INT32_MAX);
@@ -69,7 +79,7 @@ void reclaim_init(const struct settings *settings)
 	    (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
 	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
 	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
-	STORE_RELAXED(&pool.due, MIN(reclaim.window_ticks, reclaim.gc_ticks));
+	STORE_RELAXED(&pool.due, MIN(look_ticks(), reclaim.gc_ticks));
 }
 
 void reclaim_wake(void)
@@ -93,9 +103,18 @@ UNLOCKED_READER static struct reclaim_facts facts_of(
 	};
 }
 
-uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything)
+/* The hand goes on, for as long as a request may wait. */
+static uint64_t piece_locked(uint32_t now)
 {
-	uint64_t purged = 0;
+	uint64_t purged = purge_piece(&reclaim.hand, PURGE_PIECE_PAGES, PURGE_PIECE_LOOKS, now);
+
+	atomic_store_explicit(&reclaim.has_debt, reclaim.hand.rounds != 0, memory_order_relaxed);
+	return purged;
+}
+
+static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everything, bool is_bounded)
+{
+	uint64_t purged = 0, surplus = 0;
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
 	bool is_wanted, is_over, is_collection, is_age_due;
 	struct reclaim_plan plan;
@@ -133,9 +152,16 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);
 
 		plan = reclaim_plan(&facts);
+		surplus += plan.surplus_pages;
+		if (is_bounded)
+			continue;
 		if (plan.surplus_pages != 0 || plan.idle_ticks == 0 || is_age_due)
 			purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
 	}
+	reclaim.hand.rounds = 0;
+	if (is_bounded && (surplus != 0 || is_age_due))
+		purge_begin(&reclaim.hand, surplus, plan.idle_ticks);
+	purged += piece_locked(now);
 	if (is_collection) {
 		reclaim.last_collection = now;
 		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
@@ -145,15 +171,50 @@ uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everyth
 		atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
 	    memory_order_relaxed);
 	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
+	if (purged != 0)
+		headroom_look_soon();
 	lock_release(&reclaim.lock);
 	return purged << PAGE_SHIFT;
+}
+
+uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything)
+{
+	return run(now, pressure, is_everything, false);
+}
+
+uint64_t reclaim_run_bounded(uint32_t now, enum pressure_level pressure)
+{
+	return run(now, pressure, false, true);
+}
+
+bool reclaim_has_debt(void)
+{
+	return atomic_load_explicit(&reclaim.has_debt, memory_order_relaxed);
+}
+
+void reclaim_piece(uint32_t now)
+{
+	if (!lock_try(&reclaim.lock))
+		return;
+	piece_locked(now);
+	lock_release(&reclaim.lock);
+}
+
+void reclaim_hurry(uint32_t now)
+{
+	uint32_t due = now + look_ticks();
+
+	if ((int32_t)(LOAD_RELAXED(&pool.due) - due) <= 0)
+		return;
+	STORE_RELAXED(&pool.due, due);
+	reclaim_wake();
 }
 
 uint32_t reclaim_next(uint32_t now)
 {
 	bool is_busy = atomic_load_explicit(&reclaim.is_busy, memory_order_relaxed);
 
-	uint32_t ahead = MIN(is_busy ? reclaim.window_ticks : reclaim.monitor_ticks, reclaim.gc_ticks);
+	uint32_t ahead = MIN(is_busy ? look_ticks() : reclaim.monitor_ticks, reclaim.gc_ticks);
 
 	if (atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed))
 		ahead = MIN(ahead, (uint32_t)THRESHOLD_PAUSE_TICKS);
@@ -173,9 +234,24 @@ bool reclaim_drain(uint32_t now)
 
 void reclaim_purge(uint64_t pages, uint32_t now)
 {
+	struct purge_hand hand;
+
 	if (!lock_try(&reclaim.lock))
 		return;
-	arenas_purge_some(pages, now);
+	hand.page = reclaim.limit_page;
+	purge_begin(&hand, pages, UINT32_MAX);
+	purge_piece(&hand, pages, UINT32_MAX, now);
+	reclaim.limit_page = hand.page;
+	lock_release(&reclaim.lock);
+}
+
+bool reclaim_begin(void)
+{
+	return lock_try(&reclaim.lock);
+}
+
+void reclaim_end(void)
+{
 	lock_release(&reclaim.lock);
 }
 

@@ -37,6 +37,18 @@ void reclaim_init(const struct settings *settings);
  */
 uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything);
 
+/*
+ * The same pass within a request: of what it would purge a piece goes now, the rest is a debt. Each
+ * reclaim_piece() pays as much of it as a request may wait for (some 50 us).
+ */
+uint64_t reclaim_run_bounded(uint32_t now, enum pressure_level pressure);
+bool reclaim_has_debt(void);
+void reclaim_piece(uint32_t now);
+
+/* Pages were taken: the next pass comes as soon as in a busy pool, whose pressure is looked at so often. */
+void reclaim_hurry(uint32_t now);
+#define RECLAIM_LOOKS_A_MONITOR 10
+
 /* When the next pass is due, in ticks. */
 uint32_t reclaim_next(uint32_t now);
 
@@ -51,6 +63,10 @@ void reclaim_purge(uint64_t pages, uint32_t now);
 /* Whoever sleeps until the next pass is woken: a collection is wanted. */
 void reclaim_wake(void);
 extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */
+
+/* The maintain lock, for a purge that is no pass. False: somebody is at it. */
+bool reclaim_begin(void);
+void reclaim_end(void);
 
 /* No pass is under way, nor anything else that takes its lock. */
 bool reclaim_is_quiet(void);

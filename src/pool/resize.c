@@ -107,7 +107,7 @@ static bool grow(struct run *run, void *p, size_t size, size_t wanted)
 	pool_count_pages(-(int64_t)(wanted_pages - length));
 	reclass(run);
 	pool_set_grown(p, size);
-	pool_keep_limit(false, LOAD_RELAXED(&pool.now));
+	pool_keep_limit(length - had, LOAD_RELAXED(&pool.now));
 	return true;
 }
 

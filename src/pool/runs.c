@@ -256,6 +256,7 @@ static void cut(struct runs *runs, uint32_t start, uint32_t page, uint32_t pages
 		link_run(runs, page + pages, after, hot - kept, freed);
 		hot = kept;
 	}
+	runs->fresh_pages += pages - hot;
 	*was_cold = hot == 0;
 }
 

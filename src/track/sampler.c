@@ -115,6 +115,11 @@ uint64_t sampler_interval(enum track_kind kind)
 	return atomic_load_explicit(&sampler.kinds[kind].interval, memory_order_relaxed);
 }
 
+uint64_t sampler_leg_bytes(enum track_kind kind)
+{
+	return MIN(sampler_interval(kind), sampler.kinds[kind].leg);
+}
+
 /* --- drawing ----------------------------------------------------------------- */
 
 /* xorshift64* (Vigna 2016): 64 bits a thread, good in its upper ones. */

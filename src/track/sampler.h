@@ -96,6 +96,9 @@ bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float 
 /* What an allocation stands for that was picked at that interval: 1 / (1 - e^(-bytes/interval)). */
 float sampler_weight(size_t bytes, uint64_t interval);
 
+/* How many bytes of a thread pass between two looks, on average. */
+uint64_t sampler_leg_bytes(enum track_kind kind);
+
 /* Bytes a sample now, on average; 0: all. */
 uint64_t sampler_interval(enum track_kind kind);
 

@@ -1,7 +1,7 @@
 # What only a preloaded process shows: scripts, and the programs that they run.
 
 tests_preload = tests/preload/counts.sh tests/preload/dumps.sh tests/preload/exports.sh tests/preload/library.sh \
-	tests/preload/own_handler.sh tests/preload/run.sh tests/preload/track.py
+	tests/preload/memory.sh tests/preload/own_handler.sh tests/preload/run.sh tests/preload/track.py
 EXTRA_DIST += $(tests_preload)
 
 tests_preload_flags = -I$(top_srcdir) -D_GNU_SOURCE
@@ -9,7 +9,7 @@ tests_preload_work = tests/common/harness.c tests/common/harness.h tests/common/
 	tests/preload/work.c tests/preload/work.h
 
 check_PROGRAMS += tests/preload/library tests/preload/own_handler tests/preload/confine tests/preload/plugins tests/preload/processes \
-	tests/preload/signals tests/preload/stuck tests/preload/threads \
+	tests/preload/memory tests/preload/signals tests/preload/stuck tests/preload/threads \
 	tests/preload/bounds tests/preload/early tests/preload/late tests/preload/probe \
 	tests/preload/tracked tests/preload/tracked_cxx
 
@@ -30,6 +30,9 @@ tests_preload_confine_SOURCES = tests/preload/confine.c $(tests_preload_work)
 tests_preload_confine_CPPFLAGS = $(tests_preload_flags)
 tests_preload_confine_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_preload_confine_LDADD = -lpthread
+tests_preload_memory_SOURCES = tests/preload/memory.c
+tests_preload_memory_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_preload_memory_LDADD = -lpthread
 tests_preload_plugins_SOURCES = tests/preload/plugins.c $(tests_preload_work)
 tests_preload_plugins_CPPFLAGS = $(tests_preload_flags)
 tests_preload_plugins_CFLAGS = $(AM_CFLAGS) -fno-builtin

@@ -14,6 +14,7 @@ tests_programs = \
 	tests/programs/nginx.sh \
 	tests/programs/node.sh \
 	tests/programs/pprof.sh \
+	tests/programs/pressure.sh \
 	tests/programs/prometheus.sh \
 	tests/programs/pairs.sh \
 	tests/programs/python3.sh \

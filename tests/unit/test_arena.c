@@ -85,17 +85,17 @@ START_TEST(resident_runs_go_before_untouched_ones_and_batches_stay_warm)
 	wall = take(CLASS_64K, 1);
 	warm[1] = take(CLASS_64K, 1);
 	take(CLASS_64K, 1);
-	ck_assert(change.is_cold);
+	ck_assert(change.fresh_pages != 0);
 	give(warm[0], 2);
 	give(warm[1], 2);
 	/* Two of eight are warm: no cold one comes along. */
 	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 8, 3, pages, &change), 2);
-	ck_assert(!change.is_cold);
+	ck_assert(change.fresh_pages == 0);
 	ck_assert(pages[0] == warm[0] || pages[0] == warm[1]);
 	ck_assert(pages[1] == warm[0] || pages[1] == warm[1]);
 	ck_assert_uint_eq(run_at(pages[0])->buffer.serial & BUFFER_WAS_COLD, 0);
 	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 8, 3, pages, &change), 8);
-	ck_assert(change.is_cold);
+	ck_assert(change.fresh_pages != 0);
 	ck_assert_uint_ne(wall, 0);
 	ck_engine_is_whole(0);
 	engine_stop();
@@ -361,7 +361,7 @@ START_TEST(a_resident_run_of_another_arena_goes_before_pages_that_fault)
 	again = pages[0];
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(again, lent);
-	ck_assert(!change.is_cold);
+	ck_assert(change.fresh_pages == 0);
 	ck_assert_uint_eq(change.out_pages, PAGES_64K);
 	ck_assert_uint_eq(page_owner(again), 0);
 	ck_assert_uint_eq(arenas.at[1].out_pages, 0);
@@ -369,7 +369,7 @@ START_TEST(a_resident_run_of_another_arena_goes_before_pages_that_fault)
 	/* Nothing warm anywhere: pages of its own. */
 	uint32_t fresh = take(CLASS_64K, 4);
 	ck_assert_uint_eq(page_owner(fresh), 1);
-	ck_assert(change.is_cold);
+	ck_assert(change.fresh_pages != 0);
 	/* And each goes home by its address, in whatever order. */
 	uint32_t all[] = {fresh, again, own};
 	arenas_give(all, 3, 5, &change);
@@ -444,6 +444,14 @@ START_TEST(the_peak_is_that_of_the_last_four_windows)
 }
 END_TEST
 
+static struct purge_hand hand;
+
+static uint64_t hand_purge(uint64_t pages, uint32_t now)
+{
+	purge_begin(&hand, pages, UINT32_MAX);
+	return purge_piece(&hand, pages, UINT32_MAX, now);
+}
+
 START_TEST(some_pages_are_purged_wherever_they_are)
 {
 	uint32_t pages[4];
@@ -454,9 +462,9 @@ START_TEST(some_pages_are_purged_wherever_they_are)
 	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 2, 1, pages + 2, &change), 2);
 	arenas_give(pages, 4, 2, &change);
 	ck_assert_uint_eq(arenas_hot_pages(), 4 * PAGES_64K);
-	arenas_purge_some(3 * PAGES_64K, 2);
+	hand_purge(3 * PAGES_64K, 2);
 	ck_assert_uint_eq(arenas_hot_pages(), PAGES_64K);
-	arenas_purge_some(100 * PAGES_64K, 2);
+	hand_purge(100 * PAGES_64K, 2);
 	ck_assert_uint_eq(arenas_hot_pages(), 0);
 	ck_engine_is_whole(0);
 	engine_stop();

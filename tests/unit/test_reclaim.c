@@ -143,6 +143,14 @@ static void burst(unsigned count)
 		ck_need(pool_free((uintptr_t)all[i] - range.base));
 }
 
+/* What idles in magazines was freed then, not at tick 0. */
+static void freed_at(uint32_t now)
+{
+	for (uint32_t page = 1; page < range_committed(); page++)
+		if (run_at(page)->state == RUN_IDLE)
+			run_at(page)->buffer.last_used = now;
+}
+
 /* Free and resident, in the heap and in magazines. */
 static uint64_t idle_pages(void)
 {
@@ -177,16 +185,70 @@ START_TEST(a_burst_that_comes_again_in_time_finds_its_pages)
 	defaults();
 	start();
 	for (uint32_t now = 0; now < 100 * WINDOW; now += WINDOW / 4) {
-		if (now % (2 * WINDOW) == 0)
+		if (now % (2 * WINDOW) == 0) {
 			burst(BURST);
+			freed_at(now);
+		}
 		reclaim_run(now, PRESSURE_NONE, false);
-		/* What is freed is freed at tick 0: too old for magazines, but never for the heap. */
-		ck_need(now > settings.max_idle / TICK_NS || idle_pages() >= BURST_PAGES);
+		ck_need(now > settings.max_idle / TICK_NS || arenas_held_pages() >= BURST_PAGES);
 		if (now > settings.max_idle / TICK_NS / 2)
 			break;
 	}
 	pool_stats_collect(&stats, NULL, 0);
 	ck_assert_uint_eq(stats.purged_bytes, 0);
+	stop();
+}
+END_TEST
+
+START_TEST(what_idled_in_magazines_goes_with_the_burst)
+{
+	defaults();
+	start();
+	burst(BURST);
+	ck_assert_uint_ge(magazines_count(), 4);
+	for (uint32_t window = 1; window < PEAK_WINDOWS; window++)
+		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
+	/* Drained by now, and in no window's demand but the burst's own. */
+	ck_assert_uint_eq(magazines_count(), 0);
+	ck_assert_uint_ge(arenas_hot_pages(), BURST_PAGES);
+	reclaim_run(PEAK_WINDOWS * WINDOW, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas_held_pages(), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(a_request_purges_by_pieces_and_nothing_is_left_out)
+{
+	uint64_t hot, last;
+	unsigned pieces = 0;
+
+	defaults();
+	start();
+	burst(BURST);
+	hot = arenas_hot_pages();
+	ck_assert_uint_gt(hot, 3 * PURGE_PIECE_PAGES);
+	/* All of it is surplus: no window knows of the burst any more. */
+	for (uint32_t window = 1; window <= PEAK_WINDOWS; window++)
+		arena_rotate_peak(&arenas.at[0]);
+	ck_assert_uint_le(reclaim_run_bounded(MONITOR, PRESSURE_NONE) >> PAGE_SHIFT, PURGE_PIECE_PAGES);
+	for (last = arenas_hot_pages(); reclaim_has_debt(); last = hot) {
+		reclaim_piece(MONITOR);
+		hot = arenas_hot_pages();
+		ck_need(last - hot <= PURGE_PIECE_PAGES);
+		ck_need(++pieces < 1000);
+	}
+	ck_assert_uint_gt(pieces, 1);
+	/* What idled in magazines was demand in the oldest window. */
+	ck_assert_uint_le(arenas_hot_pages(), MAGAZINES_BYTES_MIN / PAGE_BYTES);
+	/* A pass that may take its time leaves no debt. */
+	burst(BURST);
+	for (uint32_t window = 1; window <= PEAK_WINDOWS; window++)
+		arena_rotate_peak(&arenas.at[0]);
+	reclaim_run_bounded(2 * MONITOR, PRESSURE_NONE);
+	ck_assert(reclaim_has_debt());
+	reclaim_run(2 * MONITOR, PRESSURE_NONE, true);
+	ck_assert(!reclaim_has_debt());
+	ck_assert_uint_eq(arenas_hot_pages(), 0);
 	stop();
 }
 END_TEST
@@ -327,7 +389,7 @@ START_TEST(passes_come_often_only_while_there_is_something_to_do)
 	start();
 	burst(BURST);
 	reclaim_run(1, PRESSURE_NONE, false);
-	ck_assert_uint_eq(reclaim_next(1), 1 + WINDOW);
+	ck_assert_uint_eq(reclaim_next(1), 1 + MONITOR / RECLAIM_LOOKS_A_MONITOR);
 	reclaim_run(2, PRESSURE_NONE, true);
 	reclaim_run(3, PRESSURE_NONE, false);
 	ck_assert_uint_eq(reclaim_next(3), 3 + MONITOR);
@@ -361,6 +423,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, more_pressure_never_keeps_more);
 	tcase_add_test(tests, what_a_burst_needed_stays_for_four_windows_and_then_goes);
 	tcase_add_test(tests, a_burst_that_comes_again_in_time_finds_its_pages);
+	tcase_add_test(tests, what_idled_in_magazines_goes_with_the_burst);
+	tcase_add_test(tests, a_request_purges_by_pieces_and_nothing_is_left_out);
 	tcase_add_test(tests, demand_that_falls_is_followed_down);
 	tcase_add_test(tests, what_idles_for_too_long_goes_though_it_is_little);
 	tcase_add_test(tests, under_medium_pressure_the_floor_is_dropped);

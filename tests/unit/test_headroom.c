@@ -1,0 +1,288 @@
+/*
+ * test_headroom.c -- what is given back while memory is taken: the plan by facts, and looks of a real pool at the
+ * files of a cgroup that the test writes. Nothing sleeps; the limits are of no real cgroup.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool/headroom.h"
+#include "pool/reclaim.h"
+#include "run_suite.h"
+#include "tests/common/engine.h"
+
+#define LIMIT ((uint64_t)256 * MIB)
+#define RESERVE (LIMIT / 8)
+
+static struct headroom_plan plan_of(uint64_t room, uint64_t promised, uint64_t idle)
+{
+	return headroom_plan(&(struct headroom_facts){
+	    .room_bytes = room, .limit_bytes = LIMIT, .promised_bytes = promised, .idle_bytes = idle});
+}
+
+static const struct {
+	uint64_t room, promised, idle, purge, missing, step;
+} plans[] = {
+    /* Where there is room, what idles stays; the next look is after a quarter of what is free. */
+    {LIMIT, 0, 0, 0, 0, (LIMIT - RESERVE) / 4},
+    {RESERVE + 100 * MIB, 0, 50 * MIB, 0, 0, 25 * MIB},
+    /* It is at most half of what is free beyond the reserve, once it has gone. */
+    {RESERVE + 100 * MIB, 0, 80 * MIB, 20 * MIB, 0, 25 * MIB},
+    {RESERVE, 0, 30 * MIB, 20 * MIB, 0, RESERVE / 4},
+    /* What was handed out and not written to will be missing. */
+    {RESERVE + 100 * MIB, 30 * MIB, 50 * MIB, 10 * MIB, 0, 70 * MIB / 4},
+    {RESERVE + 10 * MIB, 20 * MIB, 90 * MIB, 190 * MIB / 3, 10 * MIB, 0},
+    /* Less than the reserve: all that is missing goes at least, if there is so much. */
+    {RESERVE - 12 * MIB, 0, 13 * MIB, 38 * MIB / 3, 12 * MIB, 0},
+    {RESERVE - 12 * MIB, 0, 9 * MIB, 9 * MIB, 12 * MIB, RESERVE / 4},
+    {0, 0, 0, 0, RESERVE, RESERVE / 4},
+    {0, LIMIT, 1 * MIB, 1 * MIB, RESERVE, RESERVE / 4},
+};
+
+START_TEST(the_plan_follows_from_the_facts)
+{
+	struct headroom_plan plan = plan_of(plans[_i].room, plans[_i].promised, plans[_i].idle);
+
+	ck_assert_uint_eq(plan.purge_bytes, plans[_i].purge);
+	ck_assert_uint_eq(plan.missing_bytes, plans[_i].missing);
+	if (plans[_i].step != 0)
+		ck_assert_uint_eq(plan.step_bytes, plans[_i].step);
+}
+END_TEST
+
+START_TEST(less_room_never_keeps_more_and_looks_no_later)
+{
+	for (uint64_t idle = 0; idle <= LIMIT; idle += 16 * MIB) {
+		struct headroom_plan last = plan_of(LIMIT, 0, idle);
+
+		for (uint64_t room = LIMIT; room >= 8 * MIB; room -= 8 * MIB) {
+			struct headroom_plan plan = plan_of(room, 0, idle);
+
+			ck_need(plan.purge_bytes >= last.purge_bytes && plan.purge_bytes <= idle);
+			ck_need(plan.missing_bytes != 0 || plan.step_bytes <= last.step_bytes);
+			/* Before the next look the reserve is not used up. */
+			ck_need(plan.missing_bytes != 0 || room <= RESERVE + RESERVE / 4 ||
+				plan.step_bytes <= room - RESERVE);
+			last = plan;
+		}
+	}
+}
+END_TEST
+
+/* --- a pool in a cgroup that only says so ----------------------------------------- */
+
+#define BUFFER ((size_t)64 * KIB)
+#define BUFFERS 1024 /* 64 MiB */
+
+static char root[64];
+static void *buffers[2 * BUFFERS];
+static unsigned others_purged;
+
+static void write_file(const char *name, const char *text)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')) != NULL; p++) {
+		*p = '\0';
+		mkdir(path, 0700);
+		*p = '/';
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* What others use of the cgroup's 256 MiB beside the pool's pages. */
+static void others_use(uint64_t bytes)
+{
+	char text[40];
+
+	snprintf(
+	    text, sizeof(text), "%llu\n", (unsigned long long)(bytes + (arenas_held_pages() << PAGE_SHIFT)));
+	write_file("/cg/memory.current", text);
+}
+
+static void purge_others(void)
+{
+	others_purged++;
+}
+
+static void begin(void)
+{
+	struct settings settings;
+
+	settings_default(&settings);
+	settings.pool_limit = GIB;
+	strcpy(root, "/tmp/weir-headroom.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	write_file("/proc/self/cgroup", "0::/\n");
+	write_file("/proc/self/mountinfo", "30 1 0:26 / /cg rw,nosuid - cgroup2 cgroup2 rw\n");
+	write_file("/proc/meminfo", "MemTotal: 33554432 kB\nMemAvailable: 33554432 kB\n");
+	write_file("/cg/memory.max", "268435456\n");
+	write_file("/cg/memory.high", "max\n");
+	write_file("/cg/memory.stat", "inactive_file 0\n");
+	ck_assert(engine_pool(&settings));
+	pool.purge_others = purge_others;
+	others_purged = 0;
+	others_use(0);
+	meminfo_root = root;
+}
+
+static void end(void)
+{
+	char command[100];
+
+	meminfo_root = "";
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	ck_assert_int_eq(system(command), 0);
+	engine_stop();
+}
+
+/* 64 MiB, of which every second buffer is freed: what idles is of no use for larger requests. */
+static void leave_holes(void)
+{
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		ck_need((buffers[i] = pool_malloc(BUFFER)) != NULL);
+		others_use(0);
+	}
+	for (unsigned i = 0; i < BUFFERS; i += 2)
+		ck_need(pool_free((uintptr_t)buffers[i] - range.base));
+}
+
+static uint64_t hot_bytes(void)
+{
+	return arenas_hot_pages() << PAGE_SHIFT;
+}
+
+static uint64_t purged_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < arenas.count; i++)
+		pages += arenas.at[i].purged_pages;
+	return pages;
+}
+
+START_TEST(with_room_nothing_goes)
+{
+	begin();
+	leave_holes();
+	for (unsigned i = 0; i < 256; i++) {
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+		others_use(0);
+	}
+	ck_assert_uint_ge(hot_bytes(), 26 * MIB);
+	ck_assert_uint_eq(purged_pages(), 0);
+	ck_assert_uint_eq(others_purged, 0);
+	end();
+}
+END_TEST
+
+START_TEST(while_there_is_room_a_request_purges_a_piece_at_most)
+{
+	uint64_t before;
+
+	begin();
+	leave_holes();
+	/* 60 MiB are free, 32 of these the reserve: what idles, 32 MiB, is too much. */
+	for (unsigned i = 0; i < 100; i++) {
+		others_use(132 * MIB - (uint64_t)i * 4 * BUFFER);
+		before = purged_pages();
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+		ck_need(purged_pages() - before <= PURGE_PIECE_PAGES);
+	}
+	ck_assert_uint_gt(purged_pages(), 4 * PURGE_PIECE_PAGES);
+	ck_assert_uint_eq(others_purged, 0);
+	end();
+}
+END_TEST
+
+START_TEST(where_memory_ends_all_that_idles_goes_before_it_does)
+{
+	uint64_t used = 0;
+
+	begin();
+	leave_holes();
+	/* Others leave 40 MiB beside what the heap holds, and the program takes 60 MiB more. */
+	for (unsigned i = 0; i < 240; i++) {
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+		others_use(152 * MIB);
+		used = 152 * MIB + (arenas_held_pages() << PAGE_SHIFT);
+		ck_need(used <= LIMIT);
+	}
+	ck_assert_uint_gt(used, LIMIT - RESERVE);
+	ck_assert_uint_lt(hot_bytes(), 2 * MIB);
+	/* The reserve could not be had from the pool alone. */
+	ck_assert_uint_gt(others_purged, 0);
+	end();
+}
+END_TEST
+
+START_TEST(what_is_taken_elsewhere_makes_the_pool_give_back)
+{
+	begin();
+	leave_holes();
+	/* Another allocator of the process takes 1 MiB after the other. */
+	for (uint64_t elsewhere = 0; elsewhere < 210 * MIB; elsewhere += MIB) {
+		others_use(elsewhere);
+		headroom_grew(MIB);
+		ck_need(elsewhere + (arenas_held_pages() << PAGE_SHIFT) <= LIMIT);
+	}
+	ck_assert_uint_eq(hot_bytes(), 0);
+	end();
+}
+END_TEST
+
+START_TEST(what_was_handed_out_untouched_counts)
+{
+	char used[40];
+
+	begin();
+	leave_holes();
+	/* The kernel knows of nothing that the program takes from here on, as long as it does not write to it. */
+	snprintf(used, sizeof(used), "%llu\n", (unsigned long long)(64 * MIB));
+	write_file("/cg/memory.current", used);
+	for (unsigned i = 0; i < 560; i++)
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+	/* 140 MiB of it and the 64 leave too little for 32 that idle. */
+	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 4 * MIB);
+	end();
+}
+END_TEST
+
+START_TEST(memory_high_is_kept_like_a_limit)
+{
+	begin();
+	write_file("/cg/memory.high", "134217728\n");
+	leave_holes();
+	for (unsigned i = 0; i < 60; i++) {
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+		others_use(40 * MIB);
+		ck_need(40 * MIB + (arenas_held_pages() << PAGE_SHIFT) <= 128 * MIB);
+	}
+	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 16 * MIB);
+	end();
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, the_plan_follows_from_the_facts, 0, ARRAY_LENGTH(plans));
+	tcase_add_test(tests, less_room_never_keeps_more_and_looks_no_later);
+	tcase_add_test(tests, with_room_nothing_goes);
+	tcase_add_test(tests, while_there_is_room_a_request_purges_a_piece_at_most);
+	tcase_add_test(tests, where_memory_ends_all_that_idles_goes_before_it_does);
+	tcase_add_test(tests, what_is_taken_elsewhere_makes_the_pool_give_back);
+	tcase_add_test(tests, what_was_handed_out_untouched_counts);
+	tcase_add_test(tests, memory_high_is_kept_like_a_limit);
+}
+
+int main(void)
+{
+	return run_suite("headroom", add_tests);
+}
