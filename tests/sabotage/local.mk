@@ -84,6 +84,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-live-not-at-risk.patch \
 	tests/sabotage/risk-load-is-growth.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
+	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/run-not-coalesced.patch \
