@@ -104,6 +104,7 @@ static void fill_track(const struct dump *dump, struct track_snapshot *track)
 	    .stacks_captured = t->stacks_captured,
 	    .stacks_dropped = t->stacks_dropped,
 	    .stacks_truncated = t->stacks_truncated,
+	    .tables_read = t->tables_read,
 	    .sites_used = t->sites_used,
 	    .sites_max = t->sites_max,
 	    .sites_left_out = t->sites_left_out,

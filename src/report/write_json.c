@@ -370,6 +370,7 @@ static OWN_FRAME void put_tracking(struct json *json, const struct track_snapsho
 		put_u64(json, "stacks_captured", c->stacks_captured);
 		put_u64(json, "stacks_dropped", c->stacks_dropped);
 		put_u64(json, "stacks_truncated", c->stacks_truncated);
+		put_u64(json, "tables_read", c->tables_read);
 		put_u64(json, "sites_used", c->sites_used);
 		put_u64(json, "sites_max", c->sites_max);
 		put_u64(json, "sites_left_out", c->sites_left_out);

@@ -221,6 +221,8 @@ OWN_FRAME void text_tracking(struct out *out, const struct track_counters *c)
 	out_count(out, c->stacks_truncated);
 	out_str(out, " cut off at ");
 	out_number_of(out, TRACK_FRAMES_MAX, "frame");
+	out_str(out, "; unwind tables read for ");
+	out_number_of(out, c->tables_read, "frame");
 	out_char(out, '\n');
 	text_label(out, "sites");
 	out_count(out, c->sites_used);

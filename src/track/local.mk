@@ -5,6 +5,8 @@ libtrack_a_SOURCES = \
 	src/track/accrual.h \
 	src/track/approx.c \
 	src/track/approx.h \
+	src/track/cfi.c \
+	src/track/cfi.h \
 	src/track/cold.c \
 	src/track/cold.h \
 	src/track/facts.c \
@@ -21,6 +23,8 @@ libtrack_a_SOURCES = \
 	src/track/risk.h \
 	src/track/risk_process.c \
 	src/track/risk_text.c \
+	src/track/rules.c \
+	src/track/rules.h \
 	src/track/sampler.c \
 	src/track/sampler.h \
 	src/track/samples.c \

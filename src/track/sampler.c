@@ -6,11 +6,13 @@
  * signal handler that allocates (then one of the two draws is lost, which no estimate
  * feels, as neither is picked by what it would say).
  *
- * The budget: how many samples a kind may have in a second of real time, since each costs
- * the capture of a stack. Past it within a second, the interval doubles at once, and
- * again at each further quarter of the budget; a second that used less than a third
+ * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns
+ * (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
+ * be read (sampler_charge()). Past it within a second, the interval doubles at once, and
+ * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start
- * at the setting; the others at 0, all of them.
+ * at the setting; the others at 0, all of them. What a sample costs moves only the intervals of later
+ * points: whether an allocation is one never depends on its stack.
  *
  * A distance is walked in legs, at most so many bytes each: after a leg that met no
  * point the distance is drawn anew with the interval of that time. So a thread that drew
@@ -36,11 +38,11 @@ struct kind {
 	uint64_t first; /* the step up from 0 */
 	uint64_t most;
 	uint64_t leg;
-	uint32_t budget; /* samples a second */
+	uint32_t budget; /* a second */
 	/* Shared; relaxed: hints and a rough count. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
 	_Atomic uint64_t floor; /* not below this while the table is near full; 0: none */
-	_Atomic uint32_t second, count;
+	_Atomic uint32_t second, spent;
 };
 
 static struct {
@@ -73,7 +75,7 @@ void sampler_start(const struct settings *settings)
 		atomic_store_explicit(&sampler.kinds[kind].interval, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].floor, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].second, 0, memory_order_relaxed);
-		atomic_store_explicit(&sampler.kinds[kind].count, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].spent, 0, memory_order_relaxed);
 	}
 	sampler.is_all = settings->sample_interval == 1;
 	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
@@ -172,26 +174,45 @@ static uint32_t this_second(void)
 	return clock_now_ticks() / sampler.second_ticks;
 }
 
+/* How often the interval has doubled in a second that has spent so much. */
+static uint32_t times_widened(const struct kind *kind, uint32_t spent)
+{
+	return spent <= kind->budget ? 0 : (spent - kind->budget - 1) / (kind->budget / 4) + 1;
+}
+
+static void spend(struct kind *kind, uint32_t cost)
+{
+	uint32_t before = atomic_fetch_add_explicit(&kind->spent, cost, memory_order_relaxed);
+	uint32_t times = times_widened(kind, before + cost) - times_widened(kind, before);
+
+	while (times-- > 0)
+		widen(kind);
+}
+
 void sampler_keep_budget(enum track_kind which, uint32_t now)
 {
 	struct kind *kind = &sampler.kinds[which];
-	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), count;
+	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), spent;
 
 	if (now != second && atomic_compare_exchange_strong_explicit(
 				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
-		count = atomic_exchange_explicit(&kind->count, 0, memory_order_relaxed);
+		spent = atomic_exchange_explicit(&kind->spent, 0, memory_order_relaxed);
 		if (samples_live() > NEAR_FULL) {
 			sampler_back_off(which);
 		} else {
 			if (samples_live() < NEAR_FULL / 2)
 				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
 			/* Seconds without a sample were below the budget, too. */
-			narrow(kind, (count < kind->budget / 3) + (now - second - 1));
+			narrow(kind, (spent < kind->budget / 3) + (now - second - 1));
 		}
 	}
-	count = atomic_fetch_add_explicit(&kind->count, 1, memory_order_relaxed) + 1;
-	if (count > kind->budget && (count - kind->budget) % (kind->budget / 4) == 1)
-		widen(kind);
+	spend(kind, 1);
+}
+
+void sampler_charge(enum track_kind kind, uint32_t cost)
+{
+	if (!sampler.is_all)
+		spend(&sampler.kinds[kind], cost);
 }
 
 void sampler_back_off(enum track_kind kind)

@@ -20,10 +20,11 @@
 
 #define SAMPLER_KINDS 3
 
-/* Stacks a second that are captured, by kind; all together 200, which is about 0.1% of a processor. */
-#define SAMPLER_BUDGET_SMALL 70
-#define SAMPLER_BUDGET_POOL 100
-#define SAMPLER_BUDGET_LARGE 30
+/* What may be spent a second, by kind (sampler.c says on what); all together 6,000, which is 0.2% of a
+ * processor. */
+#define SAMPLER_BUDGET_SMALL 1500
+#define SAMPLER_BUDGET_POOL 4000
+#define SAMPLER_BUDGET_LARGE 500
 
 #define SAMPLER_INTERVAL_MIN (16 * KIB) /* small allocations, unless the setting is less */
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
@@ -66,6 +67,9 @@ void sampler_back_off(enum track_kind kind);
 
 /* There was one more sample of that kind in that second of real time: adapt its interval to the budget. */
 void sampler_keep_budget(enum track_kind kind, uint32_t second);
+
+/* The stack of a sample of that kind was not to be had for nothing: so much more is spent in this second. */
+void sampler_charge(enum track_kind kind, uint32_t cost);
 
 /* At the tick: where the table of samples is all but full, half of the kind that has most of them
  * is dropped (samples_thin()). Whether that was so. */

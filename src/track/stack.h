@@ -10,7 +10,8 @@
 
 struct stack {
 	unsigned count;
-	bool is_truncated; /* there were more frames */
+	bool is_truncated;    /* there were more frames */
+	unsigned tables_read; /* frames for which unwind tables had to be read: what costs */
 	/* Each within its call instruction: the return address less one; of a frame that a signal
 	 * interrupted, the very address. */
 	uintptr_t pcs[STACK_FRAMES_MAX];
@@ -21,10 +22,13 @@ struct stack {
 void stack_start(uintptr_t own_start, uintptr_t own_end);
 
 /*
- * Fill *stack. False: not one frame could be had. Thread-safe; not from a signal handler that
- * interrupted it (the caller has a flag for that). Keeps errno.
+ * Fill *stack, from the caller's frame on. False: not one frame could be had. Thread-safe; not from a
+ * signal handler that interrupted it (the caller has a flag for that). Keeps errno.
  */
 bool stack_capture(struct stack *stack);
+
+/* The same by libgcc alone, whatever the frames are like: microseconds. */
+bool stack_capture_slowly(struct stack *stack);
 
 /* A key for the stack within this process: never 0. */
 uint64_t stack_key(const struct stack *stack);

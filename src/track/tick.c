@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
+#include "track/rules.h"
 #include "track/sampler.h"
 #include "track/samples.h"
 
@@ -226,7 +227,8 @@ void tick_run(const struct track_facts *facts)
 
 	tick.number++;
 	tick.turns = (uint32_t)(sites_rows_used() / JUDGED_A_TICK) + 1;
-	modules_refresh(sites_retire, sites_mark_modules);
+	if (modules_refresh(sites_retire, sites_mark_modules))
+		rules_forget();
 	sites_resolve();
 	walk(facts->now_ticks);
 	judge(facts, now);

@@ -19,6 +19,8 @@
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
+#include "track/rules.h"
+#include "track/sampler.h"
 #include "track/samples.h"
 #include "track/sites.h"
 #include "track/stack.h"
@@ -36,7 +38,8 @@ static struct {
 	/* Samples whose deaths could not be counted at once; 0: free. Acquire and release by exchange. */
 	_Atomic uint32_t deferred[DEFERRED_MAX];
 	/* Relaxed; statistics. */
-	_Atomic uint64_t stacks_captured, stacks_dropped, stacks_truncated, samples_dropped, deaths_lost;
+	_Atomic uint64_t stacks_captured, stacks_dropped, stacks_truncated, tables_read, samples_dropped,
+	    deaths_lost;
 } track;
 
 /* Tracking is at work in this thread. */
@@ -119,6 +122,10 @@ static uint32_t born(size_t size, enum track_kind kind, float weight)
 		return 0;
 	}
 	count(&track.stacks_captured);
+	if (stack.tables_read != 0) {
+		sampler_charge(kind, stack.tables_read);
+		atomic_fetch_add_explicit(&track.tables_read, stack.tables_read, memory_order_relaxed);
+	}
 	if (stack.is_truncated)
 		count(&track.stacks_truncated);
 	for (;;) {
@@ -238,6 +245,8 @@ void track_modules_changed(void)
 {
 	if (!is_active() || !enter())
 		return;
+	/* Whatever the refresh says: another one may be at work. */
+	rules_forget();
 	if (modules_refresh(sites_retire, sites_mark_modules))
 		sites_resolve();
 	leave();
@@ -489,10 +498,10 @@ static void put_counters(struct track_counters *to)
 	samples_count(&samples);
 	sites_count(&sites);
 	to->table_bytes = samples.bytes + sites.bytes + modules_table_bytes() + tick_table_bytes() +
-			  lifetimes_bytes() + cold.table_bytes;
-	to->table_bytes_used = samples.bytes_used + sites.bytes_used +
-			       modules_count() * sizeof(struct module) +
-			       sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes();
+			  lifetimes_bytes() + rules_table_bytes() + cold.table_bytes;
+	to->table_bytes_used =
+	    samples.bytes_used + sites.bytes_used + modules_count() * sizeof(struct module) +
+	    sites_rows_used() * tick_table_bytes() / SITES_ROWS + lifetimes_bytes() + rules_table_bytes();
 	to->samples_live = samples.live;
 	to->samples_max = SAMPLES_MAX;
 	to->samples_dropped = samples.refused;
@@ -501,6 +510,7 @@ static void put_counters(struct track_counters *to)
 	to->stacks_captured = atomic_load_explicit(&track.stacks_captured, memory_order_relaxed);
 	to->stacks_dropped = atomic_load_explicit(&track.stacks_dropped, memory_order_relaxed);
 	to->stacks_truncated = atomic_load_explicit(&track.stacks_truncated, memory_order_relaxed);
+	to->tables_read = atomic_load_explicit(&track.tables_read, memory_order_relaxed);
 	to->sites_used = sites_rows_used();
 	to->sites_max = SITES_MAX;
 	to->sites_left_out = sites.left_out;

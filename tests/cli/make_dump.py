@@ -281,6 +281,7 @@ if not wish.plain:
             "stacks_captured": 5000,
             "stacks_dropped": 0,
             "stacks_truncated": 3,
+            "tables_read": 700,
             "sites_used": 5,
             "sites_max": 4096,
             "sites_left_out": 0,

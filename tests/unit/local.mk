@@ -11,6 +11,7 @@ tests_unit = \
 	tests/unit/test_batch_random \
 	tests/unit/test_batch_stream \
 	tests/unit/test_batch_threads \
+	tests/unit/test_cfi \
 	tests/unit/test_clock \
 	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
@@ -34,6 +35,7 @@ tests_unit = \
 	tests/unit/test_risk \
 	tests/unit/test_risk_process \
 	tests/unit/test_rseq \
+	tests/unit/test_rules \
 	tests/unit/test_runs \
 	tests/unit/test_sampler \
 	tests/unit/test_samples \
@@ -66,7 +68,7 @@ tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/lib_pool.h tests/unit/run_suite.h \
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/lib_pool.h tests/unit/run_suite.h \
 	tests/unit/site.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.

@@ -84,9 +84,9 @@ static const struct mix {
     {"one small size", TRACK_SMALL, 64 * KIB, 20000, {48}},
     {"from 16 bytes to 4 KiB", TRACK_SMALL, 64 * KIB, 6000, {16, 100, 512, 1000, 4095}},
     {"sizes about the interval", TRACK_SMALL, 1000, 3000, {16, 900, 1000, 4000}},
-    {"sizes far above the interval", TRACK_SMALL, 200, 400, {2000, 4000}},
-    {"buffers", TRACK_POOL, 64 * KIB, 3000, {4096, 65536, 1 << 20}},
-    {"large ones", TRACK_LARGE, 64 * KIB, 500, {2 << 20, 5000000, 64 << 20}},
+    {"sizes far above the interval", TRACK_SMALL, 200, 4000, {2000, 4000}},
+    {"buffers", TRACK_POOL, 64 * KIB, 12000, {4096, 65536, 1 << 20}},
+    {"large ones", TRACK_LARGE, 64 * KIB, 3000, {2 << 20, 5000000, 64 << 20}},
 };
 
 /* The interval stands still at first, and then adapts to the budget: no run knows any second but the first. */
@@ -152,6 +152,56 @@ START_TEST(the_interval_may_change_at_any_time)
 	}
 	ck_assert_uint_gt(sums.samples, 10 * RUNS);
 	ck_is_unbiased(&sums);
+}
+END_TEST
+
+/* One size in three has stacks that are never known: whether it is a sample must not depend on that. */
+START_TEST(what_a_stack_costs_makes_no_difference_to_what_it_stands_for)
+{
+	struct sums sums[3] = {{0}};
+	uint64_t largest = 0;
+
+	for (unsigned run = 0; run < RUNS; run++) {
+		start(64 * KIB);
+		seed(run * 11 + 5);
+		for (unsigned i = 0; i < 3000; i++) {
+			size_t size = 20000 + i % 3 * 1000;
+			float weight = offer(TRACK_POOL, size);
+
+			sums[i % 3].count_error -= 1;
+			sums[i % 3].bytes_error -= (double)size;
+			if (weight == 0)
+				continue;
+			add(&sums[i % 3], (double)weight, (double)size);
+			if (i % 3 == 1)
+				sampler_charge(TRACK_POOL, 32);
+		}
+		largest = MAX(largest, sampler_interval(TRACK_POOL));
+	}
+	/* Samples alone would not have spent the budget. */
+	ck_assert_uint_gt(largest, 64 * KIB);
+	for (unsigned i = 0; i < 3; i++)
+		ck_is_unbiased(&sums[i]);
+}
+END_TEST
+
+START_TEST(what_stacks_cost_counts_as_samples_do)
+{
+	start(64 * KIB);
+	seed(6);
+	ck_need(offer(TRACK_POOL, 65536) == 1);
+	sampler_charge(TRACK_POOL, SAMPLER_BUDGET_POOL - 1);
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), 0);
+	/* As many doublings as there are quarters of the budget, however they are spent. */
+	sampler_charge(TRACK_POOL, SAMPLER_BUDGET_POOL);
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), 8 * KIB << 3);
+	sampler_charge(TRACK_POOL, 1);
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), 8 * KIB << 4);
+	/* Others have budgets of their own. */
+	ck_assert_uint_eq(sampler_interval(TRACK_LARGE), 0);
+	start(1);
+	sampler_charge(TRACK_POOL, 10 * SAMPLER_BUDGET_POOL);
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), 0);
 }
 END_TEST
 
@@ -223,7 +273,7 @@ START_TEST(the_interval_comes_back_when_the_storm_is_over)
 	uint64_t at_storm;
 
 	start(64 * KIB);
-	for (unsigned i = 0; i < 5000; i++)
+	for (unsigned i = 0; i < 10 * SAMPLER_BUDGET_POOL; i++)
 		sampler_keep_budget(TRACK_POOL, 1);
 	at_storm = sampler_interval(TRACK_POOL);
 	ck_assert_uint_gt(at_storm, 1 * MIB);
@@ -248,7 +298,7 @@ START_TEST(small_ones_stay_between_their_bounds)
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 64 * KIB);
 	sampler_keep_budget(TRACK_SMALL, 100);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_MIN);
-	for (unsigned i = 0; i < 5000; i++)
+	for (unsigned i = 0; i < 10 * SAMPLER_BUDGET_SMALL; i++)
 		sampler_keep_budget(TRACK_SMALL, 100);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_MAX);
 	/* A setting beyond a bound moves the bound. */
@@ -264,7 +314,7 @@ START_TEST(a_thread_that_drew_a_long_distance_sees_the_interval_shrink)
 	unsigned looks = 0;
 
 	start(1000);
-	for (unsigned i = 0; i < 5000; i++)
+	for (unsigned i = 0; i < 10 * SAMPLER_BUDGET_SMALL; i++)
 		sampler_keep_budget(TRACK_SMALL, 1);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_MAX);
 	seed(3);
@@ -338,6 +388,8 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(
 	    tests, estimates_of_count_and_bytes_are_within_three_standard_errors, 0, ARRAY_LENGTH(mixes));
 	tcase_add_test(tests, the_interval_may_change_at_any_time);
+	tcase_add_test(tests, what_a_stack_costs_makes_no_difference_to_what_it_stands_for);
+	tcase_add_test(tests, what_stacks_cost_counts_as_samples_do);
 	tcase_add_test(tests, a_fresh_thread_draws_before_it_counts);
 	tcase_add_test(tests, all_are_samples_of_weight_1_where_they_are_few);
 	tcase_add_test(tests, a_storm_is_cut_off_within_its_second);

@@ -1,11 +1,16 @@
 /*
- * test_stack.c -- stacks: who called, in order, bounded, without our own frames.
+ * test_stack.c -- stacks: who called, in order, bounded, without our own frames; and by rules the same as
+ * libgcc's unwinder finds, whatever the frames are like.
  */
+#include <alloca.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include "run_suite.h"
+#include "track/rules.h"
 #include "track/stack.h"
 
 #define LEAF __attribute__((noinline, noclone))
@@ -57,11 +62,9 @@ START_TEST(callers_stand_in_order_innermost_first)
 	outermost();
 	ck_assert_uint_ge(stack.count, 4);
 	ck_assert(!stack.is_truncated);
-	/* The first is stack_capture() itself, if it has a frame. */
-	unsigned first = is_in(stack.pcs[0], innermost) ? 0 : 1;
-	ck_assert(is_in(stack.pcs[first], innermost));
-	ck_assert(is_in(stack.pcs[first + 1], middle));
-	ck_assert(is_in(stack.pcs[first + 2], outermost));
+	ck_assert(is_in(stack.pcs[0], innermost));
+	ck_assert(is_in(stack.pcs[1], middle));
+	ck_assert(is_in(stack.pcs[2], outermost));
 }
 END_TEST
 
@@ -151,6 +154,265 @@ START_TEST(a_threads_stack_ends_where_the_thread_began)
 }
 END_TEST
 
+/* --- frames of all kinds, beside libgcc's unwinder ---------------------------- */
+
+static struct stack by_libgcc;
+static char *volatile seen, *volatile seen_too;
+static volatile size_t variable = 100;
+
+/* Both from here, so that only the first address differs. */
+LEAF static int both(void)
+{
+	ck_need(stack_capture(&stack));
+	ck_need(stack_capture_slowly(&by_libgcc));
+	return depth_left + 1;
+}
+
+static void ck_is_as_by_libgcc(void)
+{
+	ck_assert_uint_gt(stack.count, 2);
+	ck_assert_uint_eq(stack.count, by_libgcc.count);
+	ck_assert_int_eq(stack.is_truncated, by_libgcc.is_truncated);
+	ck_assert(is_in(stack.pcs[0], both));
+	for (unsigned i = 1; i < stack.count; i++)
+		ck_assert_msg(stack.pcs[i] == by_libgcc.pcs[i], "frame %u: %lx, not %lx", i,
+		    (unsigned long)stack.pcs[i], (unsigned long)by_libgcc.pcs[i]);
+}
+
+typedef int called(void);
+
+LEAF static int with_array(called *next)
+{
+	char array[500];
+
+	seen = array;
+	return next() + seen[3];
+}
+
+LEAF static int with_alloca(called *next)
+{
+	seen = alloca(variable);
+	return next() + seen[5];
+}
+
+/* Its CFA is a word of its frame: from where it was called is known to nothing else. */
+LEAF static int with_alignment(called *next)
+{
+	_Alignas(64) char array[128];
+
+	seen = array;
+	seen_too = alloca(variable);
+	return next() + seen[1] + seen_too[7];
+}
+
+__attribute__((optimize("no-omit-frame-pointer"))) LEAF static int with_frame_pointer(called *next)
+{
+	char array[40];
+
+	seen = array;
+	return next() + seen[2];
+}
+
+__attribute__((optimize(0))) LEAF static int without_optimization(called *next)
+{
+	return next() + 1;
+}
+
+LEAF static int with_many_registers(called *next)
+{
+	int a = depth_left, b = depth_left, c = depth_left, d = depth_left, e = depth_left, f = depth_left;
+	int result = next();
+
+	return result + a * b + c * d + e * f + a * f + b * e + depth_left;
+}
+
+static int compared(const void *a, const void *b)
+{
+	both();
+	return *(const int *)a - *(const int *)b;
+}
+
+/* libc's frames are in between. */
+LEAF static int through_libc(called *next UNUSED)
+{
+	int numbers[] = {2, 1};
+
+	qsort(numbers, 2, sizeof(numbers[0]), compared);
+	return numbers[0] + 1;
+}
+
+static int (*const kinds[])(called *) = {with_array, with_alloca, with_alignment, with_frame_pointer,
+    without_optimization, with_many_registers, through_libc};
+
+/* In an order that _i tells: each above each other one. */
+static unsigned order;
+static int by_order(void);
+static int (*volatile by_order_again)(void) = by_order;
+
+LEAF static int by_order(void)
+{
+	unsigned kind = order % ARRAY_LENGTH(kinds);
+
+	if (depth_left-- <= 0)
+		return both() + 1;
+	order = order * 5 + 1 + (unsigned)depth_left;
+	return kinds[kind](by_order_again) + 1;
+}
+
+START_TEST(rules_lead_where_libgcc_finds_the_callers)
+{
+	for (unsigned first = 0; first < 40; first++) {
+		for (int depth = 0; depth < 9; depth++) {
+			variable = 16 + first * 8;
+			order = first;
+			depth_left = depth;
+			by_order_again();
+			ck_is_as_by_libgcc();
+		}
+	}
+	/* And none of them was left to libgcc. */
+	ck_assert_uint_eq(stack.tables_read, 0);
+	ck_assert_uint_ge(by_libgcc.tables_read, by_libgcc.count);
+}
+END_TEST
+
+START_TEST(a_stack_that_changes_in_one_frame_is_another)
+{
+	uintptr_t inner, outer;
+
+	/* Through the same places of the stack: only who is in the middle differs. */
+	for (unsigned round = 0; round < 2; round++) {
+		with_many_registers(both);
+		ck_is_as_by_libgcc();
+		inner = stack.pcs[1];
+		outer = stack.pcs[2];
+		with_frame_pointer(both);
+		ck_is_as_by_libgcc();
+		ck_assert_uint_ne(stack.pcs[1], inner);
+		ck_assert_uint_ne(stack.pcs[2], outer);
+	}
+}
+END_TEST
+
+START_TEST(tables_are_read_once_for_an_address)
+{
+	unsigned first, again;
+
+	rules_forget();
+	for (depth_left = 0; depth_left < 2; depth_left++) {
+		outermost();
+		first = depth_left == 0 ? stack.tables_read : first;
+		again = stack.tables_read;
+	}
+	ck_assert_uint_ge(first, 4);
+	ck_assert_uint_eq(again, 0);
+	/* Known addresses in another order are known, too. */
+	rules_forget();
+	for (unsigned round = 0; round < 2; round++) {
+		for (depth_left = 3; depth_left >= 0; depth_left -= 2) {
+			int depth = depth_left;
+
+			deep();
+			ck_assert(round == 0 || stack.tables_read == 0);
+			depth_left = depth;
+		}
+	}
+}
+END_TEST
+
+/* Its return address is at 300 KiB, and more than one step may be. */
+LEAF static int with_a_large_frame(called *next)
+{
+	char array[300 * 1024];
+
+	seen = array;
+	return next() + seen[9];
+}
+
+START_TEST(a_frame_too_large_for_a_step_is_left_to_libgcc)
+{
+	for (unsigned round = 0; round < 2; round++) {
+		with_a_large_frame(both);
+		ck_is_as_by_libgcc();
+		ck_assert_uint_ge(stack.tables_read, stack.count);
+	}
+}
+END_TEST
+
+static void compare_in_handler(int number UNUSED)
+{
+	both();
+}
+
+START_TEST(a_signals_frame_is_left_to_libgcc)
+{
+	static char room[64 * 1024];
+	stack_t other = {.ss_sp = room, .ss_size = sizeof(room)};
+	struct sigaction action = {.sa_handler = compare_in_handler};
+
+	ck_assert_int_eq(sigaltstack(&other, NULL), 0);
+	for (unsigned round = 0; round < 2; round++) {
+		action.sa_flags = round == 0 ? 0 : SA_ONSTACK;
+		sigaction(SIGUSR2, &action, NULL);
+		raiser();
+		ck_is_as_by_libgcc();
+		ck_assert_uint_ge(stack.tables_read, stack.count);
+	}
+}
+END_TEST
+
+static ucontext_t here, there;
+
+static void on_context(void)
+{
+	depth_left = 3;
+	order = 1;
+	by_order_again();
+}
+
+START_TEST(a_stack_of_makecontext_ends_where_it_begins)
+{
+	/* Within a thread's stack, so that going on would find something. */
+	_Alignas(16) char room[64 * 1024];
+
+	ck_assert_int_eq(getcontext(&there), 0);
+	there.uc_stack.ss_sp = room;
+	there.uc_stack.ss_size = sizeof(room);
+	there.uc_link = &here;
+	makecontext(&there, on_context, 0);
+	ck_assert_int_eq(swapcontext(&here, &there), 0);
+	ck_is_as_by_libgcc();
+	for (unsigned i = 0; i < stack.count; i++)
+		ck_assert(stack.pcs[i] != by_libgcc.pcs[0] || i == 0);
+	ck_assert_uint_lt(stack.count, 12);
+}
+END_TEST
+
+static void *compare_on_thread(void *unused)
+{
+	for (order = 0; order < 7; order++) {
+		unsigned first = order;
+
+		depth_left = 4;
+		by_order_again();
+		ck_is_as_by_libgcc();
+		order = first;
+	}
+	return unused;
+}
+
+START_TEST(threads_have_the_same_rules)
+{
+	for (unsigned round = 0; round < 2; round++) {
+		pthread_t thread;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL, compare_on_thread, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	ck_assert_uint_eq(stack.tables_read, 0);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, NULL);
@@ -160,6 +422,13 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_key_is_equal_for_equal_stacks_and_never_zero);
 	tcase_add_test(tests, a_handlers_stack_goes_on_in_what_it_interrupted);
 	tcase_add_test(tests, a_threads_stack_ends_where_the_thread_began);
+	tcase_add_test(tests, rules_lead_where_libgcc_finds_the_callers);
+	tcase_add_test(tests, a_stack_that_changes_in_one_frame_is_another);
+	tcase_add_test(tests, tables_are_read_once_for_an_address);
+	tcase_add_test(tests, a_frame_too_large_for_a_step_is_left_to_libgcc);
+	tcase_add_test(tests, a_signals_frame_is_left_to_libgcc);
+	tcase_add_test(tests, a_stack_of_makecontext_ends_where_it_begins);
+	tcase_add_test(tests, threads_have_the_same_rules);
 }
 
 int main(void)

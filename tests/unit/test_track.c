@@ -1,6 +1,7 @@
 /*
  * test_track.c -- the facade of tracking: what goes in at births and deaths comes out in a dump.
  */
+#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -294,6 +295,45 @@ START_TEST(a_child_goes_on_with_what_its_parent_knew)
 }
 END_TEST
 
+static uint64_t tables_read(void)
+{
+	track_collect(&snapshot);
+	return snapshot.counters.tables_read;
+}
+
+START_TEST(frames_are_known_until_code_may_have_gone)
+{
+	static const enum {
+		NOTHING,
+		DLCLOSE,
+		TICK,
+		OTHER_CODE
+	} steps[] = {TICK, NOTHING, DLCLOSE, NOTHING, TICK, NOTHING, OTHER_CODE, NOTHING};
+	static const bool is_forgotten[] = {true, false, true, false, false, false, true, false};
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_LENGTH(steps); i++) {
+		uint64_t before;
+
+		if (steps[i] == DLCLOSE)
+			track_modules_changed();
+		if (steps[i] == OTHER_CODE) {
+			/* As libc's own loading, of which nobody tells us but the loader's counts. */
+			void *module = dlopen("libresolv.so.2", RTLD_NOW);
+
+			ck_assert_ptr_nonnull(module);
+			dlclose(module);
+		}
+		if (steps[i] == TICK || steps[i] == OTHER_CODE)
+			tick();
+		before = tables_read();
+		ck_assert_uint_ne(born_there(64), 0);
+		ck_assert_msg((tables_read() - before >= 2) == is_forgotten[i], "step %u: %lu tables", i,
+		    (unsigned long)(tables_read() - before));
+	}
+}
+END_TEST
+
 START_TEST(switched_off_nothing_is_tracked)
 {
 	settings_default(&settings);
@@ -311,6 +351,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, what_is_born_and_dies_is_counted_at_its_site);
+	tcase_add_test(tests, frames_are_known_until_code_may_have_gone);
 	tcase_add_test(tests, lifetimes_are_weights_by_age_and_size);
 	tcase_add_test(tests, frames_and_mappings_name_modules);
 	tcase_add_test(tests, all_tables_together_have_a_bound);

@@ -1,0 +1,149 @@
+/*
+ * test_rules.c -- what is remembered of an address is what its tables say, until it is forgotten.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frame_entry.h"
+#include "run_suite.h"
+#include "track/rules.h"
+
+static const char plain[] = "zR\0\1";
+
+static uint64_t word_of(struct cfi_rule rule)
+{
+	uint64_t word;
+
+	memcpy(&word, &rule, sizeof(word));
+	return word;
+}
+
+static struct cfi_rule find(uintptr_t pc, bool *is_read)
+{
+	unsigned read = 0;
+	struct cfi_rule rule = rules_find(pc, &read);
+
+	ck_need(read <= 1);
+	*is_read = read == 1;
+	return rule;
+}
+
+/* Of libc's code, about malloc(): all kinds of functions. */
+#define ADDRESSES 20000
+static uintptr_t nth(unsigned i)
+{
+	return (uintptr_t)&malloc - ADDRESSES / 2 * 5 + (uintptr_t)i * 5;
+}
+
+START_TEST(a_rule_is_what_the_tables_say_however_many_there_are)
+{
+	unsigned kinds[8] = {0}, known = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < ADDRESSES; i++) {
+			bool is_read;
+			struct cfi_rule rule = find(nth(i), &is_read);
+
+			ck_need(word_of(rule) == word_of(cfi_read(nth(i))));
+			kinds[rule.kind]++;
+			known += !is_read;
+		}
+	}
+	ck_assert_uint_gt(kinds[CFI_SP], ADDRESSES);
+	ck_assert_uint_gt(kinds[CFI_FP], 0);
+	/* More than there is room for: some are known, and not all. */
+	ck_assert_uint_gt(known, ADDRESSES / 10);
+	ck_assert_uint_lt(known, 2 * ADDRESSES);
+}
+END_TEST
+
+START_TEST(an_address_is_known_after_the_first_time_until_all_is_forgotten)
+{
+	for (unsigned round = 0; round < 2; round++) {
+		unsigned read = 0;
+
+		for (unsigned i = 0; i < 1000; i++)
+			rules_find(nth(i), &read);
+		ck_assert_uint_eq(read, 1000);
+		for (unsigned i = 0; i < 1000; i++)
+			rules_find(nth(i), &read);
+		/* But for the few of which five want one set. */
+		ck_assert_uint_lt(read, 1050);
+		rules_forget();
+	}
+}
+END_TEST
+
+/* Where a program generates code it may put other code, and say so to libgcc alone. */
+START_TEST(rules_of_registered_code_are_not_remembered)
+{
+	struct frame_entry *entry = aligned_alloc(16, sizeof(*entry));
+	static const unsigned char first[] = {0x0e, 32}, second[] = {0x0e, 48};
+	uintptr_t pc = (uintptr_t)entry->code + 7;
+	bool is_read;
+
+	frame_entry_begin(entry, plain, sizeof(plain), first, sizeof(first));
+	ck_assert_int_eq(find(pc, &is_read).cfa_words, 4);
+	ck_assert_int_eq(find(pc, &is_read).cfa_words, 4);
+	ck_assert(is_read);
+	frame_entry_end(entry);
+	frame_entry_begin(entry, plain, sizeof(plain), second, sizeof(second));
+	ck_assert_int_eq(find(pc, &is_read).cfa_words, 6);
+	frame_entry_end(entry);
+	ck_assert_uint_eq(find(pc, &is_read).kind, CFI_END);
+	free(entry);
+}
+END_TEST
+
+static _Atomic bool is_over;
+
+/* More addresses than there is room for, so that each replaces another's. */
+static void *look_up(void *argument)
+{
+	uint64_t wrong = 0;
+
+	for (unsigned i = (unsigned)(uintptr_t)argument; !is_over || i < ADDRESSES; i += 7) {
+		uintptr_t pc = nth(i % ADDRESSES);
+		unsigned read = 0;
+
+		wrong += word_of(rules_find(pc, &read)) != word_of(cfi_read(pc));
+	}
+	return (void *)wrong;
+}
+
+START_TEST(threads_that_replace_each_others_rules_never_find_a_wrong_one)
+{
+	pthread_t threads[4];
+	void *wrong;
+
+	for (uintptr_t i = 0; i < ARRAY_LENGTH(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, look_up, (void *)i), 0);
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned read = 0;
+
+		rules_find(nth(i % 100), &read);
+		if (i % 100 == 0)
+			rules_forget();
+	}
+	is_over = true;
+	for (unsigned i = 0; i < ARRAY_LENGTH(threads); i++) {
+		pthread_join(threads[i], &wrong);
+		ck_assert_ptr_null(wrong);
+	}
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, a_rule_is_what_the_tables_say_however_many_there_are);
+	tcase_add_test(tests, an_address_is_known_after_the_first_time_until_all_is_forgotten);
+	tcase_add_test(tests, rules_of_registered_code_are_not_remembered);
+	tcase_add_test(tests, threads_that_replace_each_others_rules_never_find_a_wrong_one);
+}
+
+int main(void)
+{
+	return run_suite("rules", add_tests);
+}
