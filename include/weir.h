@@ -198,7 +198,7 @@ struct weir_pool_metrics {
 	double pool_utilization;  /* used of allocated; 0 where nothing is allocated */
 	double limit_utilization; /* of max_buffers or max_bytes, whichever is fuller */
 	uint64_t gc_count;	  /* collections */
-	double memory_leak_risk;  /* 0 to 1 */
+	double memory_leak_risk;  /* 0 to 1: how likely; how bad is the level's */
 	uint64_t average_buffer_size_bytes;
 	double last_memory_pressure; /* 0 to 1, as of the last look */
 	uint64_t allocations;	     /* requests served */

@@ -211,7 +211,7 @@ void sim_run(const struct sim_kind *kind, uint64_t seed, double until, struct si
 		enum risk_level level;
 
 		risk_judge_site(&risk, &facts, &live, SITES_TESTED);
-		level = risk_hold_level(&hold, risk.score);
+		level = risk_hold_level(&hold, risk.level);
 		if (level >= RISK_MEDIUM && !result->had_medium) {
 			result->had_medium = true;
 			result->medium_at = now - first_leak;

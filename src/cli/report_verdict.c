@@ -10,6 +10,8 @@
 #include "cli/report.h"
 #include "cli/text.h"
 
+/* Below, nothing that is growing is worth a word. */
+#define SCORE_OF_SOMETHING 0.1
 #define FAR_OFF (7 * 86400.0) /* seconds: a limit beyond worries nobody whose program does not leak */
 
 /* The one that the process's risk comes from, else the first of the list; NULL where none is at risk. */
@@ -17,18 +19,38 @@ static const struct dump_site *guilty_site(const struct dump *dump)
 {
 	const struct dump_site *site = dump->site_count > 0 ? &dump->sites[0] : NULL;
 
-	if (!dump->risk.is_there || dump->risk.level < LEVEL_MEDIUM)
+	if (!dump->risk.is_there)
 		return NULL;
 	for (size_t i = 0; i < dump->site_count; i++)
 		if (strcmp(dump->sites[i].id, dump->risk.site) == 0)
-			return &dump->sites[i];
-	return site != NULL && site->level >= LEVEL_MEDIUM ? site : NULL;
+			site = &dump->sites[i];
+	/* The level of the process may be held down by how little it is, or up by what was. */
+	return site != NULL && MAX(site->level, dump->risk.level) >= LEVEL_MEDIUM ? site : NULL;
+}
+
+static const char *say_level(const struct dump *dump)
+{
+	const struct dump_site *site = guilty_site(dump);
+	enum dump_level of_site = site != NULL ? site->level : LEVEL_LOW;
+
+	switch (dump->risk.level) {
+	case LEVEL_HIGH:
+		return "It leaks, very likely: HIGH";
+	case LEVEL_MEDIUM:
+		return of_site == LEVEL_HIGH ? "It leaks, very likely, but little beside the memory limit: MEDIUM"
+					     : "It may be leaking: MEDIUM";
+	default:
+		return of_site == LEVEL_HIGH	 ? "It leaks, very likely, but next to nothing: LOW"
+		       : of_site == LEVEL_MEDIUM ? "It may be leaking, but next to nothing: LOW"
+		       : dump->risk.score >= SCORE_OF_SOMETHING ? "Hardly a sign of a leak: LOW"
+								: "No sign of a leak: LOW";
+	}
 }
 
 const char *report_verdict(const struct dump *dump, char *text, size_t size)
 {
 	const struct dump_risk *risk = &dump->risk;
-	bool is_suspect = risk->level >= LEVEL_MEDIUM;
+	bool is_suspect = risk->level >= LEVEL_MEDIUM || guilty_site(dump) != NULL;
 	char figure[TEXT_FIGURE_MAX];
 	const char *why = is_suspect ? reason_text(risk->reason) : NULL;
 
@@ -48,11 +70,8 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 		    text_duration(figure, dump->uptime_seconds));
 		return text;
 	}
-	snprintf(text, size, "%s (risk %.2f, confidence %.2f%s%.80s)%s%s.",
-	    risk->level == LEVEL_HIGH	  ? "It leaks, very likely: HIGH"
-	    : risk->level == LEVEL_MEDIUM ? "It may be leaking: MEDIUM"
-					  : "No sign of a leak: LOW",
-	    risk->score, risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "",
+	snprintf(text, size, "%s (risk %.2f, confidence %.2f%s%.80s)%s%s.", say_level(dump), risk->score,
+	    risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "",
 	    why != NULL ? ": " : "", why != NULL ? why : "");
 	if (risk->is_fragmenting)
 		text_append(text, size,

@@ -47,7 +47,7 @@ void leak_tick(struct weir_pool *pool, uint64_t now_ns)
 	lock_release(&pool->lock);
 	risk_judge_site(&risk, &facts, &live, 1);
 	lock_acquire(&pool->lock);
-	risk.level = risk_hold_level(&pool->risk_hold, risk.score);
+	risk.level = risk_hold_level(&pool->risk_hold, risk.level);
 	pool->risk = risk;
 	lock_release(&pool->lock);
 }

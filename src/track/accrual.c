@@ -210,7 +210,7 @@ static void look(struct accrual *accrual, struct cohorts *cohorts, double each, 
 	born = sum_of(cohorts->born, cohorts->first, cohorts->end);
 	hours = (cohorts->end - cohorts->first) * cohorts->width / 3600;
 	accrual->share = clock == ACCRUAL_BY_TIME ? 1 : born > 0 ? clamp01(stayed / born) : 0;
-	accrual->per_hour = hours > 0 ? stayed / hours : 0;
+	accrual->per_hour = hours > 0 ? clamp(stayed / hours, 0, 1e30) : 0;
 	test_evenness(accrual, cohorts);
 }
 

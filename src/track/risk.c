@@ -26,10 +26,10 @@
  * 1 / (1 + sum of (1/p - 1)). Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
  * from a store that fills; only how long it has been filling does. Fill times are log-uniform from
  * a minute to two weeks, so the chance that a store still fills at age t is 1 - log(t / 1 min) /
- * log(2 weeks / 1 min); with odds of 1 : 3 for a leak that gives 0.36 after an hour, 0.55 after
- * a day and 0.65, HIGH, after two and a half, times the evenness of births in time: FILLING_CACHE, in the
- * end NEVER_FREED. BACKLOG: objects stay longer and longer (growth.c), at most 0.3, since a queue that
- * backs up drains; what it may be else shows in its tail.
+ * log(2 weeks / 1 min). Nearly every program has such stores and few leak so: odds of 1 : 6 for a leak. That
+ * gives 0.22 after an hour, 0.35, MEDIUM, after 16 hours and 0.65, HIGH, after six days, times the evenness of
+ * births in time: FILLING_CACHE, in the end NEVER_FREED. BACKLOG: objects stay longer and longer (growth.c), at
+ * most 0.12, since a queue that backs up drains; what it may be else shows in its tail.
  *
  * Measured on simulated sites: bench/leak/RESULTS.md, "Leak risk, simulated".
  */
@@ -55,9 +55,9 @@
 #define KIN_STEEPNESS 6.0
 
 #define NEVER_FREED_DEATHS 0.05
-#define NEVER_FREED_ODDS (1.0 / 3)
+#define NEVER_FREED_ODDS (1.0 / 6)
 
-#define BACKLOG_MOST 0.3
+#define BACKLOG_MOST 0.12
 #define BACKLOG_FROM 900.0 /* seconds; whole after four doublings */
 
 /* A trend of 1.5 standard errors is nothing, one of 4 is certain. */
@@ -125,12 +125,16 @@ static double p_kin(const struct facts *facts, const struct live *live)
 	return KIN_LEAST + (1 - KIN_LEAST) * approx_sigmoid(-KIN_STEEPNESS * distance);
 }
 
-static double never_freed_score(
-    const struct facts *facts, const struct live *live, double uptime, struct accrual *accrual)
+static double never_freed_score(const struct accrual *accrual, double uptime)
 {
-	accrual_measure(accrual, facts, live, 0, ACCRUAL_BY_TIME);
 	return NEVER_FREED_ODDS / (NEVER_FREED_ODDS + flat_tail_beyond(0, uptime)) * accrual->continues *
 	       accrual->spread * evidence_of(accrual->survivors);
+}
+
+static double backlog_score(const struct risk_site *risk, double objects, double uptime)
+{
+	return BACKLOG_MOST * risk->p_growing * clamp01(approx_log2(MAX(uptime, 1) / BACKLOG_FROM) / 4) *
+	       MIN(1, objects / (2 * LEAST_LIVE));
 }
 
 static void describe(struct risk_site *risk, const struct facts *facts, const struct live *live)
@@ -201,46 +205,42 @@ void risk_judge_site(
 {
 	double uptime = clamp(live->now - live->first_at, 0, 1e18);
 	double each = live->count > 0 && live->squares > 0 ? live->squares / live->count : 1;
-	double mixture, never_freed = 0, backlog = 0;
+	bool is_mixture = facts->deaths >= NEVER_FREED_DEATHS * facts->births;
+	double score = 0;
 	struct life_table table;
 	struct flat_tail tail;
 	struct accrual accrual = {0};
 	struct growth growth = growth_judge(&facts->series, live->first_at, LEAST_LIVE * each);
-	enum path path = PATH_MIXTURE;
+	enum path path = is_mixture ? PATH_MIXTURE : PATH_NEVER_FREED;
 
 	*risk = (struct risk_site){0};
 	life_table_make(&table, facts, live);
 	flat_tail_find(&tail, &table, uptime);
-	if (tail.to != 0)
+	if (!is_mixture)
+		accrual_measure(&accrual, facts, live, 0, ACCRUAL_BY_TIME);
+	else if (tail.to != 0)
 		accrual_measure(&accrual, facts, live, facts_age_from(tail.from), ACCRUAL_BY_BIRTHS);
 	describe(risk, facts, live);
 	risk->p_flat = p_flat(&tail, accrual.share, sites_tested);
-	risk->p_accruing = accrual.continues * accrual.spread * warmed_up(uptime);
+	risk->p_accruing = accrual.continues * accrual.spread * (is_mixture ? warmed_up(uptime) : 1);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
-	mixture = tail.to == 0 ? 0
-			       : all_hold((double[]){risk->p_flat, risk->p_accruing, risk->p_kin,
-					      evidence_of(accrual.survivors)},
-				     4);
-
-	if (facts->deaths < NEVER_FREED_DEATHS * facts->births) {
-		struct accrual all;
-
-		never_freed = never_freed_score(facts, live, uptime, &all);
-		if (never_freed >= mixture) {
-			path = PATH_NEVER_FREED;
-			accrual = all;
-			risk->p_accruing = all.continues * all.spread;
-		}
+	if (!is_mixture) {
+		score = never_freed_score(&accrual, uptime);
 	} else {
-		backlog = BACKLOG_MOST * risk->p_growing *
-			  clamp01(approx_log2(MAX(uptime, 1) / BACKLOG_FROM) / 4) *
-			  MIN(1, live->count / each / (2 * LEAST_LIVE));
-		if (backlog > mixture)
+		double backlog = backlog_score(risk, live->count / each, uptime);
+
+		if (tail.to != 0)
+			score = all_hold((double[]){risk->p_flat, risk->p_accruing, risk->p_kin,
+					     evidence_of(accrual.survivors)},
+			    4);
+		if (backlog > score) {
+			score = backlog;
 			path = PATH_BACKLOG;
+		}
 	}
 	describe_tail(risk, &table, &tail, &accrual, live);
-	risk->score = clamp01(MAX(mixture, MAX(never_freed, backlog)));
+	risk->score = clamp01(score);
 	risk->confidence = clamp01(evidence_of(MAX(accrual.survivors,
 	    facts->death_squares > 0 ? facts->deaths * (facts->deaths / facts->death_squares) : 0)));
 	risk->level = risk_level_of(risk->score);

@@ -85,9 +85,9 @@ void risk_tally_add(struct risk_tally *tally, const struct risk_site *site, uint
 
 struct risk_process {
 	double score, confidence;
-	enum risk_level level; /* of the score alone */
+	enum risk_level level; /* of the score, and of what it costs; before hysteresis */
 	enum risk_reason reason;
-	uint32_t worst_site;	      /* the id of the site that adds most; UINT32_MAX: none */
+	uint32_t worst_site;	      /* the id of the site that scores highest; UINT32_MAX: none */
 	double time_to_limit_seconds; /* at the present rate; < 0: not growing, no limit, or not known */
 	double growth_bytes_per_hour; /* of live bytes */
 	/* Apart from leaks: resident bytes grow where live bytes do not. */
@@ -106,7 +106,7 @@ struct risk_hold {
 	uint8_t level, above, below, next;
 };
 
-enum risk_level risk_hold_level(struct risk_hold *hold, double score);
+enum risk_level risk_hold_level(struct risk_hold *hold, enum risk_level now);
 
 /*
  * The numbers behind a site's reason as one or two plain sentences, without a newline: "of 1,200 objects

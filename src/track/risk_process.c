@@ -3,14 +3,17 @@
  *
  * Called at each tick. Pure: does not allocate, lock or block; no libm.
  *
- * Sites are not independent: what a program stores under one key comes from five of them, which grow in step
- * and are right or wrong together. So their doubts do not multiply; the risk of the process is the largest
- * R m, where R is a site's score and m = 1 - e^(-x / 2%) says whether it matters: x is the share of the
- * memory limit that what is stuck at this site and at all that score higher will have in 24 h.
- * A site that leaks a byte an hour is a leak, and no reason to get up.
+ * Two questions, and an answer for each. How likely does it leak? The score: that of the likeliest site.
+ * Sites are not independent: what a program stores under one key comes from five of them, which grow in
+ * step and are right or wrong together, so their doubts do not multiply. Neither does it matter for this how
+ * much is lost: a sure leak of some bytes is more of a leak than a full cache of gigabytes.
+ *
+ * Is it worth getting up for? The level: that of the score, but HIGH only where what is stuck at sites that
+ * score as high, and what will be in 24 h, comes to 2% of the memory limit; and MEDIUM only from 0.05% on, five
+ * years to the limit. What is below is named among the sites.
  *
  * Time to the limit alone raises no level: a cache that fills will be there within the hour, too, and
- * stop. Where a mixture leak is at least MEDIUM and the limit is less than 24 h away, the process is HIGH.
+ * stop. Where a mixture leak is at least MEDIUM and the limit is less than 24 h away, the level is HIGH.
  */
 #include "track/approx.h"
 #include "track/growth.h"
@@ -19,9 +22,12 @@
 #define TICKS_UP 2
 #define TICKS_DOWN 6
 
+/* A site that scores less is no reason for anything. */
 #define LEAST_SITE_SCORE 0.2
 #define DAY_HOURS 24.0
-#define MATTERS_SHARE 0.02
+/* Of the limit, stuck within a day: less is not HIGH, and not MEDIUM. */
+#define HIGH_SHARE 0.02
+#define MEDIUM_SHARE 0.0005
 /* Where no limit is known: 16 GiB. */
 #define LIMIT_UNKNOWN 17179869184.0
 
@@ -62,9 +68,9 @@ enum risk_level risk_level_of(double score)
 	return score >= RISK_MEDIUM_SCORE ? RISK_MEDIUM : RISK_LOW;
 }
 
-enum risk_level risk_hold_level(struct risk_hold *hold, double score)
+enum risk_level risk_hold_level(struct risk_hold *hold, enum risk_level now)
 {
-	uint8_t level = (uint8_t)risk_level_of(score);
+	uint8_t level = (uint8_t)MIN((unsigned)now, (unsigned)RISK_HIGH);
 
 	if (hold->level > RISK_HIGH) /* a torn copy */
 		*hold = (struct risk_hold){0};
@@ -122,9 +128,15 @@ static double stuck_in_a_day(const struct risk_tally_site *site)
 	return site->stuck_bytes + DAY_HOURS * site->stuck_bytes_per_hour;
 }
 
-static double matters(double bytes, double limit)
+/* The level that the sites come to which score at least so much: what they cost allows it, or it does not. */
+static bool is_worth(const struct risk_tally *tally, double score, double bytes)
 {
-	return 1 - approx_exp(-bytes / (MATTERS_SHARE * limit));
+	unsigned used = MIN(tally->used, (unsigned)RISK_TOP_SITES);
+	double stuck = 0;
+
+	for (unsigned i = 0; i < used && tally->top[i].score >= score; i++)
+		stuck += stuck_in_a_day(&tally->top[i]);
+	return stuck >= bytes;
 }
 
 static bool is_rising(const struct series *series, bool of_bytes)
@@ -156,12 +168,23 @@ static void judge_fragmentation(struct risk_process *risk, const struct series *
 			       live <= FRAGMENTING_LIVE * resident && is_rising(series, false);
 }
 
+static enum risk_level level_of(const struct risk_process *risk, const struct risk_tally *tally, double limit)
+{
+	bool is_near = risk->time_to_limit_seconds >= 0 && risk->time_to_limit_seconds < DAY_HOURS * 3600;
+
+	if (risk->score >= RISK_HIGH_SCORE && is_worth(tally, RISK_HIGH_SCORE, HIGH_SHARE * limit))
+		return RISK_HIGH;
+	if (!(risk->score >= RISK_MEDIUM_SCORE && is_worth(tally, RISK_MEDIUM_SCORE, MEDIUM_SHARE * limit)))
+		return RISK_LOW;
+	return risk->reason == RISK_MIXTURE_LEAK && is_near ? RISK_HIGH : RISK_MEDIUM;
+}
+
 void risk_judge_process(
     struct risk_process *risk, const struct risk_tally *tally, const struct risk_memory *memory)
 {
 	double limit = memory->limit_bytes > 0 ? clamp(memory->limit_bytes, 1, 1e30) : LIMIT_UNKNOWN;
-	double stuck = 0, most = 0, slope = growth_bytes_per_second(memory->series);
-	unsigned used = MIN(tally->used, (unsigned)RISK_TOP_SITES);
+	double slope = growth_bytes_per_second(memory->series);
+	const struct risk_tally_site *worst = tally->used > 0 ? &tally->top[0] : NULL;
 
 	*risk = (struct risk_process){
 	    /* Much may be known of sites that are too young to be judged: of the process that is nothing. */
@@ -174,24 +197,11 @@ void risk_judge_process(
 	judge_fragmentation(risk, memory->series);
 	if (memory->limit_bytes > 0 && slope > 0 && is_rising(memory->series, true))
 		risk->time_to_limit_seconds = clamp((limit - memory->used_bytes) / slope, 0, 1e12);
-	for (unsigned i = 0; i < used; i++) {
-		const struct risk_tally_site *site = &tally->top[i];
-		double own = stuck_in_a_day(site);
-
-		if (!(site->score >= LEAST_SITE_SCORE))
-			break; /* the highest come first */
-		stuck += own;
-		risk->score = MAX(risk->score, site->score * matters(stuck, limit));
-		if (site->score * matters(own, limit) <= most)
-			continue;
-		most = site->score * matters(own, limit);
-		risk->worst_site = site->id;
-		risk->reason = site->reason;
-		risk->confidence = site->confidence;
+	risk->score = worst != NULL ? clamp01(worst->score) : 0;
+	if (risk->score >= LEAST_SITE_SCORE) {
+		risk->worst_site = worst->id;
+		risk->reason = worst->reason;
+		risk->confidence = worst->confidence;
 	}
-	risk->score = clamp01(risk->score);
-	if (risk->score >= RISK_MEDIUM_SCORE && risk->reason == RISK_MIXTURE_LEAK &&
-	    risk->time_to_limit_seconds >= 0 && risk->time_to_limit_seconds < DAY_HOURS * 3600)
-		risk->score = MAX(risk->score, RISK_HIGH_SCORE);
-	risk->level = risk_level_of(risk->score);
+	risk->level = level_of(risk, tally, limit);
 }

@@ -170,7 +170,7 @@ static void judge_row(uint32_t row, double now, unsigned tested)
 	risk_judge_site(&risk, &tick.facts, live, tested);
 	sites_lock_facts(row);
 	site->risk = risk;
-	site->risk.level = risk_hold_level(&site->hold, risk.score);
+	site->risk.level = risk_hold_level(&site->hold, risk.level);
 	site->births_judged = tick.facts.births;
 	sites_unlock_facts(row);
 	risk_tally_add(&tick.tally, &risk, row);
@@ -193,7 +193,7 @@ static void judge_process(const struct track_facts *facts, double now)
 					     .bytes = (float)facts->live_bytes,
 					 });
 	risk_judge_process(&risk, &tick.tally, &memory);
-	risk.level = risk_hold_level(&tick.result.hold, risk.score);
+	risk.level = risk_hold_level(&tick.result.hold, risk.level);
 	tick.result.process = risk;
 	tick.result.memory_limit_bytes = (double)facts->memory_limit_bytes;
 	tick.result.memory_used_bytes = (double)facts->memory_used_bytes;

@@ -52,10 +52,23 @@ sed 's/"reason": "MIXTURE_LEAK"/"reason": "INSUFFICIENT_DATA"/; s/"level": "HIGH
 report early.json
 grep -q '^Too early to say whether it leaks: it has run for 1 h' stdout
 ok $? "too little data is said to be too little"
-sed 's/"reason": "MIXTURE_LEAK"/"reason": "START_UP"/; s/"level": "HIGH"/"level": "LOW"/' a.json >low.json
+sed 's/"score": 0.93/"score": 0.03/; s/"reason": "MIXTURE_LEAK"/"reason": "START_UP"/; s/"level": "[HM][A-Z]*"/"level": "LOW"/' \
+	a.json >low.json
 report low.json
 grep -q '^No sign of a leak: LOW' stdout && ! grep -q 'The site to look at' stdout
 ok $? "where there is no sign of a leak no site is accused"
+sed 's/"score": 0.03/"score": 0.25/' low.json >doubt.json
+report doubt.json
+grep -q '^Hardly a sign of a leak: LOW (risk 0.25' stdout && ! grep -q 'The site to look at' stdout
+ok $? "a doubt is said to be one, and no site is accused"
+sed '/"risk": {/,/}/s/"level": "HIGH"/"level": "LOW"/' a.json >small.json
+report small.json
+grep -q '^It leaks, very likely, but next to nothing: LOW' stdout && grep -q 'The site to look at' stdout
+ok $? "a leak that does not matter is called one, and its site is named"
+sed '/"risk": {/,/}/s/"level": "HIGH"/"level": "MEDIUM"/' a.json >some.json
+report some.json
+grep -q '^It leaks, very likely, but little beside the memory limit: MEDIUM' stdout
+ok $? "a leak that is little is called one"
 
 for width in 60 80 100 200; do
 	for of in "a.json" "--diff a.json b.json"; do

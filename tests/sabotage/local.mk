@@ -77,6 +77,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/restart-not-followed.patch \
 	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/risk-cohorts-by-the-clock.patch \
+	tests/sabotage/risk-cost-is-doubt.patch \
+	tests/sabotage/risk-doubtful-sites-cost.patch \
 	tests/sabotage/risk-falls-at-once.patch \
 	tests/sabotage/risk-few-are-enough.patch \
 	tests/sabotage/risk-fixed-release-forgotten.patch \
@@ -86,7 +88,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-live-not-at-risk.patch \
 	tests/sabotage/risk-load-is-growth.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
-	tests/sabotage/risk-sites-are-independent.patch \
+	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/rule-of-another-address.patch \

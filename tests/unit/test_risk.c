@@ -220,7 +220,7 @@ START_TEST(a_site_that_frees_nothing_gets_high_only_after_days)
 {
 	double last = 0;
 
-	for (double days = 0.05; days < 6; days *= 1.6) {
+	for (double days = 0.05; days < 12; days *= 1.6) {
 		struct facts facts = {0};
 		struct live live;
 		struct risk_site risk;
@@ -235,8 +235,8 @@ START_TEST(a_site_that_frees_nothing_gets_high_only_after_days)
 			live_add(&live, until - t, 64, 1);
 		risk_judge_site(&risk, &facts, &live, 50);
 		ck_need(risk.score >= last - 0.01);
-		ck_need((risk.level == RISK_HIGH) == (days > 3));
-		ck_need(days < 0.5 || risk.reason == (days > 3 ? RISK_NEVER_FREED : RISK_FILLING_CACHE));
+		ck_need((risk.level == RISK_HIGH) == (days > 6) && (risk.level == RISK_LOW) == (days < 0.7));
+		ck_need(risk.reason == (days > 6 ? RISK_NEVER_FREED : RISK_FILLING_CACHE));
 		last = risk.score;
 	}
 }
