@@ -164,6 +164,10 @@ int main(int argc, char **argv)
 		be_stuck();
 	} else if (strcmp(what, "threads") == 0) {
 		start_threads(THREADS);
+	} else if (strcmp(what, "crowd") == 0) {
+		start_threads(THREADS - 1);
+		ready();
+		be_busy(NULL);
 	} else if (strcmp(what, "busy") == 0) {
 		ready();
 		be_busy(NULL);
