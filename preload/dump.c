@@ -83,6 +83,7 @@ static struct {
 	struct kept kept;
 	char paths[ARRAY_LENGTH(formats)][PATH_SIZE];
 	char buffer[BUFFER_SIZE];
+	struct out out; /* what is being written, through buffer */
 	struct meminfo_scratch scratch;
 	struct log_line line;
 } dump;
@@ -264,11 +265,10 @@ static OWN_FRAME bool create(int fds[])
 
 static OWN_FRAME int write_to(int fd, const struct format *format)
 {
-	struct out out;
-	out_init(&out, fd, dump.buffer, sizeof(dump.buffer));
-	format->write(&out, &dump.snapshot);
-	out_flush(&out);
-	return out.error;
+	out_init(&dump.out, fd, dump.buffer, sizeof(dump.buffer));
+	format->write(&dump.out, &dump.snapshot);
+	out_flush(&dump.out);
+	return dump.out.error;
 }
 
 static OWN_FRAME void write_files(void)

@@ -183,7 +183,7 @@ build_tree()
 clean_tree()
 {
 	local dir
-	for dir in build build-aarch64 build-asan build-tsan build-ubsan .dev; do
+	for dir in build build-aarch64 build-asan build-fuzz build-tsan build-ubsan .dev; do
 		[ -d "$dir" ] || continue
 		chmod -R u+w "$dir"
 		rm -rf "$dir"

@@ -413,6 +413,28 @@ void out_json_string(struct out *out, const char *text)
 	out_char(out, '"');
 }
 
+/* A cell is pushed to its place where it stands in the buffer: it takes no stack. */
+size_t out_cell_begin(struct out *out)
+{
+	if (out->size - out->used < OUT_CELL_BYTES && out->fd >= 0)
+		out_flush(out);
+	return out->used;
+}
+
+void out_cell_end(struct out *out, size_t begin, unsigned end)
+{
+	unsigned blanks = out->column < end ? end - out->column : 1;
+
+	/* It was too long, and has gone on as it is; or there is no room any more. */
+	if (begin > out->used || out->size - out->used < blanks)
+		return;
+	memmove(out->buffer + begin + blanks, out->buffer + begin, out->used - begin);
+	memset(out->buffer + begin, ' ', blanks);
+	out->used += blanks;
+	out->written += blanks;
+	out->column += blanks;
+}
+
 void out_pad(struct out *out, unsigned column)
 {
 	do

@@ -46,6 +46,14 @@ void out_json_string(struct out *out, const char *text);
 /* Pad with spaces to a column counted in characters from the last newline; at
  * least one space where the column has been passed already. */
 void out_pad(struct out *out, unsigned column);
+/*
+ * A cell of a table: what is written between these two, a line's part of at most
+ * OUT_CELL_BYTES with the blanks before it, is moved to the right so that it ends at column
+ * end; at least one blank stands before it.
+ */
+#define OUT_CELL_BYTES 128
+size_t out_cell_begin(struct out *out);
+void out_cell_end(struct out *out, size_t begin, unsigned end);
 void out_flush(struct out *out);
 
 /* One write(2) that cannot kill the program by SIGPIPE: 0, or the errno. *length

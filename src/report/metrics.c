@@ -38,7 +38,6 @@ struct metrics metrics_derive(const struct snapshot *snapshot)
 	m.resident_bytes = m.total_allocated_bytes + pool->metadata_bytes;
 	if (free_bytes > 0)
 		m.fragmentation = 1 - share(pool->largest_free_bytes, free_bytes);
-	m.buffers_left_out = pool->buffers_in_use - MIN(pool->buffers_in_use, snapshot->buffer_count);
 	return m;
 }
 

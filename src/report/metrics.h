@@ -24,7 +24,6 @@ struct metrics {
 	uint64_t
 	    resident_bytes;   /* upper bound: allocated and metadata, as if every page in use were touched */
 	double fragmentation; /* of the free bytes, those outside the largest free run */
-	uint64_t buffers_left_out; /* in use but not listed */
 };
 
 /* Whether there is a judgement: tracking is on and has had a tick. */
@@ -34,6 +33,14 @@ bool metrics_is_risk_known(const struct snapshot *snapshot);
 const struct track_site *metrics_site(const struct snapshot *snapshot, uint64_t id);
 
 struct metrics metrics_derive(const struct snapshot *snapshot);
+
+/* How many are in use, but not in the snapshot's list. */
+INLINE uint64_t metrics_buffers_left_out(const struct snapshot *snapshot)
+{
+	uint64_t in_use = snapshot->pool.buffers_in_use;
+
+	return in_use - MIN(in_use, snapshot->buffer_count);
+}
 
 /* Seconds between a tick of the snapshot's pool and its taking; scaled as every age is. */
 double metrics_age_seconds(const struct snapshot *snapshot, uint64_t ticks);

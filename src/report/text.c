@@ -1,8 +1,7 @@
 /*
  * text.c -- pieces of the text form: labels, headings, tables that line up.
  *
- * Called by the text writers, in the dump's signal handler: no allocation, no stdio; a cell of a
- * table is built in 40 bytes of stack.
+ * Called by the text writers, in the dump's signal handler: no allocation, no stdio, little stack.
  */
 #include "report/text.h"
 
@@ -15,44 +14,35 @@ void text_plain(struct out *out, const char *text)
 		out_char(out, (unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
 }
 
-struct out *text_cell_begin(struct text_cell *cell)
+void text_heads(struct out *out, const struct text_column *columns)
 {
-	out_init(&cell->out, -1, cell->text, sizeof(cell->text));
-	return &cell->out;
-}
-
-void text_cell_end(struct text_cell *cell, struct out *out, unsigned end)
-{
-	out_pad(out, end - MIN(end, cell->out.column));
-	out_bytes(out, cell->text, cell->out.used);
-}
-
-void text_cell_str(struct out *out, const char *text, unsigned end)
-{
-	struct text_cell cell;
-	out_str(text_cell_begin(&cell), text);
-	text_cell_end(&cell, out, end);
+	for (; columns->name != NULL; columns++) {
+		size_t cell = out_cell_begin(out);
+		out_str(out, columns->name);
+		out_cell_end(out, cell, columns->end);
+	}
+	out_char(out, '\n');
 }
 
 void text_cell_count(struct out *out, uint64_t value, unsigned end)
 {
-	struct text_cell cell;
-	out_count(text_cell_begin(&cell), value);
-	text_cell_end(&cell, out, end);
+	size_t cell = out_cell_begin(out);
+	out_count(out, value);
+	out_cell_end(out, cell, end);
 }
 
 void text_cell_size(struct out *out, uint64_t bytes, unsigned end)
 {
-	struct text_cell cell;
-	out_size_human(text_cell_begin(&cell), bytes);
-	text_cell_end(&cell, out, end);
+	size_t cell = out_cell_begin(out);
+	out_size_human(out, bytes);
+	out_cell_end(out, cell, end);
 }
 
 void text_cell_duration(struct out *out, double seconds, unsigned end)
 {
-	struct text_cell cell;
-	out_duration(text_cell_begin(&cell), seconds);
-	text_cell_end(&cell, out, end);
+	size_t cell = out_cell_begin(out);
+	out_duration(out, seconds);
+	out_cell_end(out, cell, end);
 }
 
 void text_label(struct out *out, const char *text)

@@ -12,16 +12,14 @@
 #define TEXT_LABEL_COLUMN 14
 #define TEXT_LINE_COLUMNS 100 /* where long texts are broken into lines */
 
-/* A cell of a table: what is written into ->out comes out right-aligned, ending at column end. */
-struct text_cell {
-	struct out out;
-	char text[40];
+/* Of a table, whose cells are right-aligned; the last one has no name. */
+struct text_column {
+	const char *name;
+	unsigned end; /* where its cells end */
 };
 
 void text_plain(struct out *out, const char *text);
-struct out *text_cell_begin(struct text_cell *cell);
-void text_cell_end(struct text_cell *cell, struct out *out, unsigned end);
-void text_cell_str(struct out *out, const char *text, unsigned end);
+void text_heads(struct out *out, const struct text_column *columns);
 void text_cell_count(struct out *out, uint64_t value, unsigned end);
 void text_cell_size(struct out *out, uint64_t bytes, unsigned end);
 void text_cell_duration(struct out *out, double seconds, unsigned end);

@@ -33,14 +33,15 @@ static void new_member(struct json *json)
 	json->need_comma = true;
 }
 
-/* name is NULL in a list. */
+/* name is NULL in a list; it is one of ours, with nothing to escape. */
 static void begin(struct json *json, const char *name)
 {
 	new_member(json);
 	if (name == NULL)
 		return;
-	out_json_string(json->out, name);
-	out_str(json->out, ": ");
+	out_char(json->out, '"');
+	out_str(json->out, name);
+	out_str(json->out, "\": ");
 }
 
 static void open_with(struct json *json, const char *name, char bracket)
@@ -147,29 +148,30 @@ static OWN_FRAME void put_config(struct json *json, const struct settings *setti
 	close_with(json, '}');
 }
 
-static OWN_FRAME void put_metrics(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_metrics(struct json *json, const struct snapshot *s)
 {
+	const struct metrics m = metrics_derive(s);
 	open_with(json, "metrics", '{');
-	put_u64(json, "total_allocated_bytes", m->total_allocated_bytes);
-	put_u64(json, "total_used_bytes", m->total_used_bytes);
-	put_u64(json, "buffer_count", m->buffer_count);
+	put_u64(json, "total_allocated_bytes", m.total_allocated_bytes);
+	put_u64(json, "total_used_bytes", m.total_used_bytes);
+	put_u64(json, "buffer_count", m.buffer_count);
 	put_u64(json, "buffers_in_use", s->pool.buffers_in_use);
-	put_share(json, "pool_utilization", m->pool_utilization);
+	put_share(json, "pool_utilization", m.pool_utilization);
 	put_u64(json, "gc_count", s->pool.gc_count);
 	if (metrics_is_risk_known(s))
 		put_share(json, "memory_leak_risk", s->track.risk.score);
-	put_u64(json, "average_buffer_size_bytes", m->average_buffer_size_bytes);
+	put_u64(json, "average_buffer_size_bytes", m.average_buffer_size_bytes);
 	put_share(json, "last_memory_pressure", s->pressure.value);
 	put_u64(json, "allocations", s->pool.allocations);
-	put_share(json, "reuse_rate", m->reuse_rate);
+	put_share(json, "reuse_rate", m.reuse_rate);
 	put_u64(json, "temporary_buffers", s->pool.temporary_buffers);
 	put_u64(json, "purged_bytes", s->pool.purged_bytes);
-	put_u64(json, "resident_bytes", m->resident_bytes);
+	put_u64(json, "resident_bytes", m.resident_bytes);
 	put_u64(json, "errors", s->pool.errors);
 	close_with(json, '}');
 }
 
-static OWN_FRAME void put_buffers(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_buffers(struct json *json, const struct snapshot *s)
 {
 	open_with(json, "buffers", '[');
 	for (unsigned i = 0; i < s->buffer_count; i++) {
@@ -188,7 +190,7 @@ static OWN_FRAME void put_buffers(struct json *json, const struct snapshot *s, c
 		close_entry(json);
 	}
 	close_with(json, ']');
-	put_u64(json, "buffers_left_out", m->buffers_left_out);
+	put_u64(json, "buffers_left_out", metrics_buffers_left_out(s));
 }
 
 /* Those that were ever asked for. */
@@ -209,8 +211,10 @@ static OWN_FRAME void put_classes(struct json *json, const struct pool_stats *po
 	close_with(json, ']');
 }
 
-static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool, const struct metrics *m)
+static OWN_FRAME void put_heap(struct json *json, const struct snapshot *s)
 {
+	const struct pool_stats *pool = &s->pool;
+	const struct metrics m = metrics_derive(s);
 	open_with(json, "heap", '{');
 	put_bool(json, "is_active", pool->is_active);
 	put_u64(json, "range_bytes", pool->range_bytes);
@@ -224,7 +228,7 @@ static OWN_FRAME void put_heap(struct json *json, const struct pool_stats *pool,
 	put_u64(json, "free_cold_bytes", pool->free_cold_bytes);
 	put_u64(json, "largest_free_bytes", pool->largest_free_bytes);
 	put_u64(json, "slab_free_bytes", pool->slab_free_bytes);
-	put_share(json, "fragmentation", m->fragmentation);
+	put_share(json, "fragmentation", m.fragmentation);
 	open_with(json, "apart", '{');
 	put_u64(json, "small_objects", pool->apart.small_objects);
 	put_u64(json, "small_bytes", pool->apart.small_bytes);
@@ -462,17 +466,18 @@ static OWN_FRAME void put_recommendations(struct json *json, const struct snapsh
 	close_with(json, ']');
 }
 
-static OWN_FRAME void put_health(struct json *json, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_health(struct json *json, const struct snapshot *s)
 {
+	const struct metrics m = metrics_derive(s);
 	open_with(json, "health", '{');
-	put_u64(json, "buffer_count", m->buffer_count);
+	put_u64(json, "buffer_count", m.buffer_count);
 	begin(json, "total_memory_allocated");
 	out_char(json->out, '"');
-	out_size_human(json->out, m->total_allocated_bytes);
+	out_size_human(json->out, m.total_allocated_bytes);
 	out_char(json->out, '"');
 	begin(json, "pool_utilization");
 	out_char(json->out, '"');
-	out_percent(json->out, m->pool_utilization);
+	out_percent(json->out, m.pool_utilization);
 	out_char(json->out, '"');
 	if (metrics_is_risk_known(s))
 		put_string(json, "memory_leak_risk", s->track.risk.level_name);
@@ -485,7 +490,6 @@ static OWN_FRAME void put_health(struct json *json, const struct snapshot *s, co
 
 void write_json(struct out *out, const struct snapshot *s)
 {
-	struct metrics m = metrics_derive(s);
 	struct json json = {.out = out, .depth = 1};
 	out_char(out, '{');
 	put_string(&json, "schema", "weir-dump");
@@ -500,14 +504,14 @@ void write_json(struct out *out, const struct snapshot *s)
 	put_decimal(&json, "uptime_seconds", (double)s->uptime_ns / (double)SECOND, 3);
 	put_u64(&json, "sequence", s->sequence);
 	put_string(&json, "trigger", metrics_trigger_name(s->trigger));
-	put_health(&json, s, &m);
+	put_health(&json, s);
 	put_recommendations(&json, s);
 	put_risk(&json, &s->track);
-	put_metrics(&json, s, &m);
+	put_metrics(&json, s);
 	put_pressure(&json, &s->pressure);
-	put_heap(&json, &s->pool, &m);
+	put_heap(&json, s);
 	put_classes(&json, &s->pool);
-	put_buffers(&json, s, &m);
+	put_buffers(&json, s);
 	put_sites(&json, &s->track);
 	if (s->track.is_active)
 		put_lifetimes(&json, &s->track.lifetimes);

@@ -36,8 +36,9 @@ static OWN_FRAME void put_title(struct out *out, const struct snapshot *s)
 	out_char(out, '\n');
 }
 
-static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s)
 {
+	const struct metrics m = metrics_derive(s);
 	const struct pool_stats *pool = &s->pool;
 	text_label(out, "pool");
 	if (!pool->is_active) {
@@ -46,29 +47,29 @@ static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const 
 				 : "switched off by WEIR_ENABLE; jemalloc serves everything\n");
 		return;
 	}
-	out_size_human(out, m->total_used_bytes);
+	out_size_human(out, m.total_used_bytes);
 	out_str(out, " in use in ");
 	out_number_of(out, pool->buffers_in_use, "buffer");
 	out_str(out, ", ");
-	out_size_human(out, m->idle_bytes);
+	out_size_human(out, m.idle_bytes);
 	out_str(out, " idle; ");
-	out_percent(out, m->pool_utilization);
+	out_percent(out, m.pool_utilization);
 	out_str(out, " of what is held is in use\n");
 
 	text_label(out, "limit");
-	out_size_human(out, m->total_allocated_bytes);
+	out_size_human(out, m.total_allocated_bytes);
 	if (pool->limit_bytes == 0 || pool->limit_bytes == UINT64_MAX) {
 		out_str(out, " held, no limit on bytes");
 	} else {
 		out_str(out, " held of ");
 		out_size_human(out, pool->limit_bytes);
 		out_str(out, " allowed (");
-		out_percent(out, m->limit_utilization);
+		out_percent(out, m.limit_utilization);
 		out_char(out, ')');
 	}
 	if (pool->limit_buffers != 0) {
 		out_str(out, "; ");
-		out_count(out, m->buffer_count);
+		out_count(out, m.buffer_count);
 		out_str(out, " of ");
 		out_number_of(out, pool->limit_buffers, "buffer");
 	}
@@ -77,7 +78,7 @@ static OWN_FRAME void put_pool(struct out *out, const struct snapshot *s, const 
 	text_label(out, "requests");
 	out_count(out, pool->allocations);
 	out_str(out, " served, ");
-	out_percent(out, m->reuse_rate);
+	out_percent(out, m.reuse_rate);
 	out_str(out, " from magazines; ");
 	out_number_of(out, pool->temporary_buffers, "temporary buffer");
 	out_str(out, " past a limit\n");
@@ -188,55 +189,49 @@ static OWN_FRAME void put_advice(struct out *out, const struct snapshot *s)
 
 static OWN_FRAME void put_classes(struct out *out, const struct pool_stats *pool)
 {
-	static const unsigned ends[] = {12, 24, 36, 52};
+	static const struct text_column columns[] = {
+	    {"size", 12}, {"in use", 24}, {"idle", 36}, {"requests", 52}, {NULL, 0}};
 	text_heading(out, "Size classes (buffers)");
-	text_cell_str(out, "size", ends[0]);
-	text_cell_str(out, "in use", ends[1]);
-	text_cell_str(out, "idle", ends[2]);
-	text_cell_str(out, "requests", ends[3]);
-	out_char(out, '\n');
+	text_heads(out, columns);
 	for (unsigned i = 0; i < pool->class_count; i++) {
 		const struct pool_class_stats *c = &pool->classes[i];
 		if (c->in_use == 0 && c->idle == 0 && c->allocations == 0)
 			continue;
-		text_cell_size(out, c->size_bytes, ends[0]);
-		text_cell_count(out, c->in_use, ends[1]);
-		text_cell_count(out, c->idle, ends[2]);
-		text_cell_count(out, c->allocations, ends[3]);
+		text_cell_size(out, c->size_bytes, columns[0].end);
+		text_cell_count(out, c->in_use, columns[1].end);
+		text_cell_count(out, c->idle, columns[2].end);
+		text_cell_count(out, c->allocations, columns[3].end);
 		out_char(out, '\n');
 	}
 }
 
-static OWN_FRAME void put_buffers(struct out *out, const struct snapshot *s, const struct metrics *m)
+static OWN_FRAME void put_buffers(struct out *out, const struct snapshot *s)
 {
-	static const unsigned ends[] = {12, 26, 38, 50, 60, 80};
+	static const struct text_column columns[] = {{"for", 12}, {"bytes", 26}, {"capacity", 38},
+	    {"used times", 50}, {"id", 60}, {"address", 80}, {NULL, 0}};
 	text_heading(out, "Longest in use");
 	if (s->buffer_count == 0) {
 		out_str(out, "  none\n");
 		return;
 	}
-	text_cell_str(out, "for", ends[0]);
-	text_cell_str(out, "bytes", ends[1]);
-	text_cell_str(out, "capacity", ends[2]);
-	text_cell_str(out, "used times", ends[3]);
-	text_cell_str(out, "id", ends[4]);
-	text_cell_str(out, "address", ends[5]);
-	out_char(out, '\n');
+	text_heads(out, columns);
 	for (unsigned i = 0; i < s->buffer_count; i++) {
 		const struct pool_buffer_info *b = &s->buffers[i];
-		struct text_cell cell;
-		text_cell_duration(out, metrics_buffer_age_seconds(s, b), ends[0]);
-		text_cell_count(out, b->size_bytes, ends[1]);
-		text_cell_size(out, b->capacity_bytes, ends[2]);
-		text_cell_count(out, b->use_count, ends[3]);
-		text_cell_count(out, b->id, ends[4]);
-		out_hex(text_cell_begin(&cell), b->address);
-		text_cell_end(&cell, out, ends[5]);
+		size_t cell;
+		text_cell_duration(out, metrics_buffer_age_seconds(s, b), columns[0].end);
+		text_cell_count(out, b->size_bytes, columns[1].end);
+		text_cell_size(out, b->capacity_bytes, columns[2].end);
+		text_cell_count(out, b->use_count, columns[3].end);
+		text_cell_count(out, b->id, columns[4].end);
+		cell = out_cell_begin(out);
+		out_hex(out, b->address);
+		out_cell_end(out, cell, columns[5].end);
 		out_char(out, '\n');
 	}
-	if (m->buffers_left_out > 0) {
+	const uint64_t left_out = metrics_buffers_left_out(s);
+	if (left_out > 0) {
 		out_str(out, "  and ");
-		out_count(out, m->buffers_left_out);
+		out_count(out, left_out);
 		out_str(out, " more\n");
 	}
 }
@@ -250,15 +245,17 @@ static void put_runs(struct out *out, const char *name, uint64_t bytes, uint64_t
 	out_char(out, '\n');
 }
 
-static OWN_FRAME void put_heap(struct out *out, const struct pool_stats *pool, const struct metrics *m)
+static OWN_FRAME void put_heap(struct out *out, const struct snapshot *s)
 {
+	const struct pool_stats *pool = &s->pool;
+	const struct metrics m = metrics_derive(s);
 	text_heading(out, "Heap");
 	put_runs(out, "free hot", pool->free_hot_bytes, pool->free_runs_hot);
 	put_runs(out, "free cold", pool->free_cold_bytes, pool->free_runs_cold);
 	text_label(out, "largest");
 	out_size_human(out, pool->largest_free_bytes);
 	out_str(out, "; fragmentation ");
-	out_percent(out, m->fragmentation);
+	out_percent(out, m.fragmentation);
 	out_char(out, '\n');
 	text_label(out, "magazines");
 	out_size_human(out, pool->idle_bytes);
@@ -327,10 +324,9 @@ static OWN_FRAME void put_settings(struct out *out, const struct settings *setti
 
 void write_text(struct out *out, const struct snapshot *s)
 {
-	struct metrics m = metrics_derive(s);
 	put_title(out, s);
 	text_risk(out, s);
-	put_pool(out, s, &m);
+	put_pool(out, s);
 	put_pressure(out, s);
 	put_process(out, &s->process);
 	put_upkeep(out, s);
@@ -339,8 +335,8 @@ void write_text(struct out *out, const struct snapshot *s)
 		text_sites(out, &s->track);
 	if (s->pool.is_active) {
 		put_classes(out, &s->pool);
-		put_buffers(out, s, &m);
-		put_heap(out, &s->pool, &m);
+		put_buffers(out, s);
+		put_heap(out, s);
 	}
 	if (s->track.is_active) {
 		text_lifetimes(out, &s->track.lifetimes);

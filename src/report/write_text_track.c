@@ -169,7 +169,8 @@ static void put_quantiles(struct out *out, const char *name, const double *weigh
 
 OWN_FRAME void text_lifetimes(struct out *out, const struct track_lifetimes *l)
 {
-	static const unsigned ends[] = {14, 28, 42, 56};
+	static const struct text_column columns[] = {
+	    {"freed, up to", 14}, {"half", 28}, {"90%", 42}, {"99%", 56}, {NULL, 0}};
 	text_heading(out, "Lifetimes, to a factor of two");
 	put_quantiles(out, "freed", l->freed);
 	put_quantiles(out, "still live", l->live);
@@ -177,20 +178,17 @@ OWN_FRAME void text_lifetimes(struct out *out, const struct track_lifetimes *l)
 		const double *weights = l->freed_by_size[i];
 		if (track_age_quantile(weights, 0.5) < 0)
 			continue;
-		if (is_headed++ == 0) {
-			text_cell_str(out, "freed, up to", ends[0]);
-			text_cell_str(out, "half", ends[1]);
-			text_cell_str(out, "90%", ends[2]);
-			text_cell_str(out, "99%", ends[3]);
-			out_char(out, '\n');
-		}
+		if (is_headed++ == 0)
+			text_heads(out, columns);
+		size_t cell = out_cell_begin(out);
 		if (i + 1 < TRACK_SIZE_GROUPS)
-			text_cell_size(out, track_size_up_to(i), ends[0]);
+			out_size_human(out, track_size_up_to(i));
 		else
-			text_cell_str(out, "larger", ends[0]);
-		text_cell_duration(out, track_age_quantile(weights, 0.5), ends[1]);
-		text_cell_duration(out, track_age_quantile(weights, 0.9), ends[2]);
-		text_cell_duration(out, track_age_quantile(weights, 0.99), ends[3]);
+			out_str(out, "larger");
+		out_cell_end(out, cell, columns[0].end);
+		text_cell_duration(out, track_age_quantile(weights, 0.5), columns[1].end);
+		text_cell_duration(out, track_age_quantile(weights, 0.9), columns[2].end);
+		text_cell_duration(out, track_age_quantile(weights, 0.99), columns[3].end);
 		out_char(out, '\n');
 	}
 }

@@ -16,6 +16,8 @@
 #define IDLE_BUFFERS 512
 #define IDLE_BYTES 65536
 #define THREADS 64
+#define WORKERS 4
+#define WORK 60000
 
 static volatile sig_atomic_t signals_seen;
 
@@ -72,6 +74,44 @@ static void start_threads(int count)
 	for (int i = 0; i < count; i++)
 		if (pthread_create(&thread, NULL, be_busy, (void *)(size_t)i) != 0)
 			exit(1);
+}
+
+/* So much and no more, whatever the time. */
+static void *work(void *argument)
+{
+	unsigned state = (unsigned)(size_t)argument + 1;
+	void *held[32] = {NULL};
+
+	for (int i = 0; i < WORK; i++) {
+		unsigned slot;
+
+		state = state * 1664525U + 1013904223U;
+		slot = state >> 27;
+		free(held[slot]);
+		held[slot] = malloc(i % 2 == 0 ? 16 + (state >> 8) % 1000 : 4096 + (state >> 8) % 200000);
+		if (held[slot] == NULL)
+			exit(1);
+		*(char *)held[slot] = 1;
+	}
+	for (int i = 0; i < 32; i++)
+		free(held[i]);
+	return NULL;
+}
+
+/* Threads one after another, since what happens at once is never the same twice. From "ready" on at a
+ * line's behest, and "done" at its end. */
+static void work_in_threads(void)
+{
+	pthread_t thread;
+
+	ready();
+	if (getchar() == EOF)
+		exit(1);
+	for (int i = 0; i < WORKERS; i++)
+		if (pthread_create(&thread, NULL, work, (void *)(size_t)i) != 0 ||
+		    pthread_join(thread, NULL) != 0)
+			exit(1);
+	puts("done");
 }
 
 static void count_signal(int number)
@@ -155,6 +195,10 @@ int main(int argc, char **argv)
 			execv(argv[2], argv + 2);
 		return 1;
 	}
+	if (strcmp(what, "work") == 0) {
+		work_in_threads();
+		return 0;
+	}
 	if (strcmp(what, "ticks") == 0) {
 		tick_a_while();
 		return 0;
@@ -164,6 +208,10 @@ int main(int argc, char **argv)
 		be_stuck();
 	} else if (strcmp(what, "threads") == 0) {
 		start_threads(THREADS);
+	} else if (strcmp(what, "crowd") == 0) {
+		start_threads(THREADS - 1);
+		ready();
+		be_busy(NULL);
 	} else if (strcmp(what, "busy") == 0) {
 		ready();
 		be_busy(NULL);

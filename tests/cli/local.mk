@@ -3,6 +3,7 @@
 tests_cli_scripts = \
 	tests/cli/ask.sh \
 	tests/cli/completion.sh \
+	tests/cli/read_cost.sh \
 	tests/cli/refuse.sh \
 	tests/cli/report.sh \
 	tests/cli/report_live.sh \

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """make_dump.py -- prints a JSON dump of a made-up relay, for the tests of weir report.
 
-    make_dump.py [--grown] [--exe PATH] [--plain] [--site FUNCTION[,FUNCTION...]]...
+    make_dump.py [--grown] [--exe PATH] [--plain] [--small] [--site FUNCTION[,FUNCTION...]]...
 
 The same arguments give the same bytes. --grown: the same process an hour later. --plain: without
-what tracking knows. --exe: the program that it is about; with --site, a stack is made of the
+what tracking knows. --small: a few entries of each list, on one line, for fuzzing. --exe: the program that it is about; with --site, a stack is made of the
 functions of that program, innermost first, at the addresses that nm and readelf give;
 FUNCTION@CALLEE is at the call of CALLEE within FUNCTION, as objdump shows it.
 """
@@ -17,6 +17,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--grown", action="store_true")
 parser.add_argument("--plain", action="store_true")
 parser.add_argument("--exe", default="/opt/relay/bin/relay")
+parser.add_argument("--small", action="store_true")
 parser.add_argument("--site", action="append", default=[])
 wish = parser.parse_args()
 
@@ -312,4 +313,11 @@ if not wish.plain:
             },
         ],
     }
-print(json.dumps(dump, indent=1))
+if wish.small:
+    for name in dump.keys() & {"sites", "lifetimes_by_size", "mappings", "classes"}:
+        dump[name] = dump[name][:2]
+    if not wish.plain:
+        dump["lifetimes"] = dump["lifetimes"][-3:]
+        for entry in dump["sites"]:
+            entry["frames"] = entry["frames"][:2]
+print(json.dumps(dump, indent=None if wish.small else 1))

@@ -6,8 +6,9 @@
  * Mutants of the dumps are parsed; those that are refused must be refused with one
  * printable line, and of those that are accepted every form is written and looked at: no byte
  * in it that a terminal obeys, nothing of the dump that a page could take for its own.
- * None takes more than 20 s of processor time. Ends with 1 and leaves the mutant in fuzz_dump.bad at the first that does otherwise;
- * meant to be built with ASan. The same seed gives the same inputs.
+ * None takes more than 20 s of processor time. Ends with 1 and leaves the mutant in
+ * fuzz_dump.bad at the first that does otherwise; meant to be built with ASan and UBSan. The
+ * same seed gives the same inputs.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "cli/report.h"
 #include "tests/fuzz/mutate.h"
@@ -79,11 +81,54 @@ static void check_folded(const char *text)
 	}
 }
 
+/* A base-128 varint; false where it does not end. */
+static bool take_varint(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+	*value = 0;
+	for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+		unsigned char c = *(*at)++;
+
+		*value |= (uint64_t)(c & 0x7F) << shift;
+		if (c < 0x80)
+			return true;
+	}
+	return false;
+}
+
+/* Whole gzip, and in it a message of which each field is a number or lies within it. */
+static void check_profile(const char *text, size_t length)
+{
+	static unsigned char message[8 << 20];
+	z_stream stream = {.next_in = (unsigned char *)(uintptr_t)text,
+	    .avail_in = (uInt)length,
+	    .next_out = message,
+	    .avail_out = sizeof message};
+	const unsigned char *at = message, *end;
+
+	/* 16: with gzip's header. */
+	if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+		fail("there is no memory");
+	if (inflate(&stream, Z_FINISH) != Z_STREAM_END || stream.avail_in != 0)
+		fail("a profile is no whole gzip");
+	end = stream.next_out;
+	inflateEnd(&stream);
+	while (at < end) {
+		uint64_t tag, value;
+
+		if (!take_varint(&at, end, &tag) || !take_varint(&at, end, &value) || tag >> 3 == 0)
+			fail("a field of a profile has no end");
+		if ((tag & 7) != 0 && ((tag & 7) != 2 || value > (uint64_t)(end - at)))
+			fail("a field of a profile lies outside of it");
+		if ((tag & 7) == 2)
+			at += value;
+	}
+}
+
 static void write_forms(const struct dump *dump, const struct dump *other)
 {
-	enum { TEXT_FORM, HTML, FOLDED, OPENMETRICS, PPROF, LIFETIMES, DIFF, FORMS };
+	enum { TEXT_FORM, HTML, FOLDED, OPENMETRICS, PPROF, LIFETIMES, DIFF, DIFF_BACK, FORMS };
 	struct symbols *symbols = symbols_open(false);
-	char why[256];
+	char why[256] = "";
 
 	for (unsigned form = 0; form < FORMS; form++) {
 		char *text = NULL;
@@ -104,16 +149,16 @@ static void write_forms(const struct dump *dump, const struct dump *other)
 			report_folded(&report);
 		else if (form == OPENMETRICS)
 			report_openmetrics(&report);
-		else if (form == DIFF)
-			is_good = report_diff(&report, other, why, sizeof why) ||
-				  is_printable(why, strlen(why), false);
-		else
+		else if (form == DIFF || form == DIFF_BACK) {
+			report.dump = form == DIFF ? dump : other;
+			is_good = report_diff(&report, form == DIFF ? other : dump, why, sizeof why) ||
+				  (why[0] != '\0' && is_printable(why, strlen(why), false));
+		} else
 			is_good = report_pprof(&report, form == LIFETIMES);
 		if (!is_good || fclose(report.to) != 0)
 			fail("a form cannot be written");
 		if (form == PPROF || form == LIFETIMES) {
-			if (length < 20 || memcmp(text, "\x1f\x8b", 2) != 0)
-				fail("a profile is no gzip");
+			check_profile(text, length);
 		} else if (!is_printable(text, length, true)) {
 			fail("something in a form would be obeyed by a terminal");
 		}

@@ -207,6 +207,40 @@ START_TEST(a_buffer_of_no_size_takes_nothing_and_ends)
 }
 END_TEST
 
+START_TEST(a_cell_ends_where_it_is_told_also_when_the_buffer_is_nearly_full)
+{
+	static char buffer[OUT_CELL_BYTES + 40], got[1024];
+	struct out table;
+	int fds[2];
+	ssize_t length;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	out_init(&table, fds[1], buffer, sizeof buffer);
+	for (int i = 0; i < 8; i++) {
+		static const char *const cells[] = {"1", "22,222", "\xc3\xa4\xe4\xb8\xad", "too long for it"};
+
+		for (unsigned k = 0; k < 4; k++) {
+			size_t cell = out_cell_begin(&table);
+
+			out_str(&table, cells[k]);
+			out_cell_end(&table, cell, 10 * (k + 1));
+		}
+		out_char(&table, '\n');
+	}
+	out_flush(&table);
+	length = read(fds[0], got, sizeof got - 1);
+	ck_assert_int_eq(table.error, 0);
+	ck_assert_int_eq(length, (ssize_t)table.written);
+	got[length] = '\0';
+	for (char *line = got; *line != '\0'; line += strcspn(line, "\n") + 1)
+		ck_assert_int_eq(
+		    strncmp(line, "         1    22,222        \xc3\xa4\xe4\xb8\xad too long for it\n", 50),
+		    0);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(padding_counts_characters_from_the_last_newline)
 {
 	begin();
@@ -341,6 +375,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, json_strings_are_escaped_and_utf8, 0, ARRAY_LENGTH(strings));
 	tcase_add_test(tests, a_full_buffer_keeps_the_beginning_and_says_so);
 	tcase_add_test(tests, a_buffer_of_no_size_takes_nothing_and_ends);
+	tcase_add_test(tests, a_cell_ends_where_it_is_told_also_when_the_buffer_is_nearly_full);
 	tcase_add_test(tests, padding_counts_characters_from_the_last_newline);
 	tcase_add_test(tests, what_is_longer_than_the_buffer_reaches_the_descriptor_whole);
 	tcase_add_test(tests, a_reader_that_is_gone_is_an_error_and_no_signal);
