@@ -53,6 +53,7 @@ struct cell {
 	size_t slots;	       /* for each worker */
 	size_t size, size_max; /* what the cell's functions make of them, most often the sizes drawn */
 	bool has_rss;	       /* touches what it allocates, so that RSS over live bytes means something */
+	bool is_aside;	       /* its time is not compared: others may run beside it */
 	/* Functions get the worker; all but slice may be NULL. */
 	void (*setup)(struct worker *w); /* before the barrier: fill, warm up */
 	uint64_t (*slice)(
@@ -78,6 +79,8 @@ extern const struct cell cells_exchange[];
 extern const struct cell cells_grow[];
 extern const struct cell cells_burst[];
 extern const struct cell cells_churn[];
+extern const struct cell cells_stream[];
+extern const struct cell cells_idle[];
 
 /* measure.c */
 struct usage {

@@ -99,16 +99,17 @@ static void burst_whole(struct run *run)
 		(double)(2 * run->workers * run->ops));
 }
 
-#define BURST_CELL(label, what, threads, seconds)                                                            \
+#define BURST_CELL(label, what, threads, seconds, aside)                                                     \
 	{                                                                                                    \
 		.name = label, .about = what, .workers = threads, .ops = BURST / BUFFER / (threads),         \
-		.slots = BURST / BUFFER / (threads), .size = seconds, .has_rss = true, .whole = burst_whole  \
+		.slots = BURST / BUFFER / (threads), .size = seconds, .has_rss = true, .is_aside = aside,    \
+		.whole = burst_whole                                                                         \
 	}
 
 const struct cell cells_burst[] = {
-    BURST_CELL("burst", "512 MiB in 64 KiB buffers filled, freed, 2 s asleep, again", 1, 2),
-    BURST_CELL("burst-10s", "the same, 10 s asleep", 1, 10),
-    BURST_CELL("burst-4", "the same by four threads, 2 s asleep", 4, 2),
-    BURST_CELL("burst-4-10s", "the same by four threads, 10 s asleep", 4, 10),
+    BURST_CELL("burst", "512 MiB in 64 KiB buffers filled, freed, 2 s asleep, again", 1, 2, false),
+    BURST_CELL("burst-10s", "the same, 10 s asleep", 1, 10, true),
+    BURST_CELL("burst-4", "the same by four threads, 2 s asleep", 4, 2, false),
+    BURST_CELL("burst-4-10s", "the same by four threads, 10 s asleep", 4, 10, true),
     {0},
 };

@@ -1,11 +1,12 @@
 /*
  * cell_fixed.c -- cells of one size and one thread: the cost of a malloc and a free, little else.
  *
- * fixed-*, aligned-*: 16 buffers allocated, then all freed, never touched; an operation is one of them. This
+ * fixed-*: 16 buffers allocated, then all freed, never touched; an operation is one of them. This
  * empties the heap each time, so an allocator that trims when it can pays for it here.
  * fifo-*: 16 buffers stay live, the oldest replaced by a new one, never touched.
  * lifo-*, small-64: each buffer freed at once.
  * frames-*: four live buffers of some MiB, the oldest replaced by a new one, of which a word a page is written.
+ * aligned-*: the same by posix_memalign with 16, 32 and 64 in turn, as FFmpeg asks.
  * calloc-*: a word of each page is written before the free, so that zeroing has to happen again.
  */
 #include <errno.h>
@@ -46,7 +47,7 @@ static uint64_t aligned_slice(struct worker *w, uint64_t ops)
 		for (unsigned i = 0; i < count; i++) {
 			int error;
 
-			TIMED(w, error = posix_memalign(&w->slots[i].buf, 64, size));
+			TIMED(w, error = posix_memalign(&w->slots[i].buf, (size_t)16 << i % 3, size));
 			if (error != 0) {
 				errno = error;
 				measure_die("posix_memalign");
@@ -133,6 +134,18 @@ static void fifo_drain(struct worker *w)
 		.ops = count, .slots = LIVE, .size = bytes, .slice = fixed_slice                             \
 	}
 
+#define ALIGNED(label, bytes, count)                                                                         \
+	{                                                                                                    \
+		.name = "aligned-" label, .about = "16 of posix_memalign(16..64) then 16 frees, untouched",  \
+		.workers = 1, .ops = count, .slots = LIVE, .size = bytes, .slice = aligned_slice             \
+	}
+
+#define CALLOC(label, bytes, count)                                                                          \
+	{                                                                                                    \
+		.name = "calloc-" label, .about = "calloc, a word per page written, freed", .workers = 1,    \
+		.ops = count, .size = bytes, .slice = calloc_slice                                           \
+	}
+
 #define FRAMES_OF(label, bytes, count)                                                                       \
 	{                                                                                                    \
 		.name = "frames-" label, .about = "4 live, the oldest replaced, a word per page written",    \
@@ -167,23 +180,12 @@ const struct cell cells_fixed[] = {
 	.size = 64 * BENCH_KIB,
 	.slice = lifo_slice,
     },
-    {
-	.name = "calloc-64K",
-	.about = "calloc of 64 KiB, a word per page written, freed",
-	.workers = 1,
-	.ops = 400000,
-	.size = 64 * BENCH_KIB,
-	.slice = calloc_slice,
-    },
-    {
-	.name = "aligned-64K",
-	.about = "16 of posix_memalign(64, 64 KiB) then 16 frees, untouched",
-	.workers = 1,
-	.ops = 40000000,
-	.slots = LIVE,
-	.size = 64 * BENCH_KIB,
-	.slice = aligned_slice,
-    },
+    CALLOC("16K", 16 * BENCH_KIB, 1000000),
+    CALLOC("64K", 64 * BENCH_KIB, 400000),
+    CALLOC("1M", BENCH_MIB, 20000),
+    ALIGNED("16K", 16 * BENCH_KIB, 40000000),
+    ALIGNED("64K", 64 * BENCH_KIB, 40000000),
+    ALIGNED("1M", BENCH_MIB, 10000000),
     {
 	.name = "small-64",
 	.about = "malloc then free of 64 B: passes through",

@@ -108,7 +108,9 @@ static void workset_drain(struct worker *w)
 
 const struct cell cells_workset[] = {
     WORKSET("1", 1, 1500000),
+    WORKSET("2", 2, 1000000),
     WORKSET("4", 4, 700000),
+    WORKSET("8", 8, 300000),
     WORKSET("16", 16, 150000),
     {
 	.name = "workset-mixed-4",

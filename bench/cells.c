@@ -1,5 +1,5 @@
 /*
- * cells.c -- one cell of the allocator benchmark: cells CELL [OPS].
+ * cells.c -- one cell of the allocator benchmark: cells [--limit-ms N] [--settle S] CELL [OPS].
  *
  * Prints one line of key=value; bench/run.py runs it over allocators and compares.
  *
@@ -9,11 +9,12 @@
  *                  whole run; for cells that touch what they allocate. Peak RSS is the kernel's VmHWM; live
  *                  bytes are summed over threads at every 64th operation
  *   minflt         minor page faults per 1,000 operations in the timed part
+ *   after_mib      RSS above the baseline S seconds after all was freed, the threads idle (--settle)
  *   p999, max      ns of one malloc or free (cells-tail only; the clock's cost is in it)
  *   cut            1 when the time limit ended the cell before its operations were done
  *   from           the object that malloc came from
  *
- * Without OPS a worker stops after LIMIT_NS, so that an allocator which is a thousand times slower still ends;
+ * Without OPS a worker stops after N ms (LIMIT_MS), so that an allocator which is a thousand times slower still ends;
  * with OPS it does exactly that many. Sequences depend on the cell and the worker alone.
  * Nothing here uses the heap until the baseline is read.
  */
@@ -26,7 +27,7 @@
 
 #include "bench.h"
 
-#define LIMIT_NS UINT64_C(2000000000)
+#define LIMIT_MS 2000
 #define SLICES 100
 
 static const struct cell *const tables[] = {
@@ -36,11 +37,15 @@ static const struct cell *const tables[] = {
     cells_grow,
     cells_burst,
     cells_churn,
+    cells_stream,
+    cells_idle,
 };
 
 static struct run run;
 static pthread_barrier_t start_line;
-static char output[4096]; /* stdout's buffer, or stdio would take one from the heap under test */
+static unsigned settle_s; /* 0: nobody waits */
+static size_t settled_bytes;
+static char output[16384]; /* stdout's buffer, or stdio would take one from the heap under test */
 
 static const struct cell *cell_find(const char *name)
 {
@@ -55,7 +60,8 @@ static void cells_list(void)
 {
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (const struct cell *cell = tables[t]; cell->name != NULL; cell++)
-			printf("%-16s %s\n", cell->name, cell->about);
+			printf(
+			    "%-18s %-6s %s\n", cell->name, cell->is_aside ? "memory" : "speed", cell->about);
 }
 
 static bool is_driver(unsigned index)
@@ -116,7 +122,21 @@ static void *worker_thread(void *argument)
 	pthread_barrier_wait(&start_line);
 	worker_run(w);
 	worker_drain(w);
+	pthread_barrier_wait(&start_line); /* all is freed: main waits and looks */
+	pthread_barrier_wait(&start_line);
 	return NULL;
+}
+
+/* All threads that ran the cell are alive and idle. */
+static void settle(void)
+{
+	struct timespec left = {.tv_sec = (time_t)settle_s};
+
+	if (settle_s == 0)
+		return;
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+	settled_bytes = measure_rss_bytes();
 }
 
 /* What the process used between two readings. */
@@ -141,6 +161,7 @@ static struct usage run_alone(void)
 	worker_run(w);
 	used = usage_since(before);
 	worker_drain(w);
+	settle();
 	return used;
 }
 
@@ -148,7 +169,7 @@ static struct usage run_alone(void)
 static struct usage run_threads(void)
 {
 	pthread_t threads[BENCH_WORKERS];
-	struct usage before;
+	struct usage before, used;
 
 	pthread_barrier_init(&start_line, NULL, run.workers + 1);
 	for (unsigned i = 0; i < run.workers; i++) {
@@ -159,9 +180,13 @@ static struct usage run_threads(void)
 	pthread_barrier_wait(&start_line);
 	before = measure_usage();
 	pthread_barrier_wait(&start_line);
+	pthread_barrier_wait(&start_line);
+	used = usage_since(before);
+	settle();
+	pthread_barrier_wait(&start_line);
 	for (unsigned i = 0; i < run.workers; i++)
 		pthread_join(threads[i], NULL);
-	return usage_since(before);
+	return used;
 }
 
 static void print_result(size_t baseline, struct usage used)
@@ -189,6 +214,48 @@ static void print_result(size_t baseline, struct usage used)
 		printf(" rss_over_live=%.3f peak_rss_kib=%.0f peak_live_kib=%.0f", peak / (double)live,
 		    peak / 1024, (double)live / 1024);
 	printf(" minflt=%.2f cut=%u", (double)used.minor_faults * 1000.0 / done, cut);
+	if (settle_s != 0)
+		printf(" after_mib=%.1f",
+		    settled_bytes < baseline ? 0 : (double)(settled_bytes - baseline) / (double)BENCH_MIB);
+}
+
+static _Noreturn void usage(void)
+{
+	dprintf(2, "usage: cells [--limit-ms N] [--settle SECONDS] CELL [OPS]; cells --list\n");
+	exit(2);
+}
+
+/* A number from 1 up. */
+static uint64_t number(const char *text)
+{
+	uint64_t value = text == NULL ? 0 : strtoull(text, NULL, 10);
+
+	if (value == 0)
+		usage();
+	return value;
+}
+
+static void read_arguments(char **argv)
+{
+	uint64_t limit_ms = LIMIT_MS;
+
+	for (argv++; *argv != NULL && **argv == '-'; argv += 2) {
+		if (strcmp(*argv, "--limit-ms") == 0)
+			limit_ms = number(argv[1]);
+		else if (strcmp(*argv, "--settle") == 0)
+			settle_s = (unsigned)number(argv[1]);
+		else
+			usage();
+	}
+	run.cell = *argv == NULL ? NULL : cell_find(*argv);
+	if (run.cell == NULL || (argv[1] != NULL && argv[2] != NULL))
+		usage();
+	run.ops = argv[1] == NULL ? 0 : number(argv[1]);
+	run.limit_ns = run.ops == 0 ? limit_ms * 1000000u : 0;
+	run.workers = run.cell->workers;
+	run.gauges = run.cell->workers + run.cell->helpers;
+	if (run.ops == 0 || (run.cell->whole != NULL && run.ops > run.cell->ops))
+		run.ops = run.cell->ops;
 }
 
 int main(int argc, char **argv)
@@ -201,17 +268,7 @@ int main(int argc, char **argv)
 		cells_list();
 		return 0;
 	}
-	run.cell = argc < 2 ? NULL : cell_find(argv[1]);
-	run.ops = argc < 3 ? 0 : strtoull(argv[2], NULL, 10);
-	if (run.cell == NULL || argc > 3 || (argc == 3 && run.ops == 0)) {
-		dprintf(2, "usage: cells CELL [OPS]; cells --list\n");
-		return 2;
-	}
-	run.limit_ns = run.ops == 0 ? LIMIT_NS : 0;
-	run.workers = run.cell->workers;
-	run.gauges = run.cell->workers + run.cell->helpers;
-	if (run.ops == 0 || (run.cell->whole != NULL && run.ops > run.cell->ops))
-		run.ops = run.cell->ops;
+	read_arguments(argv);
 	for (unsigned i = 0; i < BENCH_WORKERS; i++)
 		worker_init(i);
 	measure_reset_peak();
@@ -223,7 +280,7 @@ int main(int argc, char **argv)
 	} else {
 		print_result(baseline, run.workers == 1 ? run_alone() : run_threads());
 	}
-	if (BENCH_HAS_TAIL)
+	if (BENCH_HAS_TAIL && !run.cell->is_aside)
 		printf(" p999=%llu max=%llu", (unsigned long long)measure_tail_quantile_ns(&run, 0.999),
 		    (unsigned long long)measure_tail_max_ns(&run));
 	if (dladdr(dlsym(RTLD_DEFAULT, "malloc"), &from) != 0)

@@ -15,6 +15,8 @@ bench_cells_SOURCES = \
 	bench/cell_exchange.c \
 	bench/cell_fixed.c \
 	bench/cell_grow.c \
+	bench/cell_idle.c \
+	bench/cell_stream.c \
 	bench/cell_workset.c
 bench_cells_CFLAGS = $(AM_CFLAGS) -pthread
 bench_cells_LDADD =

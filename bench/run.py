@@ -7,11 +7,16 @@ of the others and is not itself a peer. Every run is a fresh process; a repetiti
 allocators before the next begins, so that what else the machine does falls on all of them.
 Nothing is refused: what is missing, fails or was not preloaded is named, and the rest runs.
 
+Cells of the kind "memory" mostly wait: they run once, a few at a time, and not while others are timed. So does
+--settle, which asks each cell what is resident ten seconds after it has freed all. There Weir also appears with
+a thread of its own (WEIR_BACKGROUND=always), since without one it cannot act in a sleeping program of one thread.
+
   bench/run.py --cells workset-1,workset-4 weir=.libs/libweir-preload.so
   bench/run.py --only jemalloc,weir,idle weir=A.so idle=A.so,WEIR_MAX_IDLE=1s
 """
 
 import argparse
+import concurrent.futures
 import json
 import math
 import os
@@ -34,6 +39,15 @@ PEERS = {
 }
 WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
 TIMEOUT_SECONDS = 120
+SETTLE_SECONDS = 10
+SETTLE_AT_ONCE = 12
+WITH_THREAD = "+thread"
+# Cells that need a setting, and cells whose repetitions are long: at most so many.
+CELL_SETTINGS = {"stream-32M": {"WEIR_MAX_BUFFER_SIZE": "64M"}}
+CELL_RUNS = {"burst": 3, "burst-4": 3}
+# How many processes of a memory cell run at once, and how long one takes, for the estimate.
+MEMORY_CELLS = {"stream-1M": (3, 30), "stream-32M": (1, 30), "burst-10s": (2, 12), "burst-4-10s": (2, 12),
+                "idle-4": (2, 13), "idle-1000": (2, 13)}
 
 # What Weir is held against.
 SLOW_AT = 1.05
@@ -109,12 +123,11 @@ def program(given, wants_tail):
     return str(built)
 
 
-def run_once(command, allocator):
+def run_once(command, allocator, settings=None):
     """One line of key=value as a dict of numbers and words; {"failed": why} where there is none."""
+    environment = allocator.environment() | (settings or {})
     try:
-        done = subprocess.run(
-            command, env=allocator.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         return {"failed": f"took longer than {TIMEOUT_SECONDS} s"}
     result = {}
@@ -187,28 +200,123 @@ def machine():
     }
 
 
-def measure(arguments, candidates, names):
-    command = program(arguments.program, arguments.tail)
-    if not names:
-        listed = subprocess.run([command, "--list"], capture_output=True, text=True, check=True).stdout
-        names = [line.split()[0] for line in listed.splitlines()]
-    told = set()
-    cells = {}
-    for name in names:
-        runs = {a.name: [] for a in candidates}
-        for repetition in range(arguments.runs):
-            for a in candidates:
-                if sys.stderr.isatty():
-                    print(f"\r\033[K{name} {repetition + 1}/{arguments.runs} {a.name}", end="", file=sys.stderr)
-                result = run_once([command, name, *([arguments.ops] if arguments.ops else [])], a)
-                runs[a.name].append(result)
-                if "unserved" in result and a.name not in told:
-                    told.add(a.name)
-                    print(f"\n{a.name}: malloc came from {result['unserved']}", file=sys.stderr)
-        cells[name] = {a: summary(r) for a, r in runs.items()}
+def listed(command):
+    """The program's cells: {name: kind}."""
+    lines = subprocess.run([command, "--list"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[0]: line.split()[1] for line in lines}
+
+
+class Plan:
+    """What is to be run, in order, and about how long it takes."""
+
+    def __init__(self, arguments, candidates, names, kinds):
+        self.arguments = arguments
+        self.candidates = candidates
+        self.speed = [n for n in names if kinds.get(n) != "memory"]
+        self.memory = [n for n in names if kinds.get(n) == "memory"]
+
+    def seconds(self):
+        limit = self.arguments.limit_ms / 1000
+        each = len(self.candidates)
+        speed = sum(min(self.arguments.runs, CELL_RUNS.get(n, 99)) * (5 if n in CELL_RUNS else 0.8 * limit + 0.1)
+                    for n in self.speed) * each
+        tail = self.arguments.tail_runs * len(self.speed) * (limit / 2 + 0.1) * each
+        others = 0
+        if self.arguments.settle:
+            others += len(self.speed) * (each + 1) * (SETTLE_SECONDS + 1) / SETTLE_AT_ONCE
+        for name in self.memory:
+            at_once, takes = MEMORY_CELLS[name]
+            others += math.ceil((each + 1) / at_once) * takes
+        return speed + tail + others
+
+
+def progress(text):
     if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-    return cells
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def tell_unserved(result, allocator, told):
+    if "unserved" in result and allocator.name not in told:
+        told.add(allocator.name)
+        print(f"\n{allocator.name}: malloc came from {result['unserved']}", file=sys.stderr)
+
+
+def interleaved(plan, command, name, repetitions, told):
+    """The runs of one cell, for each allocator."""
+    runs = {a.name: [] for a in plan.candidates}
+    ops = [plan.arguments.ops] if plan.arguments.ops else []
+    for repetition in range(repetitions):
+        for a in plan.candidates:
+            progress(f"{name} {repetition + 1}/{repetitions} {a.name}")
+            result = run_once([*command, name, *ops], a, CELL_SETTINGS.get(name))
+            runs[a.name].append(result)
+            tell_unserved(result, a, told)
+    return runs
+
+
+def with_threads(candidates):
+    """The candidates, and after each of Weir's the same with a thread that looks after its memory."""
+    found = []
+    for a in candidates:
+        found.append(a)
+        if not a.is_peer:
+            more = Allocator(a.name + WITH_THREAD, a.path)
+            more.settings = a.settings | {"WEIR_BACKGROUND": "always"}
+            found.append(more)
+    return found
+
+
+def side_by_side(jobs, at_once):
+    """Runs (key, command, allocator, settings), some at once; {key: result}."""
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        waiting = {pool.submit(run_once, *job): key for key, *job in jobs}
+        results = {}
+        for done in concurrent.futures.as_completed(waiting):
+            results[waiting[done]] = done.result()
+            progress(f"{waiting[done]}: {len(results)} of {len(jobs)}")
+        return results
+
+
+def settled(plan, command):
+    """What each cell leaves resident ten seconds after it has freed all: {cell: {allocator: MiB}}."""
+    jobs = [((name, a.name), [command, "--limit-ms", "200", "--settle", str(SETTLE_SECONDS), name], a,
+             CELL_SETTINGS.get(name)) for name in plan.speed for a in with_threads(plan.candidates)]
+    found = {name: {} for name in plan.speed}
+    for (name, allocator), result in side_by_side(jobs, SETTLE_AT_ONCE).items():
+        if "after_mib" in result:
+            found[name][allocator] = result["after_mib"]
+    return found
+
+
+def add_tail(cell, runs):
+    """p99.9 and the longest call, which cells-tail alone can tell."""
+    for name, results in runs.items():
+        good = [r for r in results if "p999" in r]
+        if good and "ns" in cell[name]:
+            cell[name]["p999"] = statistics.median(r["p999"] for r in good)
+            cell[name]["max"] = statistics.median(r["max"] for r in good)
+
+
+def measure(plan):
+    arguments, told = plan.arguments, set()
+    timed = [program(arguments.program, arguments.tail), "--limit-ms", str(arguments.limit_ms)]
+    cells, memory = {}, {}
+    for name in plan.speed:
+        repetitions = min(arguments.runs, CELL_RUNS.get(name, arguments.runs))
+        cells[name] = {a: summary(r) for a, r in interleaved(plan, timed, name, repetitions, told).items()}
+    if arguments.tail_runs:
+        tail = [program(arguments.program and arguments.program + "-tail", True), "--limit-ms",
+                str(arguments.limit_ms // 2)]
+        for name in plan.speed:
+            if name not in CELL_RUNS:
+                add_tail(cells[name], interleaved(plan, tail, name, arguments.tail_runs, told))
+    for name in plan.memory:
+        jobs = [(a.name, [timed[0], name], a, CELL_SETTINGS.get(name)) for a in with_threads(plan.candidates)]
+        found = side_by_side(jobs, MEMORY_CELLS[name][0])
+        memory[name] = {a.name: found[a.name] for a in with_threads(plan.candidates)}
+    after = settled(plan, timed[0]) if arguments.settle else {}
+    progress("")
+    return {"cells": cells, "memory": memory, "after_mib": after}
 
 
 COLUMNS = (
@@ -223,7 +331,6 @@ COLUMNS = (
     ("left_mib", "left MiB", "{:,.0f}"),
     ("p999", "p99.9 ns", "{:,.0f}"),
     ("max", "max ns", "{:,.0f}"),
-    ("cut", "cut", "{:.0f}"),
 )
 
 
@@ -247,6 +354,29 @@ def cell_table(cell, is_markdown):
             rows.append([name, "failed"] + [""] * (len(columns) - 1))
         else:
             rows.append([name, *(form.format(figures[k]) if k in figures else "" for k, _, form in columns)])
+    return table(rows, is_markdown)
+
+
+MEMORY_COLUMNS = (
+    ("refault_percent", "refaults, %", "{:.2f}"),
+    ("rss_over_live", "peak RSS/live", "{:.2f}"),
+    ("after_1s_mib", "MiB after 1 s", "{:,.0f}"),
+    ("after_10s_mib", "after 10 s", "{:,.0f}"),
+    ("live_mib", "of that live", "{:,.0f}"),
+    ("left_mib", "MiB after 10 s", "{:,.0f}"),
+    ("idle_mib", "MiB idle", "{:,.1f}"),
+    ("idle_10s_mib", "after 10 s", "{:,.1f}"),
+    ("p999", "p99.9 ns", "{:,.0f}"),
+    ("max", "max ns", "{:,.0f}"),
+)
+
+
+def memory_table(cell, is_markdown):
+    columns = [c for c in MEMORY_COLUMNS if any(c[0] in f for f in cell.values())]
+    rows = [["", *(heading for _, heading, _ in columns)]]
+    for name, figures in cell.items():
+        fields = [form.format(figures[k]) if k in figures else "" for k, _, form in columns]
+        rows.append([name, *(["failed"] + fields[1:] if "failed" in figures else fields)])
     return table(rows, is_markdown)
 
 
@@ -333,53 +463,99 @@ def report(result, candidates, is_markdown):
     if not is_markdown:
         print("\ngeometric mean of time / best peer's, over the cells finished")
         print(table([[n, f"{m:.2f}"] for n, m in geometric_means(cells, candidates).items()] or [["none"]], False))
+    for name, cell in result.get("memory", {}).items():
+        print(f"\n### {name}\n" if is_markdown else f"\n{name}")
+        print(memory_table(cell, is_markdown))
+    if result.get("after_mib"):
+        print(f"\n{'### ' if is_markdown else ''}MiB resident ten seconds after all was freed\n")
+        print(table([["cell", *(names := list(dict.fromkeys(a for c in result["after_mib"].values() for a in c)))]]
+                    + [[n, *(f"{c[a]:.1f}" if a in c else "" for a in names)] for n, c in result["after_mib"].items()],
+                    is_markdown))
     for a in candidates:
         if not a.is_peer:
             print(f"\n**{a.name}**\n" if is_markdown else f"\n{a.name}")
             print("\n".join(f"- {line}" for line in shortfalls(cells, candidates, a.name)))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser):
     parser.add_argument("allocators", nargs="*", metavar="NAME=PATH[,VAR=VALUE]")
     parser.add_argument("--cells", help="comma-separated; default: all")
     parser.add_argument("--only", help="of the allocators, only these")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="repetitions (5)")
-    parser.add_argument("--ops", help="operations a worker, instead of each cell's own and its time limit")
-    parser.add_argument("--tail", action="store_true", help="time each call: p99.9 and the longest")
+    parser.add_argument("--limit-ms", type=int, default=600, metavar="MS", help="a cell's longest time (600)")
+    parser.add_argument("--tail-runs", type=int, default=2, metavar="N",
+                        help="repetitions with a clock around each call, for p99.9 and the longest (2)")
+    parser.add_argument("--no-settle", dest="settle", action="store_false",
+                        help="leave out what is resident ten seconds after")
+    parser.add_argument("--ops", help="operations a worker, instead of each cell's own and the time limit")
+    parser.add_argument("--tail", action="store_true", help="time each call, and nothing else")
     parser.add_argument(
         "--by",
         choices=("ns", "cpu_ns", "min_ns"),
         default="ns",
         help="compare elapsed time, processor time (for a machine that others use too), or the best run's",
     )
+    parser.add_argument("--program", metavar="PATH", help="the cells program; default: built as needed")
+
+
+def run_all(arguments, command):
+    """Measures what was asked for: (the result, the allocators)."""
+    candidates = allocators(arguments.allocators, arguments.only and arguments.only.split(","))
+    kinds = listed(program(arguments.program, arguments.tail))
+    names = arguments.cells.split(",") if arguments.cells else list(kinds)
+    if unknown := [n for n in names if n not in kinds]:
+        sys.exit(f"run.py: no such cell: {', '.join(unknown)}; {arguments.program or 'cells'} --list has them")
+    plan = Plan(arguments, candidates, names, kinds)
+    print(f"{len(names)} cells, {len(candidates)} allocators: about {plan.seconds() / 60:.0f} minutes", file=sys.stderr)
+    began = time.monotonic()
+    result = {
+        "command": command,
+        "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+        "runs": arguments.runs,
+        "tail_runs": arguments.tail_runs,
+        "by": arguments.by,
+        "load_before": os.getloadavg()[0],
+        "allocators": {a.name: {"path": shown_path(a.path), "settings": a.settings} for a in candidates},
+        **measure(plan),
+        "load_after": os.getloadavg()[0],
+        "minutes": (time.monotonic() - began) / 60,
+    }
+    for cell in result["cells"].values():
+        compare(cell, candidates, arguments.by)
+    return result, candidates
+
+
+def shown_path(path):
+    """Debian's whole; of what was built here the name alone."""
+    return path if path.startswith("/usr/lib") else os.path.basename(path)
+
+
+def loaded(path):
+    """What --json wrote: (the result, the allocators)."""
+    result = json.loads(Path(path).read_text(encoding="utf-8"))
+    return result, [Allocator(name, a["path"]) for name, a in result["allocators"].items()]
+
+
+def write_json(result, path):
+    Path(path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
     parser.add_argument("--load", metavar="FILE", help="measure nothing, report what --json wrote")
     parser.add_argument("--json", metavar="FILE", help="also write all figures there")
     parser.add_argument("--markdown", action="store_true", help="print as markdown, with an overview")
-    parser.add_argument("--program", metavar="PATH", help="the cells program; default: built as needed")
     arguments = parser.parse_args()
 
     if arguments.load:
-        result = json.loads(Path(arguments.load).read_text(encoding="utf-8"))
-        candidates = [Allocator(name, a["path"]) for name, a in result["allocators"].items()]
+        result, candidates = loaded(arguments.load)
     else:
-        candidates = allocators(arguments.allocators, arguments.only and arguments.only.split(","))
-        result = {
-            "command": shlex.join(["bench/run.py", *sys.argv[1:]]),
-            "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": machine(),
-            "runs": arguments.runs,
-            "load_before": os.getloadavg()[0],
-            "allocators": {a.name: {"path": a.path, "settings": a.settings} for a in candidates},
-            "cells": measure(arguments, candidates, arguments.cells.split(",") if arguments.cells else []),
-            "load_after": os.getloadavg()[0],
-        }
-    result["by"] = arguments.by
-    for cell in result["cells"].values():
-        compare(cell, candidates, arguments.by)
+        result, candidates = run_all(arguments, shlex.join(["bench/run.py", *sys.argv[1:]]))
     report(result, candidates, arguments.markdown)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(result, arguments.json)
 
 
 if __name__ == "__main__":
