@@ -30,8 +30,8 @@
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
 
 #define SAMPLER_IDLE 0.25
-#define SAMPLER_PRICE_BUSY 4
-#define SAMPLER_PRICE_AT_START 16
+#define SAMPLER_PRICE_BUSY 8
+#define SAMPLER_PRICE_AT_START 64
 
 /*
  * While the sampler sleeps, a thread allocates so many bytes of a kind before it wakes it: a process that
