@@ -139,22 +139,45 @@ EXPORT void free(void *p)
 	alloc_free(p);
 }
 
+/* What the range has for it, or jemalloc. */
+static void *clear(void *p, size_t bytes, bool is_zero)
+{
+	if (p == NULL)
+		return next.calloc(1, bytes);
+	return is_zero ? p : memset(p, 0, bytes);
+}
+
+static COLD void *calloc_picked(size_t bytes)
+{
+	bool is_zero = false;
+	void *p = sample_apart(ALLOC_MIN_BYTES, bytes, &is_zero);
+
+	return clear(p, bytes, is_zero);
+}
+
+static __attribute__((noinline)) void *calloc_large(size_t bytes)
+{
+	bool is_zero = false;
+	void *p = large(ALLOC_MIN_BYTES, bytes, &is_zero);
+
+	return clear(p, bytes, is_zero);
+}
+
 EXPORT void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
-	bool is_zero;
 	void *p;
 
 	if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!pool_wants(bytes)) {
-		p = apart(ALLOC_MIN_BYTES, bytes, &is_zero);
-		if (p != NULL)
-			return is_zero ? p : memset(p, 0, bytes);
-		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
+	if (bytes < pool.min_bytes) {
+		bytes = MAX(bytes, ALLOC_MIN_BYTES);
+		return sampler_passes(TRACK_SMALL, bytes) ? calloc_picked(bytes) : next.calloc(1, bytes);
 	}
+	if (UNLIKELY(!pool_wants(bytes)))
+		return calloc_large(bytes);
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);

@@ -7,7 +7,8 @@
         instructions without tracking, samples while it was counted, instructions a sample, and the share
         in percent that samples have where one processor is busy with such requests.
     cost.py ratio FEW MANY FEW MANY
-        how many percent more the second pair's difference has than the first pair's.
+        how many percent more the second pair's difference has than the first pair's, without what only a
+        process without restartable sequences executes.
     cost.py write sql|c|json COUNT
         input for sqlite3, cc1 and python, in proportion to COUNT, on stdout.
 
@@ -17,6 +18,8 @@ import re
 import sys
 
 TRACKING = ("sampler_take", "track_birth", "track_death", "track_resize", "apart_take", "track_tick", "sample_wake")
+
+WITHOUT_RSEQ = ("magazine_pop_any", "magazine_push_any")
 
 
 def read(path):
@@ -62,8 +65,10 @@ def requests(few, many, count, header, cpu_us):
 
 
 def ratio(few, many, few_ours, many_ours):
-    theirs, ours = read(many)[0] - read(few)[0], read(many_ours)[0] - read(few_ours)[0]
-    print(f"{100 * (ours / theirs - 1):.3f}")
+    (ours, counts), (ours_few, counts_few) = read(many_ours), read(few_ours)
+    theirs, ours = read(many)[0] - read(few)[0], ours - ours_few
+    locks = sum(counts.get(name, (0, 0))[1] - counts_few.get(name, (0, 0))[1] for name in WITHOUT_RSEQ)
+    print(f"{100 * ((ours - locks) / theirs - 1):.3f} {100 * locks / theirs:.3f}")
 
 
 def write(kind, count):

@@ -6,7 +6,7 @@
 #
 # How many samples there are is a matter of time: sampler.h has a budget for a second. Under
 # valgrind a second is 30 to 50 times shorter, in instructions, than it is, so samples are not
-# counted there; what a sample costs is (stack, site, birth and death, as they are on the real stacks
+# counted there; every allocation is one (WEIR_SAMPLE_INTERVAL=1), so what a sample costs is (stack, site, birth and death, as they are on the real stacks
 # of that program), and what a request executes. The budget is then shared out by the time of a request: on one
 # busy processor, which is where a share of its instructions means something, 1/t requests
 # fall in a second. t is the processor time of a request, measured natively (user and system, the best of
@@ -15,7 +15,7 @@
 #
 # The small ones are compared with jemalloc preloaded alone. A second is made 15.6 seconds
 # long for them (WEIR_TIME_SCALE), as they run that much longer and more, so that they have the samples of a native
-# run. valgrind has no restartable sequences: the pool's fallback with a lock is in these counts.
+# run. valgrind has no restartable sequences: what the pool executes for want of them is left out.
 #
 # cost.sh natively    instead: t and samples a request of redis and nginx, on this machine, in full load
 
@@ -34,7 +34,7 @@ peer=$(ldd "$TEST_OBJECT" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\
 peer=${peer:-$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)}
 cost() { "$PYTHON" "$here/cost.py" "$@"; }
 # shellcheck disable=SC2034 # a mode, see lib.sh
-counted_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n")
+counted_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n" WEIR_SAMPLE_INTERVAL=1)
 valgrind=(valgrind --tool=callgrind)
 
 # ---- servers ----
@@ -127,7 +127,7 @@ judge() { # NAME FILE COUNT CPU_US
 	local others samples each share
 	read -r others samples each share < <(cost requests "$TMP/$2-few" "$TMP/$2-many" "$3" "$header" "$4")
 	note "$1: $others instructions and $samples samples, of $each instructions each; $share% in full load"
-	check "$1: there were samples" awk "BEGIN { exit !($samples > 0.02 && $others > 2000) }" || return
+	check "$1: there were samples" awk "BEGIN { exit !($samples > 0.5 && $others > 2000) }" || return
 	check "$1: a sample costs at most 3,500 instructions" test "$each" -le 3500
 	check "$1: on a busy processor tracking adds at most 1% of instructions" awk "BEGIN { exit !($share <= 1) }"
 }
@@ -143,7 +143,7 @@ serve "nginx, bodies of 64 KiB" bodies nginx get_files 64k 100 400 30
 serve "nginx, bodies of 1 MiB" large nginx get_files 1m 20 80 267
 
 frames() { # NAME FRAMES
-	plain env "LD_PRELOAD=$TEST_OBJECT" "${valgrind[@]}" --callgrind-out-file="$TMP/$1" \
+	plain "${counted_env[@]}" "${valgrind[@]}" --callgrind-out-file="$TMP/$1" \
 		ffmpeg -nostdin -v error -filter_threads 1 -f lavfi -i testsrc=size=320x240:rate=25 -frames:v "$2" \
 		-c:v mpeg2video -threads 1 -f mpegts -y /dev/null >/dev/null 2>"$TMP/$1.err"
 }
@@ -170,21 +170,23 @@ compare() { # KIND COMMAND...: the input's name is put in for INPUT
 	for which in few many; do
 		for side in peer ours; do
 			object=$peer
+			rm -f "$TMP"/*.in.db
 			[ "$side" = ours ] && object=$TEST_OBJECT
 			size "$kind-$which-$side" "$object" "${@//INPUT/$TMP/$kind-$which.in}"
 		done
 		check "$kind, $which: its output is the same" cmp "$TMP/$kind-$which-peer.out" "$TMP/$kind-$which-ours.out"
 	done
-	more=$(cost ratio "$TMP/$kind-few-peer" "$TMP/$kind-many-peer" "$TMP/$kind-few-ours" "$TMP/$kind-many-ours")
-	note "$kind: $more% more instructions than with jemalloc"
+	read -r more locks < <(cost ratio "$TMP/$kind-few-peer" "$TMP/$kind-many-peer" \
+		"$TMP/$kind-few-ours" "$TMP/$kind-many-ours")
+	note "$kind: $more% more instructions than with jemalloc, and $locks% for want of restartable sequences"
 }
 inputs json 2000 8000
 compare json "$PYTHON" INPUT
 check "python: at most 1% more instructions than with jemalloc, tracking on" awk "BEGIN { exit !(${more:-9} <= 1) }"
-inputs sql 5000 25000
-compare sql sqlite3 :memory: ".read INPUT"
+inputs sql 5000 40000
+compare sql sqlite3 INPUT.db ".read INPUT"
 check "sqlite3: at most 1% more instructions than with jemalloc, tracking on" awk "BEGIN { exit !(${more:-9} <= 1) }"
-inputs c 10 40
+inputs c 10 60
 compare c "$(plain gcc -print-prog-name=cc1)" -quiet -O2 INPUT -o -
 check "cc1: at most 1% more instructions than with jemalloc, tracking on" awk "BEGIN { exit !(${more:-9} <= 1) }"
 finish
