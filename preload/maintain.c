@@ -150,6 +150,8 @@ static void put_facts(
 	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
 	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
 	    .major_faults = process->major_faults,
+	    .cpu_ns = clock_process_cpu_ns(),
+	    .real_ns = clock_precise_ns(),
 	};
 }
 

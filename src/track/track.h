@@ -75,6 +75,7 @@ struct track_facts {
 	uint64_t rss_bytes;	     /* 0: not known */
 	uint64_t live_bytes;	     /* all that the program holds, pool and jemalloc; 0: not known */
 	uint64_t major_faults;	     /* of the process since its start */
+	uint64_t cpu_ns, real_ns;    /* used by the process, and some clock's; both 0: not known */
 };
 
 /*
