@@ -19,6 +19,11 @@
 /* Borrowing begins where more than this share of what is out of the heap lies idle. */
 #define BORROW_SHARE 4
 
+/* The slack of demand that was found to be needed: so much at most, and this part of it goes in each window. */
+#define SLACK_SHARE 16
+#define SLACK_PAGES_MAX 512
+#define SLACK_DECAY 32
+
 struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count)
@@ -392,9 +397,22 @@ UNLOCKED_READER uint64_t arena_peak(const struct arena *arena)
 	return peak;
 }
 
+/* The arena's lock is held. */
+static void follow_slack(struct arena *arena)
+{
+	uint64_t fresh = arena->runs.fresh_pages - arena->fresh_seen, slack = arena->slack_pages;
+	uint64_t most = arena->out_pages / SLACK_SHARE + SLACK_PAGES_MAX;
+
+	slack = arena->creations == arena->creations_seen ? 0 : slack - slack / SLACK_DECAY + fresh;
+	STORE_RELAXED(&arena->slack_pages, (uint32_t)MIN(slack, most));
+	arena->fresh_seen = arena->runs.fresh_pages;
+	arena->creations_seen = arena->creations;
+}
+
 void arena_rotate_peak(struct arena *arena)
 {
 	lock_acquire(&arena->lock);
+	follow_slack(arena);
 	for (unsigned i = PEAK_WINDOWS - 1; i > 0; i--)
 		arena->peak_pages[i] = arena->peak_pages[i - 1];
 	arena->peak_pages[0] = (uint32_t)arena->out_pages;

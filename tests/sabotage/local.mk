@@ -48,6 +48,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
@@ -60,10 +61,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/page-not-escaped.patch \
 	tests/sabotage/path-one-too-long.patch \
-	tests/sabotage/pools-demand-ignored.patch \
-	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
+	tests/sabotage/pools-demand-ignored.patch \
+	tests/sabotage/pressure-told-always.patch \
+	tests/sabotage/promised-pages-forgotten.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
@@ -71,9 +73,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
+	tests/sabotage/request-purges-all.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
-	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/restart-not-followed.patch \
 	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/risk-cohorts-by-the-clock.patch \
@@ -101,12 +104,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
 	tests/sabotage/signals-frame-as-any.patch \
+	tests/sabotage/short-of-memory-unseen.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
+	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
+	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
-	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
 	tests/sabotage/table-read-past-the-address.patch \
