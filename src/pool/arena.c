@@ -17,7 +17,7 @@
 /* Waiting for another arena's lock is cheaper than so many faults. */
 #define BORROW_WAIT_PAGES 8
 /* Borrowing begins where more than this share of what is out of the heap lies idle. */
-#define BORROW_SHARE 4
+#define BORROW_SHARE 8
 
 /* The slack of demand that was found to be needed: so much at most, and this part of it goes in each window. */
 #define SLACK_SHARE 16

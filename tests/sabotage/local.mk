@@ -101,6 +101,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
+	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
 	tests/sabotage/signals-frame-as-any.patch \
