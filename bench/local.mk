@@ -34,7 +34,7 @@ bench_pool_pair_LDADD = -L. -lweir
 bench_pool_pair_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(abs_top_builddir)'
 EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
 
-EXTRA_DIST += bench/run.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
+EXTRA_DIST += bench/run.py bench/dump_latency.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)
