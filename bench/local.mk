@@ -40,7 +40,7 @@ EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
 bench_pressure_CFLAGS = $(AM_CFLAGS) -pthread
 bench_pressure_LDADD =
 
-EXTRA_DIST += bench/run.py bench/pressure.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
+EXTRA_DIST += bench/run.py bench/pressure.py bench/dump_latency.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/pressure$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)

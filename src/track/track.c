@@ -369,11 +369,24 @@ static bool is_before(const struct rank *a, const struct rank *b)
 	return a->percent > b->percent || (a->percent == b->percent && a->bytes > b->bytes);
 }
 
-UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
+UNLOCKED_READER static void add_row(struct track_sums *sums, uint32_t row)
+{
+	const struct facts *facts = &sites_at(row)->facts;
+
+	sums->live_objects += load(&facts->live_count);
+	sums->live_bytes += load(&facts->live_bytes);
+	sums->births += load(&facts->births);
+	sums->birth_bytes += load(&facts->birth_bytes);
+	sums->deaths += load(&facts->deaths);
+}
+
+/* rest: what the rows hold that find no place. */
+UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen, struct track_sums *rest)
 {
 	unsigned count = 0;
 
 	*seen = 0;
+	*rest = (struct track_sums){0};
 	for (uint32_t row = 0; row < SITES_ROWS; row++) {
 		const struct site *site = sites_at(row);
 		unsigned state, at;
@@ -392,8 +405,13 @@ UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
 		    .percent = (uint32_t)(MIN(MAX(load(&site->risk.score), 0.0), 1.0) * 100 + 0.5),
 		    .row = row,
 		};
-		if (count == TRACK_LISTED_MAX && !is_before(&rank, &ranks[count - 1]))
-			continue;
+		if (count == TRACK_LISTED_MAX) {
+			bool is_listed = is_before(&rank, &ranks[count - 1]);
+
+			add_row(rest, is_listed ? ranks[count - 1].row : row);
+			if (!is_listed)
+				continue;
+		}
 		at = count < TRACK_LISTED_MAX ? count++ : count - 1;
 		for (; at > 0 && is_before(&rank, &ranks[at - 1]); at--)
 			ranks[at] = ranks[at - 1];
@@ -600,7 +618,7 @@ void track_collect(struct track_snapshot *snapshot)
 		return;
 	}
 	put_risk(&snapshot->risk);
-	snapshot->site_count = rank_rows(ranks, &seen);
+	snapshot->site_count = rank_rows(ranks, &seen, &snapshot->not_listed);
 	for (unsigned i = 0; i < snapshot->site_count; i++)
 		put_site(&snapshot->sites[i], ranks[i].row);
 	snapshot->sites_not_listed = seen - snapshot->site_count;

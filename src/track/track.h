@@ -123,6 +123,11 @@ struct track_site {
 	struct track_frame frames[TRACK_FRAMES_MAX]; /* innermost first, without ours */
 };
 
+/* Of several sites; the same figures as of one. */
+struct track_sums {
+	double live_objects, live_bytes, births, birth_bytes, deaths;
+};
+
 struct track_risk {
 	bool is_known; /* there was a tick */
 	double score, confidence;
@@ -188,6 +193,7 @@ struct track_snapshot {
 	unsigned site_count;
 	struct track_site sites[TRACK_LISTED_MAX]; /* most at risk first */
 	uint64_t sites_not_listed;
+	struct track_sums not_listed;
 	unsigned mapping_count;
 	struct track_mapping mappings[TRACK_MODULES_MAX];
 	_Alignas(8) char scratch[TRACK_LISTED_MAX * 24]; /* while it is filled */

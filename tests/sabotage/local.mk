@@ -10,6 +10,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
+	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
@@ -18,6 +19,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
+	tests/sabotage/displaced-site-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
 	tests/sabotage/dump-follows-links.patch \
 	tests/sabotage/dump-out-of-root.patch \
