@@ -40,14 +40,14 @@ PEERS = {
 WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
 TIMEOUT_SECONDS = 120
 SETTLE_SECONDS = 10
-SETTLE_AT_ONCE = 12
+SETTLE_AT_ONCE = 20
 WITH_THREAD = "+thread"
 # Cells that need a setting, and cells whose repetitions are long: at most so many.
 CELL_SETTINGS = {"stream-32M": {"WEIR_MAX_BUFFER_SIZE": "64M"}}
-CELL_RUNS = {"burst": 3, "burst-4": 3}
+CELL_RUNS = {"burst": 2, "burst-4": 2}
 # How many processes of a memory cell run at once, and how long one takes, for the estimate.
-MEMORY_CELLS = {"stream-1M": (3, 30), "stream-32M": (1, 30), "burst-10s": (2, 12), "burst-4-10s": (2, 12),
-                "idle-4": (2, 13), "idle-1000": (2, 13)}
+MEMORY_CELLS = {"stream-1M": (3, 30), "stream-32M": (2, 30), "burst-10s": (4, 12), "burst-4-10s": (4, 12),
+                "idle-4": (4, 13), "idle-1000": (2, 13)}
 
 # What Weir is held against.
 SLOW_AT = 1.05
