@@ -36,7 +36,7 @@ bench_pool_pair_LDADD = -L. -lweir
 bench_pool_pair_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(abs_top_builddir)'
 EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
 
-EXTRA_DIST += bench/run.py bench/programs.py bench/publish.py bench/charts.py bench/pair_instructions.sh \
+EXTRA_DIST += bench/run.py bench/programs.py bench/publish.py bench/charts.py bench/pressure.py bench/pair_instructions.sh \
 	bench/RESULTS.md bench/CELLS.md bench/results/cells.json bench/results/programs.json \
 	bench/charts/speed-light.svg bench/charts/speed-dark.svg bench/charts/memory-light.svg \
 	bench/charts/memory-dark.svg bench/charts/burst-light.svg bench/charts/burst-dark.svg

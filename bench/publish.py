@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import charts
+import pressure
 import programs
 import run
 
@@ -78,7 +79,14 @@ def stream_table(result):
                 rows.append([f"{about}: {name}", f"{f['refault_percent']:.1f}", f"{f['rss_over_live']:.2f}",
                              f"{f['after_1s_mib']:,.0f}", f"{f['after_10s_mib']:,.0f}", f"{f['live_mib']:,.0f}",
                              f"{f['p999'] / 1000:,.0f}"])
-    return run.table(rows, True) if len(rows) > 1 else ""
+    if len(rows) == 1:
+        return ""
+    pressed = result["memory"].get(pressure.NAME, {})
+    told = ", ".join(f"{n} {f['pressed_1s_mib']:,.0f}" for n, f in pressed.items() if "pressed_1s_mib" in f)
+    if told:
+        told = ("\n\nThe first of them in a cgroup whose limit comes down to 104% of what it uses when the last burst is "
+                f"over: MiB resident one second after: {told}.")
+    return run.table(rows, True) + told
 
 
 def rest_table(result, names):
