@@ -375,8 +375,15 @@ def share_table(result, names):
     return run.table(rows, True) if len(rows) > 1 else ""
 
 
-def page(result):
-    """All of it as markdown."""
+def details(result):
+    """The tables that page() leaves out, as markdown."""
+    names = list(next(iter(result["programs"].values()), {}))
+    return [part for heading, key, form, best_of in TABLES[2:]
+            for part in (f"## Real programs: {heading.lower()}", figure_table(result, names, key, form, best_of))]
+
+
+def page(result, tables=TABLES):
+    """It as markdown, with these of the tables."""
     facts = result["machine"]
     names = list(next(iter(result["programs"].values()), {}))
     spreads = [f["spread"] for p in result["programs"].values() for f in p.values() if "spread" in f]
@@ -389,7 +396,7 @@ def page(result):
         lines.append(f"- noise: the range of processor time over its median is {statistics.median(spreads):.0%} in "
                      f"the middle, {max(spreads):.0%} at worst")
     parts = ["\n".join(lines + [f"- command: `{result['command']}`"])]
-    for heading, key, form, best_of in TABLES:
+    for heading, key, form, best_of in tables:
         parts += [f"{heading}; bold: the best.", figure_table(result, names, key, form, best_of)]
     if table := share_table(result, names):
         parts += ["Percent of the processor time in the allocator + in page faults and mappings (one run each, "

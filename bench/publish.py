@@ -161,7 +161,7 @@ CELL_TABLES = (
 )
 
 
-def cells_page(result):
+def cells_page(result, of_programs):
     names = charts.order_of(result["allocators"]) or list(result["allocators"])
     parts = [
         "# Every cell of the benchmark",
@@ -178,6 +178,8 @@ def cells_page(result):
         parts += ["## MiB resident ten seconds after all was freed, threads idle", run.table(rows, True)]
     for cell, figures in result["memory"].items():
         parts += [f"## {cell}", run.memory_table(figures, True)]
+    if of_programs:
+        parts += programs.details(of_programs)
     failed = [f"- {c}, {a}: {f['failed']}" for c, v in (result["cells"] | result["memory"]).items()
               for a, f in v.items() if "failed" in f]
     if failed:
@@ -197,13 +199,14 @@ def renewed(page, name, text):
 def pages():
     """The pages that the figures kept give: {path: text}."""
     results = (HERE / "RESULTS.md").read_text(encoding="utf-8")
-    found = {}
+    found, of_programs = {}, None
+    if PROGRAMS_FILE.exists():
+        of_programs = json.loads(PROGRAMS_FILE.read_text(encoding="utf-8"))
+        results = renewed(results, "programs", programs.page(of_programs, programs.TABLES[:2]))
     if CELLS_FILE.exists():
         result, candidates = run.loaded(CELLS_FILE)
-        found[HERE / "CELLS.md"] = cells_page(result)
+        found[HERE / "CELLS.md"] = cells_page(result, of_programs)
         results = renewed(results, "overview", overview(result, candidates))
-    if PROGRAMS_FILE.exists():
-        results = renewed(results, "programs", programs.page(json.loads(PROGRAMS_FILE.read_text(encoding="utf-8"))))
     return found | {HERE / "RESULTS.md": results}
 
 
