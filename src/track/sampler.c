@@ -26,8 +26,13 @@
 #include "track/approx.h"
 #include "track/samples.h"
 
-/* Of the table of samples: from here on intervals grow once a second, and from there on it is thinned. */
-#define NEAR_FULL (SAMPLES_MAX / 4 * 3)
+/*
+ * Of the table of samples. Above HALF_FULL the tick thins it, and the interval doubles as the weights
+ * did; it comes back once few are live. A tick's time of samples has room above that;
+ * where ticks are far apart, intervals double each second above TOO_FULL until one comes.
+ */
+#define FEW (SAMPLES_MAX / 8)
+#define HALF_FULL (SAMPLES_MAX / 2)
 #define TOO_FULL (SAMPLES_MAX / 8 * 7)
 
 enum mode { MODE_NOT_YET, MODE_ON, MODE_OFF };
@@ -41,7 +46,7 @@ struct kind {
 	uint32_t budget; /* a second */
 	/* Shared; relaxed: hints and a rough count. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
-	_Atomic uint64_t floor; /* not below this while the table is near full; 0: none */
+	_Atomic uint64_t floor; /* not below this while the table is fuller than FEW; 0: none */
 	_Atomic uint32_t second, spent;
 };
 
@@ -197,10 +202,10 @@ void sampler_keep_budget(enum track_kind which, uint32_t now)
 	if (now != second && atomic_compare_exchange_strong_explicit(
 				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
 		spent = atomic_exchange_explicit(&kind->spent, 0, memory_order_relaxed);
-		if (samples_live() > NEAR_FULL) {
-			sampler_back_off(which);
+		if (samples_live() > TOO_FULL) {
+			widen(kind);
 		} else {
-			if (samples_live() < NEAR_FULL / 2)
+			if (samples_live() < FEW)
 				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
 			/* Seconds without a sample were below the budget, too. */
 			narrow(kind, (spent < kind->budget / 3) + (now - second - 1));
@@ -215,7 +220,8 @@ void sampler_charge(enum track_kind kind, uint32_t cost)
 		spend(&sampler.kinds[kind], cost);
 }
 
-void sampler_back_off(enum track_kind kind)
+/* Points of that kind are half as dense from now on. */
+static void back_off(enum track_kind kind)
 {
 	struct kind *state = &sampler.kinds[kind];
 
@@ -229,12 +235,12 @@ bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float 
 {
 	enum track_kind most = TRACK_SMALL;
 
-	if (samples_live() < TOO_FULL)
+	if (samples_live() < HALF_FULL)
 		return false;
 	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
 		if (samples_live_of((enum track_kind)kind) > samples_live_of(most))
 			most = (enum track_kind)kind;
-	sampler_back_off(most);
+	back_off(most);
 	samples_thin(most, clock_unix_now_ns(), changed);
 	return true;
 }

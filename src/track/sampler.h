@@ -62,17 +62,14 @@ float sampler_take(enum track_kind kind, size_t bytes);
 /* Whether this thread has drawn nothing yet, and will at the next sampler_take(). */
 bool sampler_is_first_look(void);
 
-/* The table of samples is near full: points of that kind get half as dense. */
-void sampler_back_off(enum track_kind kind);
-
 /* There was one more sample of that kind in that second of real time: adapt its interval to the budget. */
 void sampler_keep_budget(enum track_kind kind, uint32_t second);
 
 /* The stack of a sample of that kind was not to be had for nothing: so much more is spent in this second. */
 void sampler_charge(enum track_kind kind, uint32_t cost);
 
-/* At the tick: where the table of samples is all but full, half of the kind that has most of them
- * is dropped (samples_thin()). Whether that was so. */
+/* At the tick: where the table of samples is more than half full, half of the kind that has most of them
+ * is dropped (samples_thin()), and its interval doubles. Whether that was so. */
 bool sampler_keep_room(void (*changed)(const struct sample_facts *before, float weight));
 
 /* What an allocation stands for that was picked at that interval: 1 / (1 - e^(-bytes/interval)). */

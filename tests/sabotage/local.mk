@@ -32,6 +32,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
@@ -65,6 +66,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
+	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
@@ -88,11 +90,16 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
+	tests/sabotage/rule-of-another-address.patch \
+	tests/sabotage/rules-never-forgotten.patch \
+	tests/sabotage/rules-of-generated-code-kept.patch \
+	tests/sabotage/rules-outlive-the-loaders-own-unloading.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
@@ -101,6 +108,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \

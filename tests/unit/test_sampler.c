@@ -382,6 +382,50 @@ START_TEST(weights_are_one_over_the_probability)
 }
 END_TEST
 
+static void no_site(const struct sample_facts *before UNUSED, float weight UNUSED)
+{
+}
+
+/* Most of a budget a second, for ten minutes, and none of it is ever freed; a tick each ten seconds. */
+START_TEST(a_table_that_fills_with_what_stays_goes_on_telling)
+{
+	double total = 0, variance = 0, stands_for = 0;
+	struct sample_facts facts = {.size = 65536, .kind = TRACK_POOL};
+	struct samples_counters counters;
+	uint64_t random = 9;
+	uint32_t cursor = 0;
+
+	start(64 * KIB);
+	ck_assert(samples_start());
+	for (uint32_t second = 1; second <= 600; second++) {
+		for (unsigned i = 0; i < SAMPLER_BUDGET_POOL / 10 * 9; i++) {
+			random = random * 6364136223846793005 + 1442695040888963407;
+			total++;
+			facts.weight = sampler_weight(facts.size, sampler_interval(TRACK_POOL));
+			if ((double)(random >> 11) * 0x1p-53 * (double)facts.weight >= 1)
+				continue;
+			ck_need(samples_take(&facts) != 0);
+			sampler_keep_budget(TRACK_POOL, second);
+		}
+		if (second % 10 == 0)
+			sampler_keep_room(no_site);
+	}
+	while (samples_next(&cursor, &facts) != 0) {
+		stands_for += (double)facts.weight;
+		variance += (double)facts.weight * ((double)facts.weight - 1);
+	}
+	samples_count(&counters);
+	ck_assert_uint_eq(counters.refused, 0);
+	ck_assert_uint_gt(counters.live, SAMPLES_MAX / 8);
+	ck_assert_uint_gt(counters.thinned, SAMPLES_MAX);
+	ck_assert_msg(fabs(stands_for - total) <= 3 * sqrt(variance), "%g for %g, standard error %g",
+	    stands_for, total, sqrt(variance));
+	/* All are told of about alike: what is new is not one in a thousand. */
+	ck_assert_double_lt(sqrt(variance), total / 50);
+	ck_assert_uint_le(sampler_interval(TRACK_POOL), 8 * MIB);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -394,6 +438,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, all_are_samples_of_weight_1_where_they_are_few);
 	tcase_add_test(tests, a_storm_is_cut_off_within_its_second);
 	tcase_add_test(tests, the_interval_comes_back_when_the_storm_is_over);
+	tcase_add_test(tests, a_table_that_fills_with_what_stays_goes_on_telling);
 	tcase_add_test(tests, small_ones_stay_between_their_bounds);
 	tcase_add_test(tests, a_thread_that_drew_a_long_distance_sees_the_interval_shrink);
 	tcase_add_test(tests, with_1_as_the_setting_everything_is_a_sample);
