@@ -184,7 +184,7 @@ void risk_judge_process(
 {
 	double limit = memory->limit_bytes > 0 ? clamp(memory->limit_bytes, 1, 1e30) : LIMIT_UNKNOWN;
 	double slope = growth_bytes_per_second(memory->series);
-	const struct risk_tally_site *worst = tally->used > 0 ? &tally->top[0] : NULL;
+	const struct risk_tally_site *worst = &tally->top[0];
 
 	*risk = (struct risk_process){
 	    /* Much may be known of sites that are too young to be judged: of the process that is nothing. */
@@ -197,7 +197,7 @@ void risk_judge_process(
 	judge_fragmentation(risk, memory->series);
 	if (memory->limit_bytes > 0 && slope > 0 && is_rising(memory->series, true))
 		risk->time_to_limit_seconds = clamp((limit - memory->used_bytes) / slope, 0, 1e12);
-	risk->score = worst != NULL ? clamp01(worst->score) : 0;
+	risk->score = tally->used > 0 ? clamp01(worst->score) : 0;
 	if (risk->score >= LEAST_SITE_SCORE) {
 		risk->worst_site = worst->id;
 		risk->reason = worst->reason;

@@ -161,7 +161,8 @@ static uint64_t more_varied(bool is_kept)
 
 START_TEST(what_stays_is_more_varied_than_what_dies)
 {
-	struct risk_site other = judged(&(struct site_plan){2 * HOURS, one_a_second, leaking, 1, more_varied});
+	struct risk_site other =
+	    judged(&(struct site_plan){2 * HOURS, one_a_second, leaking, 1, more_varied});
 
 	ck_need(other.p_kin < 0.35 && other.level < RISK_HIGH);
 }
