@@ -95,6 +95,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-release-of-minutes.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
+	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
