@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 
 import charts
-import squeeze
 import programs
 import run
+import squeeze
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
