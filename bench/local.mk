@@ -61,7 +61,7 @@ CLEANFILES += bench/leak/shapes bench/leak/injector.so
 bench_leak_shapes_SOURCES = bench/leak/shapes.c
 bench_leak_shapes_LDADD = -lm
 EXTRA_DIST += $(leak_injector_sources) bench/leak/injector.h \
-	bench/leak/evaluate.py bench/leak/load.py bench/leak/node_app.js bench/leak/process.py \
+	bench/leak/RESULTS.md bench/leak/evaluate.py bench/leak/load.py bench/leak/node_app.js bench/leak/process.py \
 	bench/leak/programs.py bench/leak/python_app.py bench/leak/report.py bench/leak/run.py
 
 bench/leak/injector.so: $(leak_injector_sources) bench/leak/injector.h

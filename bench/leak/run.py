@@ -318,7 +318,7 @@ def main():
     parser.add_argument("--weir", help="the object to preload; default: that of the build")
     parser.add_argument("--out", default="leak.json.gz", help="where everything is kept; .gz: compressed")
     parser.add_argument("--evaluate", action="append", metavar="FILE", help="no run: print what files say")
-    parser.add_argument("--markdown", action="store_true", help="print the section for bench/RESULTS.md")
+    parser.add_argument("--markdown", action="store_true", help="print the section for bench/leak/RESULTS.md")
     parser.add_argument("--faults", action="store_true", help="also what went wrong, run by run")
     parser.add_argument("--overhead", action="store_true", help="measure tracking on against off instead")
     parser.add_argument("--runs", type=int, default=3, help="with --overhead: of each (3)")

@@ -3,7 +3,7 @@
  *
  *	simulate [--seeds N] [--first SEED] [--tuning | --held-out] [--jobs N] [--kinds]
  *
- * Prints, as in bench/RESULTS.md: the area under the ROC curve after 0.25, 1, 6 and 24 hours beside
+ * Prints, as in bench/leak/RESULTS.md: the area under the ROC curve after 0.25, 1, 6 and 24 hours beside
  * the baselines on the same sites, false HIGH among the clean sites with a bound, and how long
  * leaks take to MEDIUM and HIGH. Even seeds are for tuning; odd ones, and the kinds that sim_kinds.c
  * marks, are held out. Processes share the work; the figures do not depend on how many.

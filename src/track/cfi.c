@@ -421,6 +421,19 @@ static enum cfi_kind kind_of(const struct state *state)
 						    : CFI_OTHER;
 }
 
+/* Where a signal handler returns to. On aarch64 the kernel's code for that has no tables on purpose, and
+ * libgcc knows it by its two instructions; on x86-64 it is libc's, with tables. */
+static bool is_signal_return(uintptr_t pc UNUSED)
+{
+#if defined(__aarch64__)
+	static const uint32_t code[] = {0xd2801168, 0xd4000001}; /* mov x8, #139; svc #0 */
+
+	return pc % sizeof(code[0]) == 0 && memcmp((const void *)pc, code, sizeof(code)) == 0;
+#else
+	return false;
+#endif
+}
+
 struct cfi_rule cfi_read(uintptr_t pc)
 {
 	struct dwarf_eh_bases bases;
@@ -430,7 +443,7 @@ struct cfi_rule cfi_read(uintptr_t pc)
 	struct cfi_rule rule = {.kind = CFI_OTHER};
 
 	if (fde == NULL)
-		return (struct cfi_rule){.kind = CFI_END};
+		return (struct cfi_rule){.kind = is_signal_return(pc + 1) ? CFI_OTHER : CFI_END};
 	if (!read_entry(&entry, fde) || !follow(&first, &entry, entry.common, 0, 0, NULL))
 		return rule;
 	state = first;

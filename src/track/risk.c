@@ -31,7 +31,7 @@
  * end NEVER_FREED. BACKLOG: objects stay longer and longer (growth.c), at most 0.3, since a queue that
  * backs up drains; what it may be else shows in its tail.
  *
- * Measured on simulated sites: bench/RESULTS.md, "Leak risk, simulated".
+ * Measured on simulated sites: bench/leak/RESULTS.md, "Leak risk, simulated".
  */
 #include "track/risk.h"
 

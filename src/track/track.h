@@ -50,8 +50,8 @@ bool track_is_asleep(void);
 
 /*
  * p was handed out: size bytes as requested, picked with probability 1/weight (weight
- * >= 1; 1: everything of its kind is told). Captures the stack, which costs microseconds:
- * the caller decides how often. Returns the sample's number, to be kept with p, or 0:
+ * >= 1; 1: everything of its kind is told). Captures the stack, which costs some hundred ns and
+ * at new places microseconds: the sampler decides how often. Returns the sample's number, to be kept with p, or 0:
  * not tracked (no room, or a signal handler interrupted tracking in this thread; counted).
  * Keeps errno. Thread-safe. Called with no lock of the pool held.
  */

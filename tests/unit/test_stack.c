@@ -296,7 +296,7 @@ END_TEST
 
 START_TEST(tables_are_read_once_for_an_address)
 {
-	unsigned first, again;
+	unsigned first = 0, again = 0;
 
 	rules_forget();
 	for (depth_left = 0; depth_left < 2; depth_left++) {
