@@ -71,7 +71,10 @@ nginx_conf front "$port" "location / { proxy_pass http://back/; proxy_http_versi
 	proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 512k; }"
 start back plain nginx -p "$TMP" -c "$TMP/back.conf" -e "$TMP/back.log"
 check "the upstream listens" until_listening "$back" "$STARTED" || finish
+# Read through name references.
+# shellcheck disable=SC2034
 nginx_server=(nginx -p "$TMP" -c "$TMP/front.conf" -e "$TMP/front.log")
+# shellcheck disable=SC2034
 redis_server=(redis-server --bind 127.0.0.1 --port "$port" --dir "$TMP" --save "" --appendonly no --hz 1 --dynamic-hz no)
 
 set_values() { # BYTES COUNT
@@ -98,12 +101,12 @@ stacks() {
 }
 natively() { # NAME SERVER LOAD ARGUMENT COUNT
 	local -n server=$2_server
-	local i before best=999999999 all=0 now first
+	local before best=999999999 all=0 now first
 	start "$1" under env WEIR_MONITOR_INTERVAL=100ms "${server[@]}"
 	until_listening "$port" "$STARTED" || return
 	"$3" "$4" "$5"
 	first=$(stacks "$STARTED")
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		before=$(cpu_ns "$STARTED")
 		"$3" "$4" "$5"
 		now=$((($(cpu_ns "$STARTED") - before) / $5))
