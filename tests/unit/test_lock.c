@@ -110,7 +110,7 @@ END_TEST
 
 static void add_tests(TCase *tests)
 {
-	tcase_set_timeout(tests, 20);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, one_thread_at_a_time_holds_it);
 	tcase_add_test(tests, a_taken_lock_is_not_taken_again);
 	tcase_add_test(tests, whoever_sleeps_is_woken_though_all_slept);
