@@ -131,10 +131,11 @@ void html_flame(const struct report *report)
 	char all[] = "all that is alive and known by site";
 
 	tree.root.name = all;
-	for (size_t i = 0; i < report->dump->site_count; i++)
-		add_site(&tree, report, &report->dump->sites[i]);
+	/* The first of the tree's branches is drawn last, on the right. */
 	if (site_not_listed(report->dump, &rest))
 		add_site(&tree, report, &rest);
+	for (size_t i = 0; i < report->dump->site_count; i++)
+		add_site(&tree, report, &report->dump->sites[i]);
 	if (tree.root.bytes > 0) {
 		fprintf(report->to,
 		    "<section><h2>Live bytes by stack</h2>\n<p class=\"note\">Outermost function on top; a click "
