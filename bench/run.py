@@ -42,7 +42,9 @@ PEERS = {
 WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
 TIMEOUT_SECONDS = 120
 SETTLE_SECONDS = 10
-SETTLE_AT_ONCE = 20
+# At most so many processes wait at once, and so many GiB one of them may take.
+SETTLE_AT_ONCE, SETTLE_GIB = 20, 0.8
+MEMORY_GIB = 2
 WITH_THREAD = "+thread"
 # Cells that need a setting, and cells whose repetitions are long: at most so many.
 CELL_SETTINGS = {"stream-32M": {"WEIR_MAX_BUFFER_SIZE": "64M"}}
@@ -231,11 +233,17 @@ class Plan:
         tail = self.arguments.tail_runs * len(self.speed) * (limit / 2 + 0.1) * each
         others = 0
         if self.arguments.settle:
-            others += len(self.speed) * (each + 1) * (SETTLE_SECONDS + 1) / SETTLE_AT_ONCE
+            width = at_once(SETTLE_AT_ONCE, SETTLE_GIB)
+            others += len(self.speed) * (each + 1) * (SETTLE_SECONDS + 1) / width
         for name in self.memory:
-            at_once, takes = MEMORY_CELLS[name]
-            others += math.ceil((each + 1) / at_once) * takes * (2 if name == squeeze.CELL else 1)
+            most, takes = MEMORY_CELLS[name]
+            others += math.ceil((each + 1) / at_once(most, MEMORY_GIB)) * takes * (2 if name == squeeze.CELL else 1)
         return speed + tail + others
+
+
+def at_once(most, gib_each):
+    """How many of them this machine's memory has room for, with half of it left to others."""
+    return max(1, min(most, int(machine()["memory_gib"] / 2 / gib_each)))
 
 
 def progress(text):
@@ -274,9 +282,9 @@ def with_threads(candidates):
     return found
 
 
-def side_by_side(jobs, at_once):
+def side_by_side(jobs, width):
     """Runs (key, command, allocator, settings), some at once; {key: result}."""
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
         waiting = {pool.submit(run_once, *job): key for key, *job in jobs}
         results = {}
         for done in concurrent.futures.as_completed(waiting):
@@ -290,7 +298,7 @@ def settled(plan, command):
     jobs = [((name, a.name), [command, "--limit-ms", "200", "--settle", str(SETTLE_SECONDS), name], a,
              CELL_SETTINGS.get(name)) for name in plan.speed for a in with_threads(plan.candidates)]
     found = {name: {} for name in plan.speed}
-    for (name, allocator), result in side_by_side(jobs, SETTLE_AT_ONCE).items():
+    for (name, allocator), result in side_by_side(jobs, at_once(SETTLE_AT_ONCE, SETTLE_GIB)).items():
         if "after_mib" in result:
             found[name][allocator] = result["after_mib"]
     return found
@@ -306,7 +314,7 @@ def add_tail(cell, runs):
 
 
 def pressed(plan, command):
-    with concurrent.futures.ThreadPoolExecutor(MEMORY_CELLS[squeeze.CELL][0]) as pool:
+    with concurrent.futures.ThreadPoolExecutor(at_once(MEMORY_CELLS[squeeze.CELL][0], MEMORY_GIB)) as pool:
         found = [(a.name, pool.submit(squeeze.pressed, command, a, parsed)) for a in plan.candidates]
         progress(squeeze.NAME)
         return {name: waiting.result() for name, waiting in found}
@@ -327,7 +335,7 @@ def measure(plan):
                 add_tail(cells[name], interleaved(plan, tail, name, arguments.tail_runs, told))
     for name in plan.memory:
         jobs = [(a.name, [timed[0], name], a, CELL_SETTINGS.get(name)) for a in with_threads(plan.candidates)]
-        found = side_by_side(jobs, MEMORY_CELLS[name][0])
+        found = side_by_side(jobs, at_once(MEMORY_CELLS[name][0], MEMORY_GIB))
         memory[name] = {a.name: found[a.name] for a in with_threads(plan.candidates)}
     if squeeze.CELL in plan.memory:
         memory[squeeze.NAME] = pressed(plan, timed[0])
