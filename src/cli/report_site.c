@@ -142,7 +142,7 @@ const char *reason_text(const char *reason)
 			     "new ones keep joining them"},
 	    {"NEVER_FREED", "nothing of this kind has been freed, and more keeps coming"},
 	    {"BACKLOG", "objects come faster than they go: a queue that backs up, perhaps"},
-	    {"FILLING_CACHE", "it looks like a cache that fills"},
+	    {"FILLING_CACHE", "hardly any of this kind has been freed so far: a store that fills, or a leak"},
 	    {"START_UP", "made at the start and kept; nothing is added"},
 	    {"LOAD", "it grows and shrinks with the work that is done"},
 	    {"INSUFFICIENT_DATA", "not enough has been seen to judge"},

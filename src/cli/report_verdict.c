@@ -12,7 +12,8 @@
 
 /* Below, nothing that is growing is worth a word. */
 #define SCORE_OF_SOMETHING 0.1
-#define EARLY 3600.0	      /* seconds of running, before which little can be told */
+#define EARLY 3600.0			  /* seconds of running, before which little can be told */
+#define OUT_OF_SIGHT (10 * 365 * 86400.0) /* seconds: a limit beyond is no fact even of one that does */
 #define FAR_OFF (7 * 86400.0) /* seconds: a limit beyond worries nobody whose program does not leak */
 
 /* The one that the process's risk comes from, else the first of the list; NULL where none is at risk. */
@@ -93,7 +94,8 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	if (risk->is_fragmenting)
 		text_append(text, size,
 		    " Resident memory grows while what it holds does not: fragmentation, no leak.");
-	if (isfinite(risk->time_to_limit_seconds) && (is_suspect || risk->time_to_limit_seconds < FAR_OFF))
+	if (isfinite(risk->time_to_limit_seconds) &&
+	    risk->time_to_limit_seconds < (is_suspect ? OUT_OF_SIGHT : FAR_OFF))
 		text_append(text, size, " At the present growth the memory limit is reached in %s.",
 		    text_duration(figure, risk->time_to_limit_seconds));
 	return text;
