@@ -9,6 +9,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batches-never-settle.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
+	tests/sabotage/busy-pays-no-more.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
