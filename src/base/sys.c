@@ -112,6 +112,22 @@ void sys_no_huge_pages(void *start, size_t bytes)
 	errno = saved;
 }
 
+bool sys_is_first_thread(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+bool sys_is_readable(uintptr_t address)
+{
+	int saved = errno;
+	/* There is no such way to change a mask, which the kernel finds once it has read the mask. */
+	bool is_fault =
+	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EFAULT;
+
+	errno = saved;
+	return !is_fault;
+}
+
 void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
 	int saved = errno;
@@ -196,7 +212,7 @@ uint64_t sys_address_space_limit(void)
 /* Since glibc 2.32: never true while there is more than one thread. */
 extern char weir_single_threaded __asm__("__libc_single_threaded") __attribute__((weak));
 
-static bool is_single_threaded(void)
+bool sys_is_single_threaded(void)
 {
 	return &weir_single_threaded != NULL && weir_single_threaded != 0;
 }
@@ -239,7 +255,7 @@ bool sys_rseq_fence(unsigned cpu)
 	int saved = errno;
 	long r;
 
-	if (is_single_threaded())
+	if (sys_is_single_threaded())
 		return true;
 	if (filter_count() > filters_at_start) {
 		errno = saved;

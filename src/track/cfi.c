@@ -5,8 +5,8 @@
  * instructions are followed here up to that address, as DWARF 5, section 6.4, and the LSB
  * (10.6, .eh_frame) describe them. Of the registers only three are followed: the CFA, the return
  * address and the frame pointer, since with them nearly all code describes how to get to
- * its caller. What does not, a signal's frame or one whose CFA stands in another register, is
- * CFI_OTHER, and whoever asked leaves that stack to libgcc's own unwinder.
+ * its caller. A signal's frame is told by its augmentation alone; of any other, such as one whose CFA
+ * stands in another register, it is said that it is CFI_OTHER.
  *
  * The rule is a function of the address alone, as long as the same code is there. Tables are
  * trusted as libgcc trusts them: they were mapped with the code. Reading stays within an entry.
@@ -19,9 +19,11 @@
 #if defined(__x86_64__)
 #define REGISTER_FP 6
 #define REGISTER_SP 7
+#define IS_SIGNED false
 #elif defined(__aarch64__)
 #define REGISTER_FP 29
 #define REGISTER_SP 31
+#define IS_SIGNED true /* return addresses may be; whoever loads one strips it in any case */
 #else
 #error "the DWARF numbers of this processor's registers"
 #endif
@@ -58,6 +60,7 @@ enum {
 	DW_CFA_val_offset = 0x14,
 	DW_CFA_val_offset_sf = 0x15,
 	DW_CFA_val_expression = 0x16,
+	DW_CFA_AARCH64_negate_ra_state = 0x2d,
 	DW_CFA_GNU_args_size = 0x2e,
 	/* With an operand in the lower six bits. */
 	DW_CFA_advance_loc = 0x40,
@@ -90,7 +93,7 @@ struct entry {
 	uint64_t code_align, pc_register;
 	int64_t data_align;
 	unsigned char pointer_encoding;
-	bool has_augmentation, is_odd;
+	bool has_augmentation, is_signal;
 	struct bytes common, own; /* instructions, of the CIE and of the FDE */
 };
 
@@ -207,8 +210,12 @@ static bool read_common(struct entry *entry, const unsigned char *cie)
 				entry->pointer_encoding = (unsigned char)fixed(&data, 1);
 			else if (*p == 'L')
 				fixed(&data, 1);
+			else if (*p == 'S')
+				entry->is_signal = true;
+			else if (*p == 'B' && IS_SIGNED)
+				continue; /* with which key */
 			else if (*p != 'P' || !skip_pointer(&data, (unsigned char)fixed(&data, 1)))
-				return false; /* 'S': a signal's frame; 'B': signed return addresses */
+				return false;
 		}
 	} else if (augmentation[0] != '\0') {
 		return false;
@@ -383,8 +390,12 @@ static bool follow(struct state *state, const struct entry *entry, struct bytes 
 		case DW_CFA_GNU_args_size:
 			unsigned_number(&bytes);
 			break;
+		case DW_CFA_AARCH64_negate_ra_state:
+			if (!IS_SIGNED)
+				return false;
+			break;
 		default:
-			/* DW_CFA_set_loc, and what signs return addresses on aarch64, among others. */
+			/* DW_CFA_set_loc, among others. */
 			if (!define_register(state, entry, op, &bytes, first != NULL ? first : state))
 				return false;
 		}
@@ -431,7 +442,11 @@ struct cfi_rule cfi_read(uintptr_t pc)
 
 	if (fde == NULL)
 		return (struct cfi_rule){.kind = CFI_END};
-	if (!read_entry(&entry, fde) || !follow(&first, &entry, entry.common, 0, 0, NULL))
+	if (!read_entry(&entry, fde))
+		return rule;
+	if (entry.is_signal)
+		return (struct cfi_rule){.kind = CFI_SIGNAL};
+	if (!follow(&first, &entry, entry.common, 0, 0, NULL))
 		return rule;
 	state = first;
 	if (!follow(&state, &entry, entry.own, (uintptr_t)bases.func, pc, &first))

@@ -13,7 +13,8 @@ enum cfi_kind {
 	CFI_SP,	     /* CFA = stack pointer + cfa_words */
 	CFI_FP,	     /* CFA = frame pointer + cfa_words */
 	CFI_FP_LOAD, /* CFA = the word at frame pointer + cfa_words: a frame that aligned itself */
-	CFI_OTHER,   /* something else: for libgcc */
+	CFI_SIGNAL,  /* what a handler returns to: the kernel saved all registers there */
+	CFI_OTHER,   /* something else, which is not followed */
 };
 
 /* One word, so that it can be remembered as one. Distances in words of 8 bytes. */

@@ -35,6 +35,7 @@ libtrack_a_SOURCES = \
 	src/track/sites.c \
 	src/track/sites.h \
 	src/track/stack.c \
+	src/track/extent.c \
 	src/track/stack.h \
 	src/track/tick.c \
 	src/track/tick.h \

@@ -111,7 +111,7 @@ static bool make_tables(void)
 		cold_start();
 	track.lifetimes = lifetimes;
 	/* What libgcc and the loader set up at the first unwinding is set up here. */
-	stack_capture_slowly(&stack);
+	stack_capture(&stack);
 	return true;
 }
 
@@ -130,8 +130,9 @@ bool track_wake(void)
 	}
 	is_made = make_tables();
 	atomic_store_explicit(&track.phase, is_made ? PHASE_AWAKE : PHASE_OFF, memory_order_release);
-	/* It waits for the loader, so only now: nobody waits for us. */
-	if (is_made)
+	/* It waits for whoever is in dl_iterate_phdr(), who may wait for a lock of the program that our caller
+	 * holds. So where there are threads, the tick does it, by a thread that holds nothing. */
+	if (is_made && sys_is_single_threaded())
 		modules_refresh(sites_retire, sites_mark_modules);
 	leave();
 	return is_made;

@@ -7,6 +7,11 @@
 
 #define AT 10 /* the address that is asked for, in the code */
 #define NOT_SAVED 100
+#if defined(__aarch64__)
+#define WHERE_SIGNED CFI_SP
+#else
+#define WHERE_SIGNED CFI_OTHER
+#endif
 
 static struct frame_entry entry;
 
@@ -107,9 +112,9 @@ static const struct {
     {CFI_SP, 3, "z\0\0"},
     {CFI_SP, 15, "zPR\0\12\0\1\2\3\4\5\6\7\10"},
     {CFI_SP, 13, "zPLR\0\7\3\1\2\3\4\xff"},
-    /* A signal's frame, signed return addresses, what nobody knows, and what is shorter than it says. */
-    {CFI_OTHER, 6, "zRS\0\1"},
-    {CFI_OTHER, 6, "zRB\0\1"},
+    {CFI_SIGNAL, 6, "zRS\0\1"},
+    {WHERE_SIGNED, 6, "zRB\0\1"},
+    /* What nobody knows, and what is shorter than it says. */
     {CFI_OTHER, 6, "zRX\0\1"},
     {CFI_OTHER, 5, "zP\0\1\3"},
 };
