@@ -1,7 +1,7 @@
 /*
  * cfi.c -- the rule for one frame, out of call frame information (.eh_frame).
  *
- * Called by rules.c where it does not know a rule yet. libgcc finds the entry (FDE) for an address; its
+ * Called by rules.c where it does not know a rule yet. frame_table.c finds the entry (FDE) for an address; its
  * instructions are followed here up to that address, as DWARF 5, section 6.4, and the LSB
  * (10.6, .eh_frame) describe them. Of the registers only three are followed: the CFA, the return
  * address and the frame pointer, since with them nearly all code describes how to get to
@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "track/frame_table.h"
+
 #if defined(__x86_64__)
 #define REGISTER_FP 6
 #define REGISTER_SP 7
@@ -27,12 +29,6 @@
 #else
 #error "the DWARF numbers of this processor's registers"
 #endif
-
-/* As libgcc's own unwinder has them since GCC 3.0. */
-struct dwarf_eh_bases {
-	void *tbase, *dbase, *func;
-};
-extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
 
 #define STATES_MAX 4 /* remembered, one within the other; compilers need one */
 
@@ -90,7 +86,7 @@ struct state {
 };
 
 struct entry {
-	uint64_t code_align, pc_register;
+	uint64_t code_align, pc_register, code_bytes;
 	int64_t data_align;
 	unsigned char pointer_encoding;
 	bool has_augmentation, is_signal;
@@ -153,8 +149,8 @@ static struct bytes block(struct bytes *bytes)
 	return inner;
 }
 
-/* A pointer in an encoding of .eh_frame's, which is not wanted. False: one that is not known. */
-static bool skip_pointer(struct bytes *bytes, unsigned char encoding)
+/* A pointer in an encoding of .eh_frame's, as it stands there. False: one that is not known. */
+static bool pointer(struct bytes *bytes, unsigned char encoding, uint64_t *value)
 {
 	static const unsigned char sizes[16] = {
 	    [0x0] = 8, [0x2] = 2, [0x3] = 4, [0x4] = 8, [0xa] = 2, [0xb] = 4, [0xc] = 8};
@@ -165,11 +161,11 @@ static bool skip_pointer(struct bytes *bytes, unsigned char encoding)
 	if ((encoding & 0x70) == 0x50) /* aligned */
 		return false;
 	if (form == 0x1 || form == 0x9)
-		unsigned_number(bytes);
+		*value = unsigned_number(bytes);
 	else if (sizes[form] == 0)
 		return false;
 	else
-		fixed(bytes, sizes[form]);
+		*value = fixed(bytes, sizes[form]);
 	return true;
 }
 
@@ -191,6 +187,7 @@ static bool read_common(struct entry *entry, const unsigned char *cie)
 	struct bytes bytes = body_of(cie), data = {NULL, NULL, false};
 	const char *augmentation;
 	unsigned version;
+	uint64_t personality;
 
 	fixed(&bytes, 4);
 	version = (unsigned)fixed(&bytes, 1);
@@ -214,7 +211,7 @@ static bool read_common(struct entry *entry, const unsigned char *cie)
 				entry->is_signal = true;
 			else if (*p == 'B' && IS_SIGNED)
 				continue; /* with which key */
-			else if (*p != 'P' || !skip_pointer(&data, (unsigned char)fixed(&data, 1)))
+			else if (*p != 'P' || !pointer(&data, (unsigned char)fixed(&data, 1), &personality))
 				return false;
 		}
 	} else if (augmentation[0] != '\0') {
@@ -228,14 +225,15 @@ static bool read_entry(struct entry *entry, const unsigned char *fde)
 {
 	struct bytes bytes = body_of(fde);
 	int32_t to_common;
+	uint64_t start;
 
 	memset(entry, 0, sizeof(*entry));
 	to_common = (int32_t)fixed(&bytes, 4);
 	if (bytes.is_short || !read_common(entry, fde + 4 - to_common))
 		return false;
-	/* The range of the code: libgcc has said where it begins. */
-	if (!skip_pointer(&bytes, entry->pointer_encoding) ||
-	    !skip_pointer(&bytes, entry->pointer_encoding & 15))
+	/* Where the code begins is known; and how long it is. */
+	if (!pointer(&bytes, entry->pointer_encoding, &start) ||
+	    !pointer(&bytes, entry->pointer_encoding & 15, &entry->code_bytes))
 		return false;
 	if (entry->has_augmentation)
 		block(&bytes);
@@ -432,24 +430,22 @@ static enum cfi_kind kind_of(const struct state *state)
 						    : CFI_OTHER;
 }
 
-struct cfi_rule cfi_read(uintptr_t pc)
+struct cfi_rule cfi_of_entry(const unsigned char *fde, uintptr_t code, uintptr_t pc)
 {
-	struct dwarf_eh_bases bases;
-	const unsigned char *fde = _Unwind_Find_FDE((void *)pc, &bases);
 	struct state first = {.cfa_how = CFA_ELSEWHERE}, state;
 	struct entry entry;
 	struct cfi_rule rule = {.kind = CFI_OTHER};
 
-	if (fde == NULL)
-		return (struct cfi_rule){.kind = CFI_END};
 	if (!read_entry(&entry, fde))
 		return rule;
+	if (pc - code >= entry.code_bytes)
+		return (struct cfi_rule){.kind = CFI_END};
 	if (entry.is_signal)
 		return (struct cfi_rule){.kind = CFI_SIGNAL};
 	if (!follow(&first, &entry, entry.common, 0, 0, NULL))
 		return rule;
 	state = first;
-	if (!follow(&state, &entry, entry.own, (uintptr_t)bases.func, pc, &first))
+	if (!follow(&state, &entry, entry.own, code, pc, &first))
 		return rule;
 	rule.kind = kind_of(&state);
 	if (rule.kind != CFI_SP && rule.kind != CFI_FP && rule.kind != CFI_FP_LOAD)
@@ -459,4 +455,12 @@ struct cfi_rule cfi_read(uintptr_t pc)
 	rule.pc_words = state.pc.offset / 8;
 	rule.fp_words = state.fp.offset / 8;
 	return rule;
+}
+
+struct cfi_rule cfi_read(uintptr_t pc)
+{
+	uintptr_t code;
+	const unsigned char *fde = frame_table_find(pc, &code);
+
+	return fde != NULL ? cfi_of_entry(fde, code, pc) : (struct cfi_rule){.kind = CFI_END};
 }

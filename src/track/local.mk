@@ -36,6 +36,7 @@ libtrack_a_SOURCES = \
 	src/track/sites.h \
 	src/track/stack.c \
 	src/track/extent.c \
+	src/track/frame_table.c \
 	src/track/stack.h \
 	src/track/tick.c \
 	src/track/tick.h \

@@ -9,9 +9,8 @@
  * is part of that first word, too.
  *
  * Only rules of code in loaded modules are remembered, and forgotten when the loader unloads: around
- * dlclose(), and at the tick when it has been at work by itself. What a program generates
- * and registers (__register_frame) it may replace without a word, so there the tables
- * are read each time.
+ * dlclose(), and at the tick when it has been at work by itself. That there is none, where there is no module,
+ * is not: one may be loaded there.
  */
 #include "track/rules.h"
 
