@@ -51,6 +51,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
 	tests/sabotage/one-class-a-lock.patch \
@@ -60,10 +61,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/page-not-escaped.patch \
 	tests/sabotage/path-one-too-long.patch \
-	tests/sabotage/pools-demand-ignored.patch \
-	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
+	tests/sabotage/pools-demand-ignored.patch \
+	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
@@ -72,8 +73,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
-	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
+	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/restart-not-followed.patch \
 	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/risk-cohorts-by-the-clock.patch \
@@ -93,7 +94,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
-	tests/sabotage/rules-of-generated-code-kept.patch \
 	tests/sabotage/rules-outlive-the-loaders-own-unloading.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
@@ -104,12 +104,15 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
+	tests/sabotage/slot-keeps-its-sample.patch \
+	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
-	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
+	tests/sabotage/tables-through-libgcc.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
@@ -121,8 +124,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
+	tests/sabotage/waking-waits-for-the-loader.patch \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
+	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "run_suite.h"
+#include "track/frame_table.h"
 #include "track/rules.h"
 
 static uint64_t word_of(struct cfi_rule rule)
@@ -87,6 +88,32 @@ START_TEST(that_there_is_no_rule_is_not_remembered)
 }
 END_TEST
 
+struct dwarf_eh_bases {
+	void *tbase, *dbase, *func;
+};
+extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
+START_TEST(entries_are_those_that_libgcc_finds)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < 4 * ADDRESSES; i++) {
+		uintptr_t pc = nth(i * 3), code = 0;
+		struct dwarf_eh_bases bases;
+		const void *by_libgcc = _Unwind_Find_FDE((void *)pc, &bases);
+
+		if (by_libgcc == NULL) {
+			ck_need(cfi_read(pc).kind == CFI_END);
+			continue;
+		}
+		ck_need(frame_table_find(pc, &code) == by_libgcc && code == (uintptr_t)bases.func);
+		found++;
+	}
+	ck_assert_uint_gt(found, ADDRESSES);
+	ck_assert_uint_lt(found, 4 * ADDRESSES);
+}
+END_TEST
+
 static _Atomic bool is_over;
 
 /* More addresses than there is room for, so that each replaces another's. */
@@ -130,6 +157,7 @@ static void add_tests(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_rule_is_what_the_tables_say_however_many_there_are);
 	tcase_add_test(tests, an_address_is_known_after_the_first_time_until_all_is_forgotten);
+	tcase_add_test(tests, entries_are_those_that_libgcc_finds);
 	tcase_add_test(tests, that_there_is_no_rule_is_not_remembered);
 	tcase_add_test(tests, threads_that_replace_each_others_rules_never_find_a_wrong_one);
 }
