@@ -415,8 +415,8 @@ static enum cfi_kind kind_of(const struct state *state)
 {
 	if (state->pc.how == UNDEFINED)
 		return CFI_END;
-	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 28) ||
-	    !fits(state->pc.offset, 16) || !fits(state->fp.offset, 16))
+	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 24) ||
+	    !fits(state->pc.offset, 18) || !fits(state->fp.offset, 18))
 		return CFI_OTHER;
 	/* A frame that aligned itself has its caller's frame pointer where its own points. */
 	if (state->fp.how != SAME && state->fp.how != (state->cfa_how == CFA_FP_LOAD ? AT_FP : AT_CFA))

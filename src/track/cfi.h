@@ -21,10 +21,10 @@ enum cfi_kind {
 struct cfi_rule {
 	uint64_t kind : 3;	  /* enum cfi_kind */
 	uint64_t is_fp_saved : 1; /* else the caller's frame pointer is the same */
-	int64_t cfa_words : 28;
-	int64_t pc_words : 16; /* the return address is at CFA + that */
+	int64_t cfa_words : 24;
+	int64_t pc_words : 18; /* the return address is at CFA + that */
 	int64_t
-	    fp_words : 16; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
+	    fp_words : 18; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
 };
 
 /*

@@ -7,6 +7,8 @@ libtrack_a_SOURCES = \
 	src/track/approx.h \
 	src/track/cfi.c \
 	src/track/cfi.h \
+	src/track/extent.h \
+	src/track/frame_table.h \
 	src/track/cold.c \
 	src/track/cold.h \
 	src/track/facts.c \

@@ -24,6 +24,7 @@
 #include "track/stack.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <ucontext.h>
 
