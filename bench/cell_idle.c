@@ -22,7 +22,7 @@
 #define BUFFERS 8
 #define LOW (4 * BENCH_KIB)
 #define DOUBLINGS 6
-#define TURNS 100000
+#define TURNS 100000u
 #define THREADS_MAX 1000
 #define STACK_TOUCHED (32 * BENCH_KIB)
 

@@ -104,17 +104,17 @@ def family(cell):
 
 
 def in_families(rows):
-    """With a None where the family of cells changes, single ones together."""
-    counts = {}
-    for label, _ in rows:
-        counts[family(label)] = counts.get(family(label), 0) + 1
-    spaced, last = [], None
+    """Families of cells together, with a None between; single ones at the end."""
+    families = {}
     for row in rows:
-        now = family(row[0]) if counts[family(row[0])] > 1 else "single"
-        if last is not None and now != last:
+        families.setdefault(family(row[0]), []).append(row)
+    groups = [g for g in families.values() if len(g) > 1]
+    groups.append([row for g in families.values() if len(g) == 1 for row in g])
+    spaced = []
+    for group in groups:
+        if spaced and group:
             spaced.append(None)
-        spaced.append(row)
-        last = now
+        spaced += group
     return spaced
 
 

@@ -40,7 +40,10 @@ EXTRA_bench_pool_pair_DEPENDENCIES = libweir.so
 bench_pressure_CFLAGS = $(AM_CFLAGS) -pthread
 bench_pressure_LDADD =
 
-EXTRA_DIST += bench/run.py bench/pressure.py bench/programs.py bench/pair_instructions.sh bench/RESULTS.md
+EXTRA_DIST += bench/run.py bench/programs.py bench/publish.py bench/charts.py bench/squeeze.py bench/pressure.py bench/dump_latency.py bench/pair_instructions.sh \
+	bench/RESULTS.md bench/CELLS.md bench/results/cells.json bench/results/programs.json \
+	bench/charts/speed-light.svg bench/charts/speed-dark.svg bench/charts/memory-light.svg \
+	bench/charts/memory-dark.svg bench/charts/burst-light.svg bench/charts/burst-dark.svg
 
 .PHONY: bench-cells
 bench-cells: bench/cells$(EXEEXT) bench/pressure$(EXEEXT) bench/cells-tail$(EXEEXT) bench/pool_pair$(EXEEXT)

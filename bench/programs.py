@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""programs.py -- real programs over several allocators, side by side: processor time, memory, faults.
+"""programs.py -- real programs over several allocators, side by side: processor time, memory, faults, throughput.
 
 Each program does a fixed piece of streaming work; a server is driven by a client that is not
 preloaded, and what is counted is the server alone. A repetition goes once over all allocators before the
-next begins. Allocators are given as to run.py, whose peers are Debian's.
+next begins. Allocators are given as to run.py, whose peers are Debian's. Where perf is installed, one run more of
+each is sampled: how much of the processor time is the allocator's, and how much page faults and mappings.
 
   bench/programs.py --runs 5 weir=build/libweir-preload.so
   bench/programs.py --programs redis,nginx-proxy --only jemalloc,weir weir=build/libweir-preload.so
@@ -11,8 +12,8 @@ next begins. Allocators are given as to run.py, whose peers are Debian's.
 
 import argparse
 import contextlib
-import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -27,7 +28,14 @@ from pathlib import Path
 import run
 
 LIMIT_SECONDS = 120
-FIGURES = ("cpu_s", "wall_s", "peak_rss_mib", "faults_k")
+FIGURES = ("cpu_s", "wall_s", "peak_rss_mib", "faults_k", "rate")
+SECONDS_EACH = 4  # of one run, for the estimate
+SAMPLES_A_SECOND = 499
+# What a sample is counted for: the kernel at faults and mappings, or code of the allocator. Debian's libc names only
+# what it exports, so what is unnamed in it counts for malloc where malloc is libc's.
+MAPPING = re.compile(r"page_fault|handle_mm_fault|sys_(munmap|mmap|madvise|mremap|brk|mprotect)")
+ALLOCATOR_OBJECT = re.compile(r"lib(weir|jemalloc|mimalloc|tcmalloc|tbbmalloc)")
+LIBC_MALLOC = re.compile(r"malloc|free|calloc|realloc|memalign|\[unknown\]")
 
 
 def free_port():
@@ -45,22 +53,66 @@ def wait_for_port(port, process):
     raise RuntimeError("the server does not listen")
 
 
+def sampled(command, allocator, folder):
+    """The command under perf, which is not preloaded itself; told to end, it tells the program."""
+    settings = [f"{k}={v}" for k, v in allocator.settings.items()]
+    preload = [f"LD_PRELOAD={allocator.path}"] if allocator.path else []
+    return ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(SAMPLES_A_SECOND), "-g", "-o", str(folder / "perf.data"),
+            "--", "env", *preload, *settings, *command]
+
+
+def shares(folder):
+    """Of the samples, how many are the allocator's and how many faults and mappings; {} where there are none."""
+    done = subprocess.run(["perf", "script", "-i", str(folder / "perf.data"), "-F", "ip,sym,dso"], capture_output=True,
+                          text=True, check=False, errors="replace", timeout=LIMIT_SECONDS)
+    stacks = [s.strip().splitlines() for s in done.stdout.split("\n\n") if s.strip()]
+    if not stacks:
+        return {}
+    mapping = sum(any(MAPPING.search(frame) for frame in stack) for stack in stacks)
+    allocator = sum(not any(MAPPING.search(frame) for frame in stack) and is_allocator(stack[0]) for stack in stacks)
+    return {"allocator_share": allocator / len(stacks), "fault_share": mapping / len(stacks)}
+
+
+def is_allocator(frame):
+    if ALLOCATOR_OBJECT.search(frame):
+        return True
+    return "libc.so.6" in frame and not is_preloaded and LIBC_MALLOC.search(frame) is not None
+
+
+# Whether the run that is being sampled has an object preloaded, and whether runs are sampled.
+is_preloaded, is_sampled = False, False
+
+
 class Counted:
     """A process under an allocator, and what it took once it has ended."""
 
     def __init__(self, command, allocator, folder):
+        global is_preloaded
+        is_preloaded = bool(allocator.path)
+        self.folder = folder
         self.log = open(folder / "log", "w+b")
         self.began = time.monotonic()
+        environment = allocator.environment()
+        if is_sampled:
+            command = sampled(command, allocator, folder)
+            environment.pop("LD_PRELOAD", None)
         self.process = subprocess.Popen(
-            command, env=allocator.environment() | {"WEIR_LOG": "off"}, cwd=folder,
+            command, env=environment | {"WEIR_LOG": "off"}, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
         )
+
+    def peak_mib(self):
+        """While it runs: what rusage says of a child is never less than its parent had at the fork."""
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:
+            return int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1)) / 1024
 
     def end(self, signal_number=None):
         """The figures; a server is told to end first."""
         wall = time.monotonic() - self.began
+        peak_mib = None
         if signal_number is not None:
-            self.process.send_signal(signal_number)
+            peak_mib = self.peak_mib()
+            self.process.send_signal(signal.SIGTERM if is_sampled else signal_number)
         limit = time.monotonic() + LIMIT_SECONDS
         while True:
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
@@ -72,14 +124,15 @@ class Counted:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if signal_number is None:
             wall = time.monotonic() - self.began
-            if self.process.returncode != 0:
+            if self.process.returncode != 0 and not is_sampled:
                 self.log.seek(0)
                 raise RuntimeError(f"status {self.process.returncode}: {self.log.read()[-200:]!r}")
         self.log.close()
-        return {
+        more = shares(self.folder) if is_sampled else {}
+        return more | {
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "wall_s": wall,
-            "peak_rss_mib": usage.ru_maxrss / 1024,
+            "peak_rss_mib": peak_mib or usage.ru_maxrss / 1024,
             "faults_k": usage.ru_minflt / 1000,
         }
 
@@ -225,28 +278,32 @@ threads += [threading.Thread(target=use, args=(q,)) for q in pairs]
 [t.join() for t in threads]
 """
 
+# The distribution's, where another stands before it in PATH.
+SYSTEM_PYTHON = shutil.which("/usr/bin/python3") or "python3"
+
 PROGRAMS = {
-    # Name: (what must be installed, what it does, body).
-    "ffmpeg-x264": (("ffmpeg",), "360p test picture encoded by x264, 4 threads", once(
+    # Name: (what must be installed, what it does, how much, of what, body).
+    "ffmpeg-x264": (("ffmpeg",), "360p test picture encoded by x264, 4 threads", 300, "frames", once(
         *FFMPEG, "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=12", "-c:v", "libx264", "-preset", "veryfast",
         "-threads", "4", "-f", "null", "-")),
-    "ffmpeg-remux": (("ffmpeg",), "mp4 to mkv without coding, 20 times", once(
-        *FFMPEG, "-stream_loop", "20", "-i", "{data}/video.mp4", "-c", "copy", "-f", "matroska", "/dev/null")),
-    "ffmpeg-raw": (("ffmpeg",), "720p raw frames scaled and written", once(
+    "ffmpeg-remux": (("ffmpeg",), "mp4 to mkv without coding, 100 times", 100 * 250, "frames", once(
+        *FFMPEG, "-stream_loop", "99", "-i", "{data}/video.mp4", "-c", "copy", "-f", "matroska", "/dev/null")),
+    "ffmpeg-raw": (("ffmpeg",), "720p raw frames scaled and written", 300, "frames", once(
         *FFMPEG, "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=12", "-vf", "scale=640:360,format=rgb24",
         "-f", "rawvideo", "/dev/null")),
-    "gstreamer": (("gst-launch-1.0",), "720p raw frames through three queues", once(
+    "gstreamer": (("gst-launch-1.0",), "720p raw frames through three queues", 500, "frames", once(
         "gst-launch-1.0", "-q", "videotestsrc", "num-buffers=500", "!", "video/x-raw,width=1280,height=720", "!",
         "queue", "!", "videoconvert", "!", "video/x-raw,format=RGB", "!", "queue", "!", "videoscale", "!",
         "video/x-raw,width=640,height=360", "!", "queue", "!", "fakesink")),
-    "nginx-proxy": (("nginx", "ab"), "1 MiB bodies proxied through 64 KiB buffers",
+    "nginx-proxy": (("nginx", "ab"), "1 MiB bodies proxied through 64 KiB buffers", 6000, "requests",
                     nginx_proxy(ab("/1m", 6000))),
-    "nginx-upload": (("nginx", "ab"), "1 MiB bodies taken into memory and passed on",
+    "nginx-upload": (("nginx", "ab"), "1 MiB bodies taken into memory and passed on", 4000, "requests",
                      nginx_proxy(ab("/sink", 4000, "-p", "{data}/1m", "-T", "application/octet-stream"))),
-    "haproxy": (("haproxy", "nginx", "ab"), "1 MiB bodies proxied, 64 KiB buffers, 2 threads", haproxy),
-    "redis": (("redis-server", "redis-benchmark"), "64 KiB values set and read", redis),
-    "node": (("node", "ab"), "1 MiB files streamed over http", node),
-    "python": (("python3",), "two threaded pipelines of bytes objects of 4K..1M", once("python3", "-c", PYTHON)),
+    "haproxy": (("haproxy", "nginx", "ab"), "1 MiB bodies proxied, 64 KiB buffers, 2 threads", 4000, "requests", haproxy),
+    "redis": (("redis-server", "redis-benchmark"), "64 KiB values set and read", 120000, "commands", redis),
+    "node": (("node", "ab"), "1 MiB files streamed over http", 3000, "requests", node),
+    "python": ((SYSTEM_PYTHON,), "two threaded pipelines of bytes objects of 4K..1M", 12000, "objects",
+               once(SYSTEM_PYTHON, "-c", PYTHON)),
 }
 
 
@@ -260,9 +317,21 @@ def make_data(folder, names):
 def run_one(name, allocator, data):
     with tempfile.TemporaryDirectory(prefix="weir-bench.") as folder:
         try:
-            return PROGRAMS[name][2](allocator, Path(folder), data)
+            result = PROGRAMS[name][4](allocator, Path(folder), data)
         except (RuntimeError, subprocess.TimeoutExpired, OSError) as error:
             return {"failed": str(error)}
+    return result | {"rate": PROGRAMS[name][2] / result["wall_s"]}
+
+
+def profiled(name, allocator, data):
+    """The shares alone, from a run which is not timed: sampling has its price."""
+    global is_sampled
+    is_sampled = True
+    try:
+        result = run_one(name, allocator, data)
+    finally:
+        is_sampled = False
+    return {k: v for k, v in result.items() if k.endswith("_share")}
 
 
 def median_of(runs):
@@ -274,60 +343,89 @@ def median_of(runs):
     return result | {"spread": (max(times) - min(times)) / statistics.median(times), "runs": len(good)}
 
 
-def field(figures, best):
-    if "failed" in figures:
-        return "failed"
-    text = f"{figures['cpu_s']:.2f}"
-    if figures["cpu_s"] == best:
-        text = f"**{text}**"
-    return f"{text} / {figures['peak_rss_mib']:.0f} / {figures['faults_k']:.0f}"
+TABLES = (
+    # Heading, key, format, which is best.
+    ("Processor seconds", "cpu_s", "{:.2f}", min),
+    ("Peak RSS, MiB", "peak_rss_mib", "{:.1f}", min),
+    ("Page faults, thousands", "faults_k", "{:.1f}", min),
+    ("Throughput a second", "rate", "{:,.0f}", max),
+)
 
 
-def report(result, names):
+def figure_table(result, names, key, form, best_of):
+    rows = [["", *names, "weir / best peer"]]
+    for name, cell in result["programs"].items():
+        values = {a: f[key] for a, f in cell.items() if key in f}
+        peers = [v for a, v in values.items() if not a.startswith("weir")]
+        best = best_of(values.values(), default=None)
+        fields = [(f"**{form.format(values[a])}**" if values[a] == best else form.format(values[a]))
+                  if a in values else "failed" for a in names]
+        label = f"{name}, {PROGRAMS[name][3]}" if key == "rate" else name
+        is_compared = "weir" in values and peers and best_of(peers)
+        rows.append([label, *fields, f"{values['weir'] / best_of(peers):.2f}" if is_compared else ""])
+    return run.table(rows, True)
+
+
+def share_table(result, names):
+    rows = [["", *names]]
+    for name, cell in result["programs"].items():
+        if any("fault_share" in f for f in cell.values()):
+            rows.append([name, *(f"{cell[a]['allocator_share'] * 100:.1f} + {cell[a]['fault_share'] * 100:.1f}"
+                                 if "fault_share" in cell[a] else "" for a in names)])
+    return run.table(rows, True) if len(rows) > 1 else ""
+
+
+def details(result):
+    """The tables that page() leaves out, as markdown."""
+    names = list(next(iter(result["programs"].values()), {}))
+    return [part for heading, key, form, best_of in TABLES[2:]
+            for part in (f"## Real programs: {heading.lower()}", figure_table(result, names, key, form, best_of))]
+
+
+def page(result, tables=TABLES):
+    """It as markdown, with these of the tables."""
     facts = result["machine"]
-    print(f"- {facts['processor']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}")
-    print(f"- {result['runs']} interleaved runs, medians; load {result['load_before']:.1f} before, "
-          f"{result['load_after']:.1f} after")
+    names = list(next(iter(result["programs"].values()), {}))
     spreads = [f["spread"] for p in result["programs"].values() for f in p.values() if "spread" in f]
+    lines = [
+        f"- {facts['processor']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}",
+        f"- {result['runs']} interleaved runs, medians; load {result['load_before']:.1f} before, "
+        f"{result['load_after']:.1f} after",
+    ]
     if spreads:
-        print(f"- noise: the range of processor time over its median is {statistics.median(spreads):.0%} in the "
-              f"middle, {max(spreads):.0%} at worst")
-    print(f"- command: {result['command']}")
-    print("\nProcessor seconds / peak RSS in MiB / thousands of page faults; bold: the least processor time.\n")
-    rows = [["program", *names, "weir: CPU of best peer", "RSS of leanest peer"]]
+        lines.append(f"- noise: the range of processor time over its median is {statistics.median(spreads):.0%} in "
+                     f"the middle, {max(spreads):.0%} at worst")
+    parts = ["\n".join(lines + [f"- command: `{result['command']}`"])]
+    for heading, key, form, best_of in tables:
+        parts += [f"{heading}; bold: the best.", figure_table(result, names, key, form, best_of)]
+    if table := share_table(result, names):
+        parts += ["Percent of the processor time in the allocator + in page faults and mappings (one run each, "
+                  "sampled; for glibc with the unnamed part of libc).", table]
+    parts.append("\n".join(f"- {name}: {PROGRAMS[name][1]}" for name in result["programs"]))
     for name, cell in result["programs"].items():
-        times = {a: f["cpu_s"] for a, f in cell.items() if "failed" not in f}
-        sizes = {a: f["peak_rss_mib"] for a, f in cell.items() if "failed" not in f}
-        peers = [a for a in times if not a.startswith("weir")]
-        ratio = ["", ""]
-        if "weir" in times and peers:
-            ratio = [f"{times['weir'] / min(times[a] for a in peers):.2f}",
-                     f"{sizes['weir'] / min(sizes[a] for a in peers):.2f}"]
-        rows.append([name, *(field(cell[a], min(times.values(), default=0)) for a in names), *ratio])
-    print(run.table(rows, True))
-    for name, cell in result["programs"].items():
-        for allocator, figures in cell.items():
-            if "failed" in figures:
-                print(f"\n{name} under {allocator} failed: {figures['failed']}")
+        parts += [f"{name} under {a} failed: {f['failed']}" for a, f in cell.items() if "failed" in f]
+    return "\n\n".join(parts)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("allocators", nargs="*", metavar="NAME=PATH[,VAR=VALUE]")
-    parser.add_argument("--programs", help=f"comma-separated, of: {', '.join(PROGRAMS)}")
-    parser.add_argument("--only", help="of the allocators, only these")
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="repetitions (5)")
-    parser.add_argument("--json", metavar="FILE", help="also write all figures there")
-    arguments = parser.parse_args()
+def missing_for(name):
+    return [c for c in (PROGRAMS[name][0] if name in PROGRAMS else [name]) if not shutil.which(c)]
 
+
+def run_all(arguments, command):
     candidates = run.allocators(arguments.allocators, arguments.only and arguments.only.split(","))
-    names = arguments.programs.split(",") if arguments.programs else list(PROGRAMS)
-    for name in names:
-        for command in PROGRAMS[name][0] if name in PROGRAMS else [name]:
-            if not shutil.which(command):
-                sys.exit(f"programs.py: {name} needs {command}, which is not here")
+    asked = getattr(arguments, "names", None)
+    names = []
+    for name in asked.split(",") if asked else PROGRAMS:
+        if missing := missing_for(name):
+            print(f"programs.py: {name} is left out, for want of {', '.join(missing)}", file=sys.stderr)
+        else:
+            names.append(name)
+    has_perf = shutil.which("perf") is not None
+    each = arguments.runs + has_perf
+    print(f"{len(names)} programs, {len(candidates)} allocators: about "
+          f"{len(names) * len(candidates) * each * SECONDS_EACH / 60:.0f} minutes", file=sys.stderr)
     result = {
-        "command": shlex.join(["bench/programs.py", *sys.argv[1:]]),
+        "command": command,
         "machine": run.machine(),
         "runs": arguments.runs,
         "load_before": os.getloadavg()[0],
@@ -341,16 +439,30 @@ def main():
             runs = {a.name: [] for a in candidates}
             for repetition in range(arguments.runs):
                 for a in candidates:
-                    if sys.stderr.isatty():
-                        print(f"\r\033[K{name} {repetition + 1}/{arguments.runs} {a.name}", end="", file=sys.stderr)
+                    run.progress(f"{name} {repetition + 1}/{arguments.runs} {a.name}")
                     runs[a.name].append(run_one(name, a, data))
-            result["programs"][name] = {a: median_of(r) for a, r in runs.items()}
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-    result["load_after"] = os.getloadavg()[0]
-    report(result, [a.name for a in candidates])
+            cell = {a: median_of(r) for a, r in runs.items()}
+            for a in candidates if has_perf else []:
+                run.progress(f"{name} sampled {a.name}")
+                cell[a.name] |= profiled(name, a, data)
+            result["programs"][name] = cell
+    run.progress("")
+    return result | {"load_after": os.getloadavg()[0]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("allocators", nargs="*", metavar="NAME=PATH[,VAR=VALUE]")
+    parser.add_argument("--programs", dest="names", help=f"comma-separated, of: {', '.join(PROGRAMS)}")
+    parser.add_argument("--only", help="of the allocators, only these")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="repetitions (5)")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures there")
+    arguments = parser.parse_args()
+
+    result = run_all(arguments, shlex.join(["bench/programs.py", *sys.argv[1:]]))
+    print(page(result))
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        run.write_json(result, arguments.json)
 
 
 if __name__ == "__main__":

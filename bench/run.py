@@ -29,6 +29,8 @@ import sys
 import time
 from pathlib import Path
 
+import squeeze
+
 HERE = Path(__file__).resolve().parent
 PEERS = {
     "glibc": "",
@@ -40,14 +42,16 @@ PEERS = {
 WEIR_BUILDS = (".libs", "build/.libs", "_build/.libs", "preload/.libs", "build/preload/.libs")
 TIMEOUT_SECONDS = 120
 SETTLE_SECONDS = 10
-SETTLE_AT_ONCE = 12
+# At most so many processes wait at once, and so many GiB one of them may take.
+SETTLE_AT_ONCE, SETTLE_GIB = 20, 0.8
+MEMORY_GIB = 2
 WITH_THREAD = "+thread"
 # Cells that need a setting, and cells whose repetitions are long: at most so many.
 CELL_SETTINGS = {"stream-32M": {"WEIR_MAX_BUFFER_SIZE": "64M"}}
-CELL_RUNS = {"burst": 3, "burst-4": 3}
+CELL_RUNS = {"burst": 2, "burst-4": 2}
 # How many processes of a memory cell run at once, and how long one takes, for the estimate.
-MEMORY_CELLS = {"stream-1M": (3, 30), "stream-32M": (1, 30), "burst-10s": (2, 12), "burst-4-10s": (2, 12),
-                "idle-4": (2, 13), "idle-1000": (2, 13)}
+MEMORY_CELLS = {"stream-1M": (3, 30), "stream-32M": (2, 30), "burst-10s": (4, 12), "burst-4-10s": (4, 12),
+                "idle-4": (4, 13), "idle-1000": (2, 13)}
 
 # What Weir is held against.
 SLOW_AT = 1.05
@@ -123,6 +127,17 @@ def program(given, wants_tail):
     return str(built)
 
 
+def parsed(line):
+    """key=value as a dict of numbers and words."""
+    result = {}
+    for key, value in re.findall(r"(\w+)=(\S+)", line):
+        try:
+            result[key] = float(value)
+        except ValueError:
+            result[key] = value
+    return result
+
+
 def run_once(command, allocator, settings=None):
     """One line of key=value as a dict of numbers and words; {"failed": why} where there is none."""
     environment = allocator.environment() | (settings or {})
@@ -130,12 +145,7 @@ def run_once(command, allocator, settings=None):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         return {"failed": f"took longer than {TIMEOUT_SECONDS} s"}
-    result = {}
-    for key, value in re.findall(r"(\w+)=(\S+)", done.stdout):
-        try:
-            result[key] = float(value)
-        except ValueError:
-            result[key] = value
+    result = parsed(done.stdout)
     if done.returncode != 0 or "ns" not in result:
         return {"failed": f"status {done.returncode}: {done.stderr.strip()[-200:]}"}
     if not allocator.served(result.get("from", "")):
@@ -223,11 +233,17 @@ class Plan:
         tail = self.arguments.tail_runs * len(self.speed) * (limit / 2 + 0.1) * each
         others = 0
         if self.arguments.settle:
-            others += len(self.speed) * (each + 1) * (SETTLE_SECONDS + 1) / SETTLE_AT_ONCE
+            width = at_once(SETTLE_AT_ONCE, SETTLE_GIB)
+            others += len(self.speed) * (each + 1) * (SETTLE_SECONDS + 1) / width
         for name in self.memory:
-            at_once, takes = MEMORY_CELLS[name]
-            others += math.ceil((each + 1) / at_once) * takes
+            most, takes = MEMORY_CELLS[name]
+            others += math.ceil((each + 1) / at_once(most, MEMORY_GIB)) * takes * (2 if name == squeeze.CELL else 1)
         return speed + tail + others
+
+
+def at_once(most, gib_each):
+    """How many of them this machine's memory has room for, with half of it left to others."""
+    return max(1, min(most, int(machine()["memory_gib"] / 2 / gib_each)))
 
 
 def progress(text):
@@ -266,9 +282,9 @@ def with_threads(candidates):
     return found
 
 
-def side_by_side(jobs, at_once):
+def side_by_side(jobs, width):
     """Runs (key, command, allocator, settings), some at once; {key: result}."""
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
         waiting = {pool.submit(run_once, *job): key for key, *job in jobs}
         results = {}
         for done in concurrent.futures.as_completed(waiting):
@@ -282,7 +298,7 @@ def settled(plan, command):
     jobs = [((name, a.name), [command, "--limit-ms", "200", "--settle", str(SETTLE_SECONDS), name], a,
              CELL_SETTINGS.get(name)) for name in plan.speed for a in with_threads(plan.candidates)]
     found = {name: {} for name in plan.speed}
-    for (name, allocator), result in side_by_side(jobs, SETTLE_AT_ONCE).items():
+    for (name, allocator), result in side_by_side(jobs, at_once(SETTLE_AT_ONCE, SETTLE_GIB)).items():
         if "after_mib" in result:
             found[name][allocator] = result["after_mib"]
     return found
@@ -295,6 +311,13 @@ def add_tail(cell, runs):
         if good and "ns" in cell[name]:
             cell[name]["p999"] = statistics.median(r["p999"] for r in good)
             cell[name]["max"] = statistics.median(r["max"] for r in good)
+
+
+def pressed(plan, command):
+    with concurrent.futures.ThreadPoolExecutor(at_once(MEMORY_CELLS[squeeze.CELL][0], MEMORY_GIB)) as pool:
+        found = [(a.name, pool.submit(squeeze.pressed, command, a, parsed)) for a in plan.candidates]
+        progress(squeeze.NAME)
+        return {name: waiting.result() for name, waiting in found}
 
 
 def measure(plan):
@@ -312,8 +335,10 @@ def measure(plan):
                 add_tail(cells[name], interleaved(plan, tail, name, arguments.tail_runs, told))
     for name in plan.memory:
         jobs = [(a.name, [timed[0], name], a, CELL_SETTINGS.get(name)) for a in with_threads(plan.candidates)]
-        found = side_by_side(jobs, MEMORY_CELLS[name][0])
+        found = side_by_side(jobs, at_once(MEMORY_CELLS[name][0], MEMORY_GIB))
         memory[name] = {a.name: found[a.name] for a in with_threads(plan.candidates)}
+    if squeeze.CELL in plan.memory:
+        memory[squeeze.NAME] = pressed(plan, timed[0])
     after = settled(plan, timed[0]) if arguments.settle else {}
     progress("")
     return {"cells": cells, "memory": memory, "after_mib": after}
@@ -363,6 +388,7 @@ MEMORY_COLUMNS = (
     ("after_1s_mib", "MiB after 1 s", "{:,.0f}"),
     ("after_10s_mib", "after 10 s", "{:,.0f}"),
     ("live_mib", "of that live", "{:,.0f}"),
+    ("pressed_1s_mib", "MiB 1 s after the limit", "{:,.0f}"),
     ("left_mib", "MiB after 10 s", "{:,.0f}"),
     ("idle_mib", "MiB idle", "{:,.1f}"),
     ("idle_10s_mib", "after 10 s", "{:,.1f}"),

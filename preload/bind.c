@@ -39,7 +39,7 @@ static const struct link_map *jemalloc;
 
 static void (*jemalloc_free)(void *);
 
-/* Blocks of bootstrap.c may be freed at any time; only where there are any does free have to ask. */
+/* Blocks of bootstrap.c may be freed or grown at any time; only where there are any does anybody have to ask. */
 static void free_unless_bootstrap(void *p)
 {
 	if (LIKELY(!bootstrap_owns(p)))
@@ -55,6 +55,20 @@ static void free_keeping_errno(void *p)
 
 	free_loud(p);
 	errno = saved;
+}
+
+static void *(*jemalloc_realloc)(void *, size_t);
+
+static void *realloc_unless_bootstrap(void *p, size_t size)
+{
+	void *to;
+
+	if (LIKELY(!bootstrap_owns(p)))
+		return jemalloc_realloc(p, size);
+	to = next.malloc(size);
+	if (to != NULL)
+		memcpy(to, p, MIN(size, bootstrap_size(p)));
+	return to;
 }
 
 static void *find(const char *name)
@@ -90,7 +104,8 @@ void preload_bind(void)
 	}
 	next.free_foreign = next.free;
 	next.calloc = (void *(*)(size_t, size_t))find("calloc");
-	next.realloc = (void *(*)(void *, size_t))find("realloc");
+	jemalloc_realloc = (void *(*)(void *, size_t))find("realloc");
+	next.realloc = bootstrap_is_used() ? realloc_unless_bootstrap : jemalloc_realloc;
 	next.posix_memalign = (int (*)(void **, size_t, size_t))find("posix_memalign");
 	next.malloc_usable_size = (size_t(*)(void *))find("malloc_usable_size");
 	next.mallctl =

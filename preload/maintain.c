@@ -150,6 +150,8 @@ static void put_facts(
 	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
 	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
 	    .major_faults = process->major_faults,
+	    .cpu_ns = clock_process_cpu_ns(),
+	    .real_ns = clock_precise_ns(),
 	};
 }
 
@@ -293,6 +295,8 @@ static bool pass(bool is_everything)
 		    now + (uint32_t)ns_to_ticks(preload.settings.monitor_interval / DECAYS_A_MONITOR));
 	STORE_RELAXED(&maintain.next_pass, next_pass);
 	STORE_RELAXED(&pool.due, reclaim_has_debt() ? now : next_pass);
+	if (reclaim_has_debt())
+		STORE_RELAXED(&pool.poll_mask, 0);
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 	return purged != 0;
 }
@@ -302,6 +306,7 @@ static void pay_debt(void)
 {
 	uint64_t now_ns = clock_now_ns();
 
+	STORE_RELAXED(&pool.poll_mask, 0); /* every request looks */
 	if (atomic_exchange_explicit(&maintain.last_piece_ns, now_ns, memory_order_relaxed) == now_ns)
 		return;
 	reclaim_piece(clock_now_ticks());

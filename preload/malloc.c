@@ -141,22 +141,45 @@ EXPORT void free(void *p)
 	alloc_free(p);
 }
 
+/* What the range has for it, or jemalloc. */
+static void *clear(void *p, size_t bytes, bool is_zero)
+{
+	if (p == NULL)
+		return next.calloc(1, bytes);
+	return is_zero ? p : memset(p, 0, bytes);
+}
+
+static COLD void *calloc_picked(size_t bytes)
+{
+	bool is_zero = false;
+	void *p = sample_apart(ALLOC_MIN_BYTES, bytes, &is_zero);
+
+	return clear(p, bytes, is_zero);
+}
+
+static __attribute__((noinline)) void *calloc_large(size_t bytes)
+{
+	bool is_zero = false;
+	void *p = large(ALLOC_MIN_BYTES, bytes, &is_zero);
+
+	return clear(p, bytes, is_zero);
+}
+
 EXPORT void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
-	bool is_zero;
 	void *p;
 
 	if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!pool_wants(bytes)) {
-		p = apart(ALLOC_MIN_BYTES, bytes, &is_zero);
-		if (p != NULL)
-			return is_zero ? p : memset(p, 0, bytes);
-		return next.calloc(1, MAX(bytes, ALLOC_MIN_BYTES));
+	if (bytes < pool.min_bytes) {
+		bytes = MAX(bytes, ALLOC_MIN_BYTES);
+		return sampler_passes(TRACK_SMALL, bytes) ? calloc_picked(bytes) : next.calloc(1, bytes);
 	}
+	if (UNLIKELY(!pool_wants(bytes)))
+		return calloc_large(bytes);
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
@@ -216,7 +239,7 @@ static void *realloc_pooled(void *p, size_t size)
 static COLD void *realloc_picked(void *p, size_t size)
 {
 	bool is_zero;
-	void *to = sample_apart(ALLOC_MIN_BYTES, MAX(size, ALLOC_MIN_BYTES), &is_zero);
+	void *to = bootstrap_owns(p) ? NULL : sample_apart(ALLOC_MIN_BYTES, size, &is_zero);
 
 	if (to == NULL)
 		return NULL;
@@ -225,7 +248,8 @@ static COLD void *realloc_picked(void *p, size_t size)
 	return to;
 }
 
-EXPORT void *realloc(void *p, size_t size)
+/* Of nothing, to nothing, to a size that the range has, or of a buffer. */
+static __attribute__((noinline)) void *realloc_other(void *p, size_t size)
 {
 	void *to;
 
@@ -239,7 +263,7 @@ EXPORT void *realloc(void *p, size_t size)
 		return realloc_pooled(p, size);
 	if (UNLIKELY(bootstrap_owns(p)))
 		return move(p, bootstrap_size(p), size);
-	if (size >= pool.min_bytes && size <= APART_BYTES_MAX) {
+	if (size <= APART_BYTES_MAX) {
 		size_t usable = next.malloc_usable_size(p);
 
 		/* It stays where it is if it was a temporary buffer, or so, of about that size. */
@@ -249,13 +273,27 @@ EXPORT void *realloc(void *p, size_t size)
 				return to;
 		}
 	}
-	if (size < pool.min_bytes && sampler_passes(TRACK_SMALL, MAX(size, ALLOC_MIN_BYTES))) {
+	to = next.realloc(p, size);
+	if (UNLIKELY(to == NULL)) /* jemalloc does not always say so */
+		errno = ENOMEM;
+	return to;
+}
+
+EXPORT void *realloc(void *p, size_t size)
+{
+	void *to;
+
+	/* Else a block of jemalloc's (or of bootstrap.c) gets another small size: what most are. */
+	if (UNLIKELY(p == NULL || size - 1 >= pool.min_bytes - 1 || pool_contains(p)))
+		return realloc_other(p, size);
+	size = MAX(size, ALLOC_MIN_BYTES);
+	if (sampler_passes(TRACK_SMALL, size)) {
 		to = realloc_picked(p, size);
 		if (to != NULL)
 			return to;
 	}
-	to = next.realloc(p, MAX(size, ALLOC_MIN_BYTES));
-	if (UNLIKELY(to == NULL)) /* jemalloc does not always say so */
+	to = next.realloc(p, size);
+	if (UNLIKELY(to == NULL))
 		errno = ENOMEM;
 	return to;
 }

@@ -38,6 +38,7 @@ void sample_start(void)
 	pool.sample_ended = track_death;
 	pool.sample_resized = track_resize;
 	sampler_start(&preload.settings);
+	sampler_set_price(SAMPLER_PRICE_AT_START);
 	if (preload.settings.sample_interval == 1) /* each allocation, from the first one on */
 		sample_wake();
 	else

@@ -16,6 +16,7 @@ BEGIN {
 	section("RISK", "risk", "object", "PERHAPS", "Is it a leak? Absent where leaks are not followed.")
 	section("SITE", "sites", "list", "PERHAPS", "Call sites, most at risk first; at most 32. What stands for samples is an estimate.")
 	section("FRAME", "frames", "list", "ALWAYS", "The stack of a site, innermost frame first, Weir's own left out.")
+	section("NOT_LISTED", "not_listed", "object", "PERHAPS", "The sites past the bound of the list, as one sum.")
 	section("LIFETIME", "lifetimes", "list", "PERHAPS", "Buckets of ages, each from where the one before it ends.")
 	section("BY_SIZE", "lifetimes_by_size", "list", "PERHAPS", "The same for groups of sizes, freed objects only.")
 	section("TRACKING", "tracking", "object", "PERHAPS", "What following lifetimes takes, and what it had to leave out.")

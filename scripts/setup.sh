@@ -13,7 +13,8 @@ packages_lint=(binutils abigail-tools=abidw clang-format=clang-format clang-tidy
 packages_tests=(python3=python3 python3-jsonschema strace=strace)
 mapfile -t packages_programs < <(grep -v '^#' tests/programs/packages)
 packages_peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2)
-packages_bench=(apache2-utils=ab)
+packages_bench=(apache2-utils=ab linux-perf=perf)
+packages_charts=(gnuplot-nox=gnuplot)
 packages_aarch64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 
 say()

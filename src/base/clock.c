@@ -78,6 +78,11 @@ uint64_t clock_precise_ns(void)
 	return read_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_process_cpu_ns(void)
+{
+	return read_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 double clock_scale(void)
 {
 	return is_started() ? clock_state.scale : 1;

@@ -30,6 +30,9 @@ uint64_t clock_origin_ns(void);
 /* Never scaled, from an origin of its own, to the ns: for how long something took. */
 uint64_t clock_precise_ns(void);
 
+/* What all threads of the process have used, user and system. A system call. */
+uint64_t clock_process_cpu_ns(void);
+
 /* How many times faster than real time ticks run: what clock_start() was given, 1 before. */
 double clock_scale(void);
 

@@ -21,5 +21,6 @@ libbase_a_SOURCES = \
 	src/base/out.h \
 	src/base/rseq.c \
 	src/base/rseq.h \
+	src/base/single.h \
 	src/base/sys.c \
 	src/base/sys.h

@@ -2,12 +2,13 @@
  * lock.h -- a small mutex on a futex, and the table of all locks.
  *
  * Never in a signal handler. Zeroed memory is an open lock. Order is acquire on
- * taking and release on giving back, as for any mutex.
+ * taking and release on giving back, as for any mutex; in a process of one thread (single.h)
+ * plain loads and stores do, in the order in which the code has them.
  */
 #ifndef WEIR_BASE_LOCK_H
 #define WEIR_BASE_LOCK_H
 
-#include "base/compiler.h"
+#include "base/single.h"
 
 enum lock_rank {
 #define LOCK(name, protects) LOCK_##name,
@@ -27,9 +28,15 @@ INLINE bool lock_try(struct lock *lock)
 {
 	uint32_t open = 0;
 
-	if (!atomic_compare_exchange_strong_explicit(
-		&lock->word, &open, 1, memory_order_acquire, memory_order_relaxed))
+	if (is_single_threaded()) {
+		if (atomic_load_explicit(&lock->word, memory_order_relaxed) != 0)
+			return false;
+		atomic_store_explicit(&lock->word, 1, memory_order_relaxed);
+		atomic_signal_fence(memory_order_seq_cst);
+	} else if (!atomic_compare_exchange_strong_explicit(
+		       &lock->word, &open, 1, memory_order_acquire, memory_order_relaxed)) {
 		return false;
+	}
 	STORE_RELAXED(&lock->acquisitions, lock->acquisitions + 1);
 	return true;
 }
@@ -42,7 +49,9 @@ INLINE void lock_acquire(struct lock *lock)
 
 INLINE void lock_release(struct lock *lock)
 {
-	if (UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
+	if (is_single_threaded())
+		atomic_store_explicit(&lock->word, 0, memory_order_release);
+	else if (UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
 		lock_wake(lock);
 }
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/single.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
@@ -209,14 +210,6 @@ uint64_t sys_address_space_limit(void)
 	return bytes;
 }
 
-/* Since glibc 2.32: never true while there is more than one thread. */
-extern char weir_single_threaded __asm__("__libc_single_threaded") __attribute__((weak));
-
-bool sys_is_single_threaded(void)
-{
-	return &weir_single_threaded != NULL && weir_single_threaded != 0;
-}
-
 /* How many seccomp filters judge this thread's calls; asked by reading a file, which most allow. */
 static unsigned filter_count(void)
 {
@@ -255,7 +248,7 @@ bool sys_rseq_fence(unsigned cpu)
 	int saved = errno;
 	long r;
 
-	if (sys_is_single_threaded())
+	if (is_single_threaded())
 		return true;
 	if (filter_count() > filters_at_start) {
 		errno = saved;

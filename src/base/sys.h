@@ -43,9 +43,6 @@ void sys_futex_wake(const _Atomic uint32_t *word, int count);
 /* Whether the calling thread is the one that the process began with, or in a child the one that forked. */
 bool sys_is_first_thread(void);
 
-/* As libc knows it; false where it does not say (before glibc 2.32). */
-bool sys_is_single_threaded(void);
-
 /* One more than the largest CPU number there can be, rounded up to 64. */
 unsigned sys_cpu_bound(void);
 unsigned sys_cpu_usable(void); /* how many this process may run on */

@@ -77,6 +77,11 @@ struct dump_by_size {
 #define DUMP_BY_SIZE DUMP_MEMBER
 #include "cli/dump_fields.def"
 };
+struct dump_not_listed {
+#define DUMP_NOT_LISTED DUMP_MEMBER
+#include "cli/dump_fields.def"
+	bool is_there;
+};
 struct dump_tracking {
 #define DUMP_TRACKING DUMP_MEMBER
 #include "cli/dump_fields.def"
@@ -123,6 +128,7 @@ struct dump {
 	struct dump_process process;
 	struct dump_health health;
 	struct dump_tracking tracking;
+	struct dump_not_listed not_listed;
 	struct dump_buffer *buffers;
 	size_t buffer_count;
 	struct dump_class *classes;

@@ -77,6 +77,10 @@ static const struct field lifetime_fields[] = {
 #define DUMP_LIFETIME(name, type, when, unit, meaning) FIELD(dump_lifetime, name, type, when),
 #include "cli/dump_fields.def"
     NO_MORE};
+static const struct field not_listed_fields[] = {
+#define DUMP_NOT_LISTED(name, type, when, unit, meaning) FIELD(dump_not_listed, name, type, when),
+#include "cli/dump_fields.def"
+    NO_MORE};
 static const struct field tracking_fields[] = {
 #define DUMP_TRACKING(name, type, when, unit, meaning) FIELD(dump_tracking, name, type, when),
 #include "cli/dump_fields.def"
@@ -315,6 +319,8 @@ static bool read_dump(struct reader *reader)
 	    !read_section(reader, "health", health_fields, &dump->health, NULL) || !read_config(reader) ||
 
 	    !read_section(reader, "tracking", tracking_fields, &dump->tracking, &dump->tracking.is_there) ||
+	    !read_section(
+		reader, "not_listed", not_listed_fields, &dump->not_listed, &dump->not_listed.is_there) ||
 	    !read_list(reader, json, &buffers, &dump->buffers, &dump->buffer_count) ||
 	    !read_list(reader, json, &classes, &dump->classes, &dump->class_count) ||
 	    !read_list(reader, json, &sites, &dump->sites, &dump->site_count) ||

@@ -115,21 +115,27 @@ static void put_node(FILE *to, const struct node *node, double x, unsigned depth
 	}
 }
 
+static void add_site(struct tree *tree, const struct report *report, const struct dump_site *site)
+{
+	tree->at = &tree->root;
+	tree->depth = 1;
+	tree->bytes = site->live_bytes;
+	tree->root.bytes += site->live_bytes;
+	site_each_function(report->symbols, site, descend, tree);
+}
+
 void html_flame(const struct report *report)
 {
 	struct tree tree = {0};
-	char all[] = "all that is alive and has a stack";
+	struct dump_site rest;
+	char all[] = "all that is alive and known by site";
 
 	tree.root.name = all;
-	for (size_t i = 0; i < report->dump->site_count; i++) {
-		const struct dump_site *site = &report->dump->sites[i];
-
-		tree.at = &tree.root;
-		tree.depth = 1;
-		tree.bytes = site->live_bytes;
-		tree.root.bytes += site->live_bytes;
-		site_each_function(report->symbols, site, descend, &tree);
-	}
+	/* The first of the tree's branches is drawn last, on the right. */
+	if (site_not_listed(report->dump, &rest))
+		add_site(&tree, report, &rest);
+	for (size_t i = 0; i < report->dump->site_count; i++)
+		add_site(&tree, report, &report->dump->sites[i]);
 	if (tree.root.bytes > 0) {
 		fprintf(report->to,
 		    "<section><h2>Live bytes by stack</h2>\n<p class=\"note\">Outermost function on top; a click "

@@ -72,9 +72,13 @@ char *site_name(struct symbols *symbols, const struct dump_site *site, char *nam
 /* "queue.c:112" of one function, or "" ; returns place. */
 char *symbol_place(const struct symbol *symbol, char *place, size_t size);
 
-/* Call call with each function of the stack, outermost first, inlined ones included. */
+/* Call call with each function of the stack, outermost first, inlined ones included; with "[site
+ * ID]" where there is no stack. */
 void site_each_function(struct symbols *symbols, const struct dump_site *site,
     void (*call)(void *context, const char *name), void *context);
+
+/* What the sites past the bound of the dump's list hold, as a site of no place; false: nothing. */
+bool site_not_listed(const struct dump *dump, struct dump_site *site);
 
 /* Do two dumps mean the same place in the same program? */
 bool site_is_same(const struct dump_site *a, const struct dump_site *b);

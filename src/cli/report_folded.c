@@ -24,15 +24,20 @@ static void put_function(void *context, const char *name)
 		putc(*name == ';' ? ':' : *name, line->to);
 }
 
+static void put_line(const struct report *report, const struct dump_site *site)
+{
+	struct line line = {.to = report->to};
+
+	site_each_function(report->symbols, site, put_function, &line);
+	fprintf(report->to, " %.0f\n", rint(site->live_bytes));
+}
+
 void report_folded(const struct report *report)
 {
-	for (size_t i = 0; i < report->dump->site_count; i++) {
-		const struct dump_site *site = &report->dump->sites[i];
-		struct line line = {.to = report->to};
+	struct dump_site rest;
 
-		site_each_function(report->symbols, site, put_function, &line);
-		if (!line.has_frames)
-			fprintf(report->to, "[site %s]", site->id);
-		fprintf(report->to, " %.0f\n", rint(site->live_bytes));
-	}
+	for (size_t i = 0; i < report->dump->site_count; i++)
+		put_line(report, &report->dump->sites[i]);
+	if (site_not_listed(report->dump, &rest))
+		put_line(report, &rest);
 }

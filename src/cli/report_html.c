@@ -125,12 +125,13 @@ static void put_facts(const struct report *r)
 		put_fact(r->to, "jemalloc, allocated", text_bytes(figure, (double)dump->fallback.allocated));
 	if (dump->process.rss_bytes != 0)
 		put_fact(r->to, "process, resident", text_bytes(figure, (double)dump->process.rss_bytes));
-	snprintf(text, sizeof text, "%.40s (%.2f)", dump->pressure.level, dump->pressure.value);
+	snprintf(text, sizeof text, "%.40s (%.2f by %.40s)", dump->pressure.level, dump->pressure.value,
+	    dump->pressure.source);
 	put_fact(r->to, "memory pressure", text);
 	if (dump->pressure.limit_bytes != 0) {
 		snprintf(text, sizeof text, "%s of %s", text_bytes(figure, (double)dump->pressure.used_bytes),
 		    text_bytes(other, (double)dump->pressure.limit_bytes));
-		put_fact(r->to, "memory limit", text);
+		put_fact(r->to, "memory in use there", text);
 	}
 	fputs("</div></section>\n", r->to);
 }

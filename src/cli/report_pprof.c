@@ -182,6 +182,34 @@ static uint64_t location(struct profile *profile, const struct dump_frame *frame
 	return number;
 }
 
+static void keep_name(void *context, const char *name)
+{
+	snprintf(context, REPORT_NAME_MAX, "%s", name);
+}
+
+/* Of a site without a stack: at no address, in a function by its name. */
+static uint64_t placeless(struct profile *profile, const struct dump_site *site)
+{
+	char name[REPORT_NAME_MAX] = "";
+	struct symbol symbol = {.function = name, .file = ""};
+	struct proto message = {0};
+	uint64_t key[3] = {0}, callee, number;
+	bool is_new;
+
+	site_each_function(profile->report->symbols, site, keep_name, name);
+	callee = function(profile, &symbol);
+	key[2] = string(profile, name);
+	number = number_of(profile, &profile->locations, key, sizeof key, &is_new);
+	if (!is_new)
+		return number;
+	proto_number(&message, LOCATION_ID, number);
+	proto_number(&profile->line, LINE_FUNCTION, callee);
+	proto_message(&message, LOCATION_LINE, &profile->line);
+	proto_message(&profile->proto, LOCATION, &message);
+	proto_free(&message);
+	return number;
+}
+
 /* The program's own mapping is to be the first; the numbers stay those of the dump's list. */
 static void put_mapping(struct profile *profile, size_t index)
 {
@@ -254,7 +282,7 @@ static void put_sample(struct profile *profile, const struct dump_site *site, co
 
 	for (size_t i = 0; i < value_count; i++)
 		whole[i] = rounded(values[i]);
-	proto_packed(&sample, SAMPLE_LOCATIONS, locations, site->frame_count);
+	proto_packed(&sample, SAMPLE_LOCATIONS, locations, MAX(site->frame_count, (size_t)1));
 	proto_packed(&sample, SAMPLE_VALUES, whole, value_count);
 	put_label(profile, &sample, "site", site->id);
 	put_label(profile, &sample, "level", dump_level_name(site->level));
@@ -284,6 +312,8 @@ static void put_site(struct profile *profile, const struct dump_site *site, bool
 	}
 	for (size_t i = 0; i < site->frame_count; i++)
 		locations[i] = location(profile, &site->frames[i]);
+	if (site->frame_count == 0)
+		locations[0] = placeless(profile, site);
 	if (!is_lifetimes) {
 		const double values[] = {site->live_objects, site->live_bytes, objects, bytes};
 
@@ -314,12 +344,15 @@ static void build(struct profile *profile, bool is_lifetimes)
 	const char *const *types = is_lifetimes ? lifetimes : heap;
 	const size_t type_count = is_lifetimes ? ARRAY_LENGTH(lifetimes) : ARRAY_LENGTH(heap);
 	const struct dump *dump = profile->report->dump;
+	struct dump_site rest;
 
 	string(profile, "");
 	for (size_t i = 0; i < type_count; i++)
 		put_value_type(profile, SAMPLE_TYPE, types[i], i % 2 == 0 ? "count" : "bytes");
 	for (size_t i = 0; i < dump->site_count; i++)
 		put_site(profile, &dump->sites[i], is_lifetimes);
+	if (site_not_listed(dump, &rest))
+		put_site(profile, &rest, is_lifetimes);
 	put_mappings(profile);
 	proto_number(&profile->proto, TIME_NANOS, dump_unix_ns(dump->taken_at));
 	proto_number(&profile->proto, DURATION_NANOS, rounded(fmin(dump->uptime_seconds, 9e9) * 1e9));

@@ -95,6 +95,26 @@ char *site_name(struct symbols *symbols, const struct dump_site *site, char *nam
 	return name;
 }
 
+bool site_not_listed(const struct dump *dump, struct dump_site *site)
+{
+	const struct dump_not_listed *rest = &dump->not_listed;
+
+	*site = (struct dump_site){
+	    .id = "[not listed]",
+	    .level = LEVEL_LOW,
+	    .reason = "",
+	    .live_objects = rest->live_objects,
+	    .live_bytes = rest->live_bytes,
+	    .allocated_objects = rest->allocated_objects,
+	    .allocated_bytes = rest->allocated_bytes,
+	    .freed_objects = rest->freed_objects,
+	    .lifetime_p50_seconds = NAN,
+	    .lifetime_p99_seconds = NAN,
+	    .age_p50_seconds = NAN,
+	};
+	return rest->is_there && (rest->live_bytes > 0 || rest->allocated_bytes > 0);
+}
+
 bool site_is_same(const struct dump_site *a, const struct dump_site *b)
 {
 	if (strcmp(a->id, b->id) == 0)
@@ -139,6 +159,12 @@ const char *reason_text(const char *reason)
 void site_each_function(struct symbols *symbols, const struct dump_site *site,
     void (*call)(void *context, const char *name), void *context)
 {
+	if (site->frame_count == 0) {
+		char name[REPORT_NAME_MAX];
+
+		snprintf(name, sizeof name, site->id[0] == '[' ? "%s" : "[site %s]", site->id);
+		call(context, name);
+	}
 	for (size_t i = site->frame_count; i-- > 0;) {
 		const struct symbol_list *list = symbols_find(symbols, &site->frames[i]);
 		char name[REPORT_NAME_MAX];

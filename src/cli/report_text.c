@@ -229,6 +229,7 @@ static void put_site(const struct report *r, const struct dump_site *site, size_
 static void put_sites(const struct report *r)
 {
 	size_t shown = r->is_long ? r->dump->site_count : MIN(r->dump->site_count, SITES_SHOWN);
+	char bytes[TEXT_FIGURE_MAX];
 
 	if (!r->dump->has_sites)
 		return;
@@ -239,6 +240,10 @@ static void put_sites(const struct report *r)
 		put_site(r, &r->dump->sites[i], i + 1);
 	if (shown < r->dump->site_count)
 		fprintf(r->to, "\n  and %zu more (--all)\n", r->dump->site_count - shown);
+	if (r->dump->not_listed.is_there && r->dump->sites_not_listed > 0)
+		fprintf(r->to, "\n  and %llu that the dump does not list, in which live %s\n",
+		    (unsigned long long)r->dump->sites_not_listed,
+		    text_bytes(bytes, r->dump->not_listed.live_bytes));
 	if (symbols_changed_module(r->symbols) != NULL) {
 		char text[512];
 

@@ -37,8 +37,9 @@ static const char *say_level(const struct dump *dump)
 	case LEVEL_HIGH:
 		return "It leaks, very likely: HIGH";
 	case LEVEL_MEDIUM:
-		return of_site == LEVEL_HIGH ? "It leaks, very likely, but little beside the memory limit: MEDIUM"
-					     : "It may be leaking: MEDIUM";
+		return of_site == LEVEL_HIGH
+			   ? "It leaks, very likely, but little beside the memory limit: MEDIUM"
+			   : "It may be leaking: MEDIUM";
 	default:
 		return of_site == LEVEL_HIGH	 ? "It leaks, very likely, but next to nothing: LOW"
 		       : of_site == LEVEL_MEDIUM ? "It may be leaking, but next to nothing: LOW"
@@ -71,8 +72,8 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 		return text;
 	}
 	snprintf(text, size, "%s (risk %.2f, confidence %.2f%s%.80s)%s%s.", say_level(dump), risk->score,
-	    risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "",
-	    why != NULL ? ": " : "", why != NULL ? why : "");
+	    risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "", why != NULL ? ": " : "",
+	    why != NULL ? why : "");
 	if (risk->is_fragmenting)
 		text_append(text, size,
 		    " Resident memory grows while what it holds does not: fragmentation, no leak.");

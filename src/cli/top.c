@@ -73,9 +73,7 @@ static void open_selected(struct top *top)
 /* One step back. False: there is none. */
 static bool step_back(struct top *top)
 {
-	if (top->is_help) {
-		top->is_help = false;
-	} else if (top->open_site != 0) {
+	if (top->open_site != 0) {
 		top->open_site = 0;
 	} else if (top->pid != 0 && top->has_list) {
 		top_leave(top);
@@ -151,16 +149,18 @@ static void on_process_key(struct top *top, int key)
 /* False: the end. */
 static bool on_key(struct top *top, int key)
 {
-	switch (key) {
-	case 'q':
-	case 'Q':
-	case KEY_F(10):
-	case CONTROL('c'):
+	if (key == 'q' || key == 'Q' || key == KEY_F(10) || key == CONTROL('c'))
 		return false;
+	/* What is beneath is not seen, and so not acted on. */
+	if (top->is_help) {
+		top->is_help = false;
+		return true;
+	}
+	switch (key) {
 	case '?':
 	case 'h':
 	case KEY_F(1):
-		top->is_help = !top->is_help;
+		top->is_help = true;
 		break;
 	case ESCAPE:
 	case KEY_BACKSPACE:
@@ -215,7 +215,8 @@ static bool on_key(struct top *top, int key)
 
 static void draw_foot(const struct top *top)
 {
-	const char *keys = top->pid == 0
+	const char *keys = top->is_help ? "any key: back   q quit"
+			   : top->pid == 0
 			       ? "Enter watch   ? help   q quit"
 			       : "1-4 view  s sort  b mark  d dump  g collect  t trim  ? help  q quit";
 	bool is_said = top->message[0] != '\0' && top_now_seconds() < top->message_until;

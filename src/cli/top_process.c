@@ -12,6 +12,8 @@
 #include "report/metrics.h"
 
 #define LABEL_WIDTH 10
+/* Of a screen that has room for a site and all of its process. */
+#define SITE_LINES 40
 #define BAR_WIDTH 22
 
 static int label(int y, const char *text)
@@ -100,7 +102,7 @@ static void draw_pool(const struct top *top, int y)
 	draw_text(y + 1, x + BAR_WIDTH + 1, 1000, STYLE_PLAIN, "held of %s allowed (%s)",
 	    text_bytes(limit, (double)s->pool.limit_bytes), text_percent(share, m.limit_utilization));
 	x = label(y + 2, "Idle");
-	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s in magazines, %s free and resident, %s given back",
+	draw_text(y + 2, x, 1000, STYLE_PLAIN, "%s in magazines, %s free, %s given back",
 	    text_bytes(idle, (double)s->pool.idle_bytes),
 	    text_bytes(hot, (double)(s->pool.free_hot_bytes + s->pool.slab_free_bytes)),
 	    text_bytes(cold, (double)s->pool.free_cold_bytes));
@@ -220,6 +222,12 @@ void draw_process(struct top *top, int first, int last)
 	}
 	draw_title(top, first);
 	draw_risk(top, first + 1);
+	/* A stack needs the lines more. */
+	if (top->view == VIEW_SITES && top->open_site != 0 && last - first < SITE_LINES) {
+		draw_tabs(top, first + 2);
+		views[top->view](top, first + 3, last);
+		return;
+	}
 	draw_pool(top, first + 2);
 	draw_requests(top, first + 5);
 	draw_pressure(top, first + 6);

@@ -37,12 +37,16 @@ static int draw_figures(const struct track_site *site, int y, int last)
 	draw_text(y + 1, 1, 1000, draw_level(site->level), "%s %.2f, %s, %s sure; site %016" PRIx64,
 	    site->level_name, site->risk, site->reason, text_percent(sure, site->confidence), site->id);
 	y += 2;
-	LINE("%s in %s objects, %s an hour; the limit in %s", text_bytes(bytes, site->live_bytes),
+	LINE("%s in %s objects, %s an hour%s%s", text_bytes(bytes, site->live_bytes),
 	    text_count(objects, site->live_objects), text_bytes_signed(growth, site->growth_bytes_per_hour),
-	    text_duration(limit, site->time_to_limit_seconds >= 0 ? site->time_to_limit_seconds : NAN));
-	LINE("half of the freed lived less than %s, 99%% less than %s",
-	    text_duration(median, site->lifetime_p50_seconds >= 0 ? site->lifetime_p50_seconds : NAN),
-	    text_duration(p99, site->lifetime_p99_seconds >= 0 ? site->lifetime_p99_seconds : NAN));
+	    site->time_to_limit_seconds >= 0 ? "; the limit in " : "",
+	    site->time_to_limit_seconds >= 0 ? text_duration(limit, site->time_to_limit_seconds) : "");
+	if (site->lifetime_p50_seconds >= 0)
+		LINE("half of the freed lived less than %s, 99%% less than %s",
+		    text_duration(median, site->lifetime_p50_seconds),
+		    text_duration(p99, site->lifetime_p99_seconds >= 0 ? site->lifetime_p99_seconds : NAN));
+	else
+		LINE("none was seen to be freed");
 	y = draw_wrapped(y, last, 1, 78, site->why);
 	return y;
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "base/single.h"
 #include "lib/engine.h"
 #include "lib/policy.h"
 #include "lib/state.h"
@@ -17,13 +18,6 @@
 #define THRESHOLD_PAUSE_NS SECOND
 /* Slots looked at in one pass for buffers to offer to swap. */
 #define OFFER_LOOKS 1024
-
-extern char weir_lib_single_threaded __asm__("__libc_single_threaded") __attribute__((weak));
-
-static bool has_threads(void)
-{
-	return &weir_lib_single_threaded == NULL || weir_lib_single_threaded == 0;
-}
 
 /* Every idle page of the engine goes back to the kernel; what it refused is the pool's error. */
 static void clean_engine(struct weir_pool *pool)
@@ -302,7 +296,7 @@ bool upkeep_pass(struct weir_pool *pool, uint64_t now_ns)
 
 COLD void upkeep_due(struct weir_pool *pool, uint64_t now_ns)
 {
-	if (has_threads() && background_start(pool))
+	if (!is_single_threaded() && background_start(pool))
 		return;
 	upkeep_pass(pool, now_ns);
 }

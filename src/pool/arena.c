@@ -17,7 +17,12 @@
 /* Waiting for another arena's lock is cheaper than so many faults. */
 #define BORROW_WAIT_PAGES 8
 /* Borrowing begins where more than this share of what is out of the heap lies idle. */
-#define BORROW_SHARE 4
+#define BORROW_SHARE 8
+
+/* The slack of demand that was found to be needed: so much at most, and this part of it goes in each window. */
+#define SLACK_SHARE 16
+#define SLACK_PAGES_MAX 512
+#define SLACK_DECAY 32
 
 struct arenas arenas;
 
@@ -137,6 +142,17 @@ static bool extend_range(struct arena *arena, uint32_t pages)
 	return true;
 }
 
+/* Whether another arena has a resident run of that length; a guess. */
+static bool is_elsewhere(const struct arena *own, uint32_t length)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+
+	for (unsigned i = 0; i < used; i++)
+		if (&arenas.at[i] != own && runs_has(&arenas.at[i].runs, RUNS_HOT, length))
+			return true;
+	return false;
+}
+
 /* Resident runs of other arenas; the caller holds no lock. */
 static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
     struct arena_change *change)
@@ -189,8 +205,7 @@ unsigned arenas_take(
 	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
 	*change = (struct arena_change){0};
-	if (count == 0 && length >= BORROW_PAGES_MIN &&
-	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1 && is_borrowing_worth()) {
+	if (count == 0 && length >= BORROW_PAGES_MIN && is_elsewhere(arena, length) && is_borrowing_worth()) {
 		lock_release(&arena->lock);
 		count = borrow(arena, class, want, now, pages, change);
 		if (count != 0)
@@ -275,8 +290,7 @@ uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was
 	struct arena *arena = enter(cpu);
 	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
 
-	if (page == 0 && pages >= BORROW_WAIT_PAGES &&
-	    atomic_load_explicit(&arenas.used, memory_order_relaxed) > 1) {
+	if (page == 0 && pages >= BORROW_WAIT_PAGES && is_elsewhere(arena, pages)) {
 		lock_release(&arena->lock);
 		page = borrow_pages(arena->runs.arena, pages, was_cold);
 		if (page != 0)
@@ -392,9 +406,22 @@ UNLOCKED_READER uint64_t arena_peak(const struct arena *arena)
 	return peak;
 }
 
+/* The arena's lock is held. */
+static void follow_slack(struct arena *arena)
+{
+	uint64_t fresh = arena->runs.fresh_pages - arena->fresh_seen, slack = arena->slack_pages;
+	uint64_t most = arena->out_pages / SLACK_SHARE + SLACK_PAGES_MAX;
+
+	slack = arena->creations == arena->creations_seen ? 0 : slack - slack / SLACK_DECAY + fresh;
+	STORE_RELAXED(&arena->slack_pages, (uint32_t)MIN(slack, most));
+	arena->fresh_seen = arena->runs.fresh_pages;
+	arena->creations_seen = arena->creations;
+}
+
 void arena_rotate_peak(struct arena *arena)
 {
 	lock_acquire(&arena->lock);
+	follow_slack(arena);
 	for (unsigned i = PEAK_WINDOWS - 1; i > 0; i--)
 		arena->peak_pages[i] = arena->peak_pages[i - 1];
 	arena->peak_pages[0] = (uint32_t)arena->out_pages;

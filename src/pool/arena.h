@@ -24,8 +24,10 @@ struct arena {
 	uint32_t slabs[17]; /* by slab class: those with a free slot; 0 none */
 	uint64_t out_pages; /* in use, in magazines and in slabs */
 	uint64_t slab_free_bytes;
-	uint32_t peak_pages[PEAK_WINDOWS]; /* of out_pages, in this and the last windows */
-	uint32_t serial;		   /* buffers created so far, modulo 2^31 */
+	uint32_t peak_pages[PEAK_WINDOWS];   /* of out_pages, in this and the last windows */
+	uint32_t slack_pages;		     /* see arena_rotate_peak() */
+	uint64_t fresh_seen, creations_seen; /* at the last rotation */
+	uint32_t serial;		     /* buffers created so far, modulo 2^31 */
 	uint64_t creations;
 	uint64_t retired_uses[SIZE_CLASSES]; /* of buffers that went back to the heap */
 	uint64_t purged_pages, purges_refused;
@@ -96,7 +98,11 @@ void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_
 /* At most so many pages, within so many looks at runs. Returns how many pages went. */
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
 
-/* The highest out_pages since windows ago; start a new window. */
+/*
+ * The highest out_pages since windows ago; start a new window, as the maintenance pass does. Sizes that change
+ * need more than the highest use, since no run fits them all: what had to be taken fresh in a window beyond that
+ * is left resident from then on, up to a bound, and ever less, until nothing is taken any more.
+ */
 uint64_t arena_peak(const struct arena *arena);
 void arena_rotate_peak(struct arena *arena);
 /* So many pages counted as out of the heap, but only idled in magazines in all windows but the oldest. */

@@ -23,6 +23,8 @@
 /* A look costs some 20 us, as much as 20 faults. */
 #define STEP_MIN (1 * MIB)
 #define FIRST_LOOK_BYTES (16 * MIB)
+/* Called once for some hundreds of requests or more, 1 MiB of them; as much goes as they may have taken. */
+#define ELSEWHERE_PIECE_PAGES (2 * PURGE_PIECE_PAGES)
 
 static struct {
 	/* Under the maintain lock. */
@@ -188,7 +190,7 @@ static bool look(uint32_t now)
 	return purged < plan.missing_bytes;
 }
 
-static COLD void look_and_purge(bool is_look_due, uint32_t now)
+static COLD void look_and_purge(bool is_look_due, uint64_t piece_pages, uint32_t now)
 {
 	bool is_short = false;
 
@@ -197,7 +199,7 @@ static COLD void look_and_purge(bool is_look_due, uint32_t now)
 	if (is_look_due)
 		is_short = look(now);
 	if (headroom.hand.rounds != 0) {
-		purge_piece(&headroom.hand, PURGE_PIECE_PAGES, PURGE_PIECE_LOOKS, now);
+		purge_piece(&headroom.hand, piece_pages, PURGE_PIECE_LOOKS, now);
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 	}
 	reclaim_end();
@@ -210,7 +212,7 @@ void headroom_keep(uint32_t now)
 	bool is_due = arenas_held_pages() >= atomic_load_explicit(&headroom.mark_pages, memory_order_relaxed);
 
 	if (is_due || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed))
-		look_and_purge(is_due, now);
+		look_and_purge(is_due, PURGE_PIECE_PAGES, now);
 }
 
 void headroom_grew(uint64_t bytes)
@@ -221,5 +223,5 @@ void headroom_grew(uint64_t bytes)
 	bool is_due = sum >= atomic_load_explicit(&headroom.elsewhere_mark, memory_order_relaxed);
 
 	if (range.bytes != 0 && (is_due || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed)))
-		look_and_purge(is_due, LOAD_RELAXED(&pool.now));
+		look_and_purge(is_due, ELSEWHERE_PIECE_PAGES, LOAD_RELAXED(&pool.now));
 }

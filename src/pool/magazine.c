@@ -113,7 +113,7 @@ static uint32_t room_max(unsigned class)
  */
 static void take_bytes(struct magazine_cpu *head, uint64_t bytes)
 {
-	if (bytes != 0 && atomic_fetch_add_explicit(&head->room_bytes, bytes, memory_order_relaxed) == 0) {
+	if (bytes != 0 && add_relaxed(&head->room_bytes, bytes) == bytes) {
 		atomic_fetch_add_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
 		atomic_store_explicit(&head->is_used, true, memory_order_relaxed);
 	}
@@ -121,7 +121,7 @@ static void take_bytes(struct magazine_cpu *head, uint64_t bytes)
 
 static void return_bytes(struct magazine_cpu *head, uint64_t bytes)
 {
-	if (bytes != 0 && atomic_fetch_sub_explicit(&head->room_bytes, bytes, memory_order_relaxed) == bytes)
+	if (bytes != 0 && add_relaxed(&head->room_bytes, -bytes) == 0)
 		atomic_fetch_sub_explicit(&magazines.cpus_used, 1, memory_order_relaxed);
 }
 

@@ -175,7 +175,7 @@ static uint64_t pages_for(unsigned class, unsigned want)
 static void limits_return(uint64_t pages, uint64_t buffers)
 {
 	if (pages != 0)
-		atomic_fetch_sub_explicit(&pool.out_pages, pages, memory_order_relaxed);
+		add_relaxed(&pool.out_pages, -pages);
 	if (pool.limit_buffers != 0 && buffers != 0)
 		atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
 }
@@ -183,7 +183,7 @@ static void limits_return(uint64_t pages, uint64_t buffers)
 static bool limits_take(uint64_t pages, uint64_t buffers)
 {
 	uint64_t threshold = atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed);
-	uint64_t after = atomic_fetch_add_explicit(&pool.out_pages, pages, memory_order_relaxed) + pages;
+	uint64_t after = add_relaxed(&pool.out_pages, pages);
 	bool fits = after <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (pool.limit_buffers != 0)

@@ -61,7 +61,8 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 		plan.magazine_idle_ticks = facts->monitor_ticks / 10;
 		return plan;
 	}
-	if (facts->hot_pages > wanted + SLACK_PAGES)
+	wanted += facts->slack_pages;
+	if (facts->is_window && facts->hot_pages > wanted + SLACK_PAGES)
 		plan.surplus_pages = facts->hot_pages - wanted;
 	return plan;
 }
@@ -94,6 +95,7 @@ UNLOCKED_READER static struct reclaim_facts facts_of(
 	return (struct reclaim_facts){
 	    .out_pages = LOAD_RELAXED(&arena->out_pages),
 	    .hot_pages = LOAD_RELAXED(&arena->runs.hot_pages),
+	    .slack_pages = LOAD_RELAXED(&arena->slack_pages),
 	    .peak_pages = arena_peak(arena),
 	    .pressure = pressure,
 	    .is_over_threshold = is_over_threshold,
@@ -116,7 +118,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 {
 	uint64_t purged = 0, surplus = 0;
 	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	bool is_wanted, is_over, is_collection, is_age_due;
+	bool is_wanted, is_over, is_collection, is_age_due,
+	    is_window = now - reclaim.last_window >= reclaim.window_ticks;
 	struct reclaim_plan plan;
 
 	if (range.bytes == 0 || !lock_try(&reclaim.lock))
@@ -126,8 +129,11 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	is_over = is_wanted && now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
 	atomic_store_explicit(&reclaim.is_postponed, is_wanted && !is_over, memory_order_relaxed);
 	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
-	if (now - reclaim.last_window >= reclaim.window_ticks) {
-		reclaim.last_window = now;
+	if (is_window) {
+		/* Passes come a little late each time; windows do not. */
+		reclaim.last_window = now - reclaim.last_window < 2 * reclaim.window_ticks
+					  ? reclaim.last_window + reclaim.window_ticks
+					  : now;
 		for (unsigned i = 0; i < used; i++)
 			arena_rotate_peak(&arenas.at[i]);
 		/* Read first: a line that others use is written to only where something changes. */
@@ -151,6 +157,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	for (unsigned i = 0; i < used; i++) {
 		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);
 
+		facts.is_window = is_window || is_collection;
 		plan = reclaim_plan(&facts);
 		surplus += plan.surplus_pages;
 		if (is_bounded)
@@ -158,7 +165,9 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		if (plan.surplus_pages != 0 || plan.idle_ticks == 0 || is_age_due)
 			purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
 	}
-	reclaim.hand.rounds = 0;
+	/* A debt of the last window stands until the next one says otherwise. */
+	if (is_window || !is_bounded)
+		reclaim.hand.rounds = 0;
 	if (is_bounded && (surplus != 0 || is_age_due))
 		purge_begin(&reclaim.hand, surplus, plan.idle_ticks);
 	purged += piece_locked(now);

@@ -151,7 +151,11 @@ static bool leak_possible(const struct snapshot *s, const struct metrics *m UNUS
 	if (site == NULL)
 		return false;
 	put_leak(out, s, site);
-	out_str(out, ". It may be a leak; look again in some hours, and at its stack with weir report.");
+	out_str(out,
+	    site->level == RISK_HIGH
+		? ". Not all of it is freed, but it is little beside the memory limit: see its stack with "
+		  "weir report."
+		: ". It may be a leak; look again in some hours, and at its stack with weir report.");
 	return true;
 }
 

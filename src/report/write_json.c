@@ -320,6 +320,13 @@ static OWN_FRAME void put_sites(struct json *json, const struct track_snapshot *
 		put_site(json, &track->sites[i]);
 	close_with(json, ']');
 	put_u64(json, "sites_not_listed", track->sites_not_listed);
+	open_with(json, "not_listed", '{');
+	put_decimal(json, "live_objects", track->not_listed.live_objects, 0);
+	put_decimal(json, "live_bytes", track->not_listed.live_bytes, 0);
+	put_decimal(json, "allocated_objects", track->not_listed.births, 0);
+	put_decimal(json, "allocated_bytes", track->not_listed.birth_bytes, 0);
+	put_decimal(json, "freed_objects", track->not_listed.deaths, 0);
+	close_with(json, '}');
 }
 
 /* The bounds of one bucket of ages; the last one has no end. */

@@ -133,6 +133,7 @@ static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
 /* All that are at risk, with their stacks; of the others as many as one looks at. */
 OWN_FRAME void text_sites(struct out *out, const struct track_snapshot *track)
 {
+	double bytes = track->not_listed.live_bytes;
 	unsigned shown = 0;
 	text_heading(out, "Call sites, most at risk first");
 	for (; shown < track->site_count; shown++) {
@@ -145,7 +146,11 @@ OWN_FRAME void text_sites(struct out *out, const struct track_snapshot *track)
 	if (track->sites_not_listed + track->site_count - shown > 0) {
 		out_str(out, "  and ");
 		out_count(out, track->sites_not_listed + track->site_count - shown);
-		out_str(out, " more\n");
+		for (unsigned i = shown; i < track->site_count; i++)
+			bytes += track->sites[i].live_bytes;
+		out_str(out, " more, in which live ");
+		out_size_human(out, (uint64_t)bytes);
+		out_char(out, '\n');
 	}
 }
 

@@ -9,9 +9,6 @@
 
 #include "track/approx.h"
 
-/* The tail begins at so many times the 99th percentile of the lifetimes. */
-#define TAIL_FACTOR 4
-
 /* More than any weight, count or age can be; keeps every product finite. */
 #define HUGE_FIGURE 1e18
 
@@ -131,8 +128,7 @@ void live_begin(struct live *live, const struct facts *facts, double now)
 	/* Down to the bucket that the last hundredth of the deaths begins in. */
 	while (bucket > 0 && dead_above <= facts->deaths / 100)
 		dead_above += facts->died_at[--bucket];
-	live->old_age =
-	    facts->deaths > 0 ? TAIL_FACTOR * facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
+	live->old_age = facts->deaths > 0 ? facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
 }
 
 void live_add(struct live *live, double age, uint64_t bytes, double weight)

@@ -71,7 +71,7 @@ double facts_age_from(unsigned bucket);
  */
 struct live {
 	double now, first_at;
-	double old_age; /* seconds; what is older belongs to the tail: 4 times the deaths' 99th percentile */
+	double old_age; /* seconds; what is older belongs to the tail: above the deaths' 99th percentile */
 	double count, bytes, squares; /* sums of weight, of weight times bytes, of squared weights */
 	double old_count, old_bytes, old_squares, old_size, old_size_squares; /* the same of the tail */
 	float at_age[FACTS_AGES];					      /* weights by age */

@@ -21,6 +21,7 @@ libtrack_a_SOURCES = \
 	src/track/life_table.h \
 	src/track/modules.c \
 	src/track/modules.h \
+	src/track/octaves.c \
 	src/track/risk.c \
 	src/track/risk.h \
 	src/track/risk_process.c \

@@ -18,7 +18,8 @@
  *              half of the doubt that leaves.
  *   kin        It is of the sizes that die. A server's GET and SET may allocate at one site, but
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
- *              size, against the spread of the sizes that die.
+ *              size, against half the spread of the sizes that die; and what stays is not more varied than
+ *              what dies: a leak is some of all, or all of some, but a store has sizes that never die.
  *   evidence   1 - e^-(n/25)^1.5, n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
  *              that one sample of weight 10,000 is one observation: 0.22 for 10, 0.73 for 30, 0.94 for 50.
  *
@@ -51,8 +52,9 @@
 
 /* Doubt about kin never takes all: sizes may follow the error that leaks. */
 #define KIN_LEAST 0.3
-#define KIN_OCTAVES 0.8 /* as different as neighbours in one structure may be */
-#define KIN_STEEPNESS 6.0
+#define KIN_OCTAVES 0.5 /* as different as neighbours in one structure may be */
+#define KIN_WIDER 0.4	/* and so much more varied */
+#define KIN_STEEPNESS 10.0
 
 #define NEVER_FREED_DEATHS 0.05
 #define NEVER_FREED_ODDS (1.0 / 6)
@@ -109,20 +111,26 @@ static double warmed_up(double uptime)
 	return 1 - 0.5 * clamp01(may_warm_up);
 }
 
+static double sigma(double mean_square, double mean)
+{
+	return approx_sqrt(clamp(mean_square - mean * mean, 0, 1e6));
+}
+
 static double p_kin(const struct facts *facts, const struct live *live)
 {
-	double dead_mean, dead_variance, old_mean, old_variance, old_objects, distance;
+	double dead_mean, dead_sigma, old_mean, old_sigma, old_objects, shifted, wider;
 
 	if (!(facts->deaths > 0) || !(live->old_count > 0) || !(live->old_squares > 0))
 		return 1;
 	dead_mean = facts->death_size / facts->deaths;
-	dead_variance = facts->death_size_squares / facts->deaths - dead_mean * dead_mean;
+	dead_sigma = sigma(facts->death_size_squares / facts->deaths, dead_mean);
 	old_mean = live->old_size / live->old_count;
-	old_variance = live->old_size_squares / live->old_count - old_mean * old_mean;
+	old_sigma = sigma(live->old_size_squares / live->old_count, old_mean);
 	old_objects = MAX(live->old_count * (live->old_count / live->old_squares), 1);
-	distance = old_mean > dead_mean ? old_mean - dead_mean : dead_mean - old_mean;
-	distance -= KIN_OCTAVES + approx_sqrt(dead_variance) + 2 * approx_sqrt(old_variance / old_objects);
-	return KIN_LEAST + (1 - KIN_LEAST) * approx_sigmoid(-KIN_STEEPNESS * distance);
+	shifted = old_mean > dead_mean ? old_mean - dead_mean : dead_mean - old_mean;
+	shifted -= KIN_OCTAVES + dead_sigma / 2 + 2 * old_sigma / approx_sqrt(old_objects);
+	wider = old_sigma - dead_sigma - KIN_WIDER - 2 * old_sigma / approx_sqrt(2 * old_objects);
+	return KIN_LEAST + (1 - KIN_LEAST) * approx_sigmoid(-KIN_STEEPNESS * MAX(shifted, wider));
 }
 
 static double never_freed_score(const struct accrual *accrual, double uptime)
@@ -155,7 +163,9 @@ static void describe(struct risk_site *risk, const struct facts *facts, const st
 static void describe_tail(struct risk_site *risk, const struct life_table *table,
     const struct flat_tail *tail, const struct accrual *accrual, const struct live *live)
 {
-	double stuck_bytes_each = live->old_count > 0 ? live->old_bytes / live->old_count : 0;
+	double stuck_bytes_each = live->old_count > 0 ? live->old_bytes / live->old_count
+				  : live->count > 0   ? live->bytes / live->count
+						      : 0;
 
 	risk->kept_share = accrual->share;
 	risk->evidence_objects = accrual->survivors;

@@ -13,7 +13,8 @@
  * years to the limit. What is below is named among the sites.
  *
  * Time to the limit alone raises no level: a cache that fills will be there within the hour, too, and
- * stop. Where a mixture leak is at least MEDIUM and the limit is less than 24 h away, the level is HIGH.
+ * stop. Where a mixture leak is at least MEDIUM and holds that much, and the limit is less than 24 h away, the
+ * level is HIGH.
  */
 #include "track/approx.h"
 #include "track/growth.h"
@@ -171,12 +172,13 @@ static void judge_fragmentation(struct risk_process *risk, const struct series *
 static enum risk_level level_of(const struct risk_process *risk, const struct risk_tally *tally, double limit)
 {
 	bool is_near = risk->time_to_limit_seconds >= 0 && risk->time_to_limit_seconds < DAY_HOURS * 3600;
+	bool is_much = tally->used > 0 && stuck_in_a_day(&tally->top[0]) >= HIGH_SHARE * limit;
 
 	if (risk->score >= RISK_HIGH_SCORE && is_worth(tally, RISK_HIGH_SCORE, HIGH_SHARE * limit))
 		return RISK_HIGH;
 	if (!(risk->score >= RISK_MEDIUM_SCORE && is_worth(tally, RISK_MEDIUM_SCORE, MEDIUM_SHARE * limit)))
 		return RISK_LOW;
-	return risk->reason == RISK_MIXTURE_LEAK && is_near ? RISK_HIGH : RISK_MEDIUM;
+	return risk->reason == RISK_MIXTURE_LEAK && is_near && is_much ? RISK_HIGH : RISK_MEDIUM;
 }
 
 void risk_judge_process(
@@ -184,7 +186,7 @@ void risk_judge_process(
 {
 	double limit = memory->limit_bytes > 0 ? clamp(memory->limit_bytes, 1, 1e30) : LIMIT_UNKNOWN;
 	double slope = growth_bytes_per_second(memory->series);
-	const struct risk_tally_site *worst = tally->used > 0 ? &tally->top[0] : NULL;
+	const struct risk_tally_site *worst = &tally->top[0];
 
 	*risk = (struct risk_process){
 	    /* Much may be known of sites that are too young to be judged: of the process that is nothing. */
@@ -197,7 +199,7 @@ void risk_judge_process(
 	judge_fragmentation(risk, memory->series);
 	if (memory->limit_bytes > 0 && slope > 0 && is_rising(memory->series, true))
 		risk->time_to_limit_seconds = clamp((limit - memory->used_bytes) / slope, 0, 1e12);
-	risk->score = worst != NULL ? clamp01(worst->score) : 0;
+	risk->score = tally->used > 0 ? clamp01(worst->score) : 0;
 	if (risk->score >= LEAST_SITE_SCORE) {
 		risk->worst_site = worst->id;
 		risk->reason = worst->reason;

@@ -6,9 +6,9 @@
  * signal handler that allocates (then one of the two draws is lost, which no estimate
  * feels, as neither is picked by what it would say).
  *
- * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns
- * (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
- * be read (sampler_charge()). Past it within a second, the interval doubles at once, and
+ * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns or 2,100
+ * instructions (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
+ * be read (sampler_charge()); each of these times the price, which is higher where the process is busy. Past it within a second, the interval doubles at once, and
  * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start
  * at the setting; the others at 0, all of them. What a sample costs moves only the intervals of later
@@ -57,6 +57,7 @@ static struct {
 	void (*wake)(void);	/* frozen before the mode is ASLEEP */
 	bool is_all;		/* frozen: the setting is 1, and nothing adapts */
 	uint32_t second_ticks;	/* frozen: of real time, in ticks as they run */
+	_Atomic uint32_t price; /* relaxed: a factor of what comes next */
 	_Atomic uint64_t threads_seen;
 	struct kind kinds[SAMPLER_KINDS];
 } sampler = {
@@ -85,6 +86,7 @@ void sampler_start(const struct settings *settings)
 		atomic_store_explicit(&sampler.kinds[kind].second, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].spent, 0, memory_order_relaxed);
 	}
+	sampler_set_price(1);
 	sampler.is_all = settings->sample_interval == 1;
 	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
 	small->least = sampler.is_all ? 0 : MIN(settings->sample_interval, SAMPLER_INTERVAL_MIN);
@@ -98,6 +100,17 @@ void sampler_sleep(void (*wake)(void))
 {
 	sampler.wake = wake;
 	atomic_store_explicit(&sampler.mode, MODE_ASLEEP, memory_order_release);
+}
+
+void sampler_set_price(uint32_t price)
+{
+	atomic_store_explicit(&sampler.price, price, memory_order_relaxed);
+}
+
+void sampler_set_use(double processors)
+{
+	sampler_set_price(
+	    processors < SAMPLER_IDLE ? 1 : (uint32_t)MAX(SAMPLER_PRICE_BUSY / MAX(processors, 1.0), 1.0));
 }
 
 void sampler_go_on(void)
@@ -206,8 +219,9 @@ static uint32_t times_widened(const struct kind *kind, uint32_t spent)
 
 static void spend(struct kind *kind, uint32_t cost)
 {
-	uint32_t before = atomic_fetch_add_explicit(&kind->spent, cost, memory_order_relaxed);
-	uint32_t times = times_widened(kind, before + cost) - times_widened(kind, before);
+	uint32_t price = cost * atomic_load_explicit(&sampler.price, memory_order_relaxed);
+	uint32_t before = atomic_fetch_add_explicit(&kind->spent, price, memory_order_relaxed);
+	uint32_t times = times_widened(kind, before + price) - times_widened(kind, before);
 
 	while (times-- > 0)
 		widen(kind);

@@ -20,14 +20,18 @@
 
 #define SAMPLER_KINDS 3
 
-/* What may be spent a second, by kind (sampler.c says on what); all together 6,000, which is 0.2% of a
- * processor. */
+/* What may be spent a second, by kind (sampler.c says on what). At a price of 1 that is 6,000 samples, 0.2% of
+ * a processor. */
 #define SAMPLER_BUDGET_SMALL 1500
 #define SAMPLER_BUDGET_POOL 4000
 #define SAMPLER_BUDGET_LARGE 500
 
 #define SAMPLER_INTERVAL_MIN (16 * KIB) /* small allocations, unless the setting is less */
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
+
+#define SAMPLER_IDLE 0.25 /* of a processor */
+#define SAMPLER_PRICE_BUSY 8
+#define SAMPLER_PRICE_AT_START 64
 
 /*
  * While the sampler sleeps, a thread allocates so many bytes of a kind before it wakes it: a process that
@@ -55,6 +59,14 @@ void sampler_start(const struct settings *settings);
 void sampler_sleep(void (*wake)(void));
 /* Points fall from now on. Thread-safe, any number of times. */
 void sampler_go_on(void);
+/*
+ * How many processors the process has used lately (0 on): that sets the price of a sample. Below
+ * SAMPLER_IDLE it is 1. A process that works pays SAMPLER_PRICE_BUSY, divided by the processors, so that
+ * samples are at most about 1% of what it executes.
+ */
+void sampler_set_use(double processors);
+/* It begins with this price, until it is known how busy it is: many end before. */
+void sampler_set_price(uint32_t price);
 /* Tracking is off: after its first look a thread never looks again. */
 void sampler_stop(void);
 

@@ -16,10 +16,6 @@
  * without a word in them. So each step has to go outwards, and a word is read only where the stack can be read
  * (extent.h): the walk ends there, too. libgcc's own unwinder would follow; that is why no
  * stack is left to it. From glibc 2.35 on no lock of the loader is taken.
- *
- * libgcc_s is linked, so that its first use does not load it; what it sets up at its first use is
- * within the first capture, which tracking makes when it wakes. libunwind is not used: its _Unwind_
- * functions would get C++'s exceptions into their hands.
  */
 #include "track/stack.h"
 

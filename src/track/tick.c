@@ -45,8 +45,9 @@ static struct {
 	double live_ages[TRACK_AGE_BUCKETS];
 	struct facts facts; /* a copy of one site's, to judge it without the lock */
 	struct risk_tally tally;
-	uint32_t number; /* of this tick */
-	uint32_t turns;	 /* a site is judged every so many ticks */
+	uint32_t number;	  /* of this tick */
+	uint32_t turns;		  /* a site is judged every so many ticks */
+	uint64_t cpu_ns, real_ns; /* at the last tick, or the start */
 } tick;
 
 static size_t rows_bytes(void)
@@ -72,6 +73,8 @@ bool tick_start(void)
 	sys_no_huge_pages(start, tick_table_bytes());
 	tick.live_objects = (uint32_t *)(void *)(start + rows_bytes());
 	tick.rows = (struct row_live *)(void *)start;
+	tick.cpu_ns = clock_process_cpu_ns();
+	tick.real_ns = clock_precise_ns();
 	return true;
 }
 
@@ -220,6 +223,18 @@ static void reweigh(const struct sample_facts *before, float weight)
 		sites_reweigh(before->site, before->size, (double)before->weight, (double)weight);
 }
 
+/* How many processors the process has used since the last tick. */
+static void look_at_use(const struct track_facts *facts)
+{
+	uint64_t real = facts->real_ns - tick.real_ns;
+
+	/* A child of a fork begins at 0 again. */
+	if (facts->real_ns != 0 && real > 0 && facts->cpu_ns >= tick.cpu_ns)
+		sampler_set_use((double)(facts->cpu_ns - tick.cpu_ns) / (double)real);
+	tick.cpu_ns = facts->cpu_ns;
+	tick.real_ns = facts->real_ns;
+}
+
 void tick_run(const struct track_facts *facts)
 {
 	double now = seconds(facts->now_ticks);
@@ -235,6 +250,7 @@ void tick_run(const struct track_facts *facts)
 	cold_run(facts->now_ticks);
 	sites_evict(tick.live_objects, now, EVICT_AFTER_SECONDS);
 	sampler_keep_room(reweigh);
+	look_at_use(facts);
 	tick.result.now = now;
 	tick.result.last_ns = clock_precise_ns() - began;
 	tick.result.longest_ns = MAX(tick.result.longest_ns, tick.result.last_ns);

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/out.h"
+#include "base/single.h"
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
@@ -101,7 +102,6 @@ bool track_prepare(const struct settings *settings, uintptr_t own_start, uintptr
 
 static bool make_tables(void)
 {
-	struct stack stack;
 	void *lifetimes = sys_reserve(lifetimes_bytes());
 
 	if (lifetimes == NULL || !sys_commit(lifetimes, lifetimes_bytes()) || !samples_start() ||
@@ -110,8 +110,6 @@ static bool make_tables(void)
 	if (track.is_compressing)
 		cold_start();
 	track.lifetimes = lifetimes;
-	/* What libgcc and the loader set up at the first unwinding is set up here. */
-	stack_capture(&stack);
 	return true;
 }
 
@@ -132,7 +130,7 @@ bool track_wake(void)
 	atomic_store_explicit(&track.phase, is_made ? PHASE_AWAKE : PHASE_OFF, memory_order_release);
 	/* It waits for whoever is in dl_iterate_phdr(), who may wait for a lock of the program that our caller
 	 * holds. So where there are threads, the tick does it, by a thread that holds nothing. */
-	if (is_made && sys_is_single_threaded())
+	if (is_made && is_single_threaded())
 		modules_refresh(sites_retire, sites_mark_modules);
 	leave();
 	return is_made;
@@ -370,11 +368,24 @@ static bool is_before(const struct rank *a, const struct rank *b)
 	return a->percent > b->percent || (a->percent == b->percent && a->bytes > b->bytes);
 }
 
-UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
+UNLOCKED_READER static void add_row(struct track_sums *sums, uint32_t row)
+{
+	const struct facts *facts = &sites_at(row)->facts;
+
+	sums->live_objects += load(&facts->live_count);
+	sums->live_bytes += load(&facts->live_bytes);
+	sums->births += load(&facts->births);
+	sums->birth_bytes += load(&facts->birth_bytes);
+	sums->deaths += load(&facts->deaths);
+}
+
+/* rest: what the rows hold that find no place. */
+UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen, struct track_sums *rest)
 {
 	unsigned count = 0;
 
 	*seen = 0;
+	*rest = (struct track_sums){0};
 	for (uint32_t row = 0; row < SITES_ROWS; row++) {
 		const struct site *site = sites_at(row);
 		unsigned state, at;
@@ -393,8 +404,13 @@ UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen)
 		    .percent = (uint32_t)(MIN(MAX(load(&site->risk.score), 0.0), 1.0) * 100 + 0.5),
 		    .row = row,
 		};
-		if (count == TRACK_LISTED_MAX && !is_before(&rank, &ranks[count - 1]))
-			continue;
+		if (count == TRACK_LISTED_MAX) {
+			bool is_listed = is_before(&rank, &ranks[count - 1]);
+
+			add_row(rest, is_listed ? ranks[count - 1].row : row);
+			if (!is_listed)
+				continue;
+		}
 		at = count < TRACK_LISTED_MAX ? count++ : count - 1;
 		for (; at > 0 && is_before(&rank, &ranks[at - 1]); at--)
 			ranks[at] = ranks[at - 1];
@@ -477,33 +493,6 @@ static void put_risk(struct track_risk *to)
 	to->is_fragmenting = LOAD_RELAXED(&risk->is_fragmenting);
 	to->idle_growth_bytes_per_hour = load(&risk->idle_growth_bytes_per_hour);
 	to->guilty_site = to->is_known && worst < SITES_ROWS ? LOAD_RELAXED(&sites_at(worst)->id) : 0;
-}
-
-double track_age_below(unsigned bucket)
-{
-	return bucket + 1 < TRACK_AGE_BUCKETS ? (double)((uint64_t)1 << bucket) / TICKS_PER_SECOND
-					      : __builtin_inf();
-}
-
-uint64_t track_size_up_to(unsigned group)
-{
-	return group + 1 < TRACK_SIZE_GROUPS ? (uint64_t)16 << group : UINT64_MAX;
-}
-
-double track_age_quantile(const double weights[TRACK_AGE_BUCKETS], double share)
-{
-	double sum = 0, below = 0;
-
-	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++)
-		sum += weights[i];
-	if (!(sum > 0))
-		return -1;
-	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
-		below += weights[i];
-		if (below >= share * sum)
-			return track_age_below(MIN(i, TRACK_AGE_BUCKETS - 2u));
-	}
-	return track_age_below(TRACK_AGE_BUCKETS - 2);
 }
 
 UNLOCKED_READER static void put_lifetimes(struct track_lifetimes *to)
@@ -601,7 +590,7 @@ void track_collect(struct track_snapshot *snapshot)
 		return;
 	}
 	put_risk(&snapshot->risk);
-	snapshot->site_count = rank_rows(ranks, &seen);
+	snapshot->site_count = rank_rows(ranks, &seen, &snapshot->not_listed);
 	for (unsigned i = 0; i < snapshot->site_count; i++)
 		put_site(&snapshot->sites[i], ranks[i].row);
 	snapshot->sites_not_listed = seen - snapshot->site_count;

@@ -50,8 +50,8 @@ bool track_is_asleep(void);
 
 /*
  * p was handed out: size bytes as requested, picked with probability 1/weight (weight
- * >= 1; 1: everything of its kind is told). Captures the stack, which costs microseconds:
- * the caller decides how often. Returns the sample's number, to be kept with p, or 0:
+ * >= 1; 1: everything of its kind is told). Captures the stack, which costs some hundred ns and
+ * at new places microseconds: the sampler decides how often. Returns the sample's number, to be kept with p, or 0:
  * not tracked (no room, or a signal handler interrupted tracking in this thread; counted).
  * Keeps errno. Thread-safe. Called with no lock of the pool held.
  */
@@ -75,6 +75,7 @@ struct track_facts {
 	uint64_t rss_bytes;	     /* 0: not known */
 	uint64_t live_bytes;	     /* all that the program holds, pool and jemalloc; 0: not known */
 	uint64_t major_faults;	     /* of the process since its start */
+	uint64_t cpu_ns, real_ns;    /* used by the process, and some clock's; both 0: not known */
 };
 
 /*
@@ -120,6 +121,11 @@ struct track_site {
 	bool is_overflow; /* stands for all sites of a module that found no room */
 	unsigned frame_count;
 	struct track_frame frames[TRACK_FRAMES_MAX]; /* innermost first, without ours */
+};
+
+/* Of several sites; the same figures as of one. */
+struct track_sums {
+	double live_objects, live_bytes, births, birth_bytes, deaths;
 };
 
 struct track_risk {
@@ -186,6 +192,7 @@ struct track_snapshot {
 	unsigned site_count;
 	struct track_site sites[TRACK_LISTED_MAX]; /* most at risk first */
 	uint64_t sites_not_listed;
+	struct track_sums not_listed;
 	unsigned mapping_count;
 	struct track_mapping mappings[TRACK_MODULES_MAX];
 	_Alignas(8) char scratch[TRACK_LISTED_MAX * 24]; /* while it is filled */

@@ -259,6 +259,13 @@ if not wish.plain:
             site(3, stacks[2], 0.05, "LOW", "START_UP", 400, 4 * KIB, 400, 0, None, 3590.0),
         ],
         "sites_not_listed": 2,
+        "not_listed": {
+            "live_objects": 12,
+            "live_bytes": 12 * 8 * KIB,
+            "allocated_objects": 5000 * hours,
+            "allocated_bytes": 5000 * hours * 8 * KIB,
+            "freed_objects": 5000 * hours - 12,
+        },
         "lifetimes": [
             {"from_seconds": bounds[i]}
             | ({"to_seconds": bounds[i + 1]} if i < 33 else {})

@@ -102,6 +102,14 @@ ok $? "one that cannot be read does not keep the others back"
 try sh -c '"$0" report --no-symbols - <a.json' "$WEIR"
 is_golden report.txt "- is standard input"
 
+# refuses NAME CHANGE PATTERN: a dump with what that command of sed makes of it
+refuses()
+{
+	sed "$2" a.json >wrong.json
+	report wrong.json
+	says "$1" 1 "$3"
+}
+
 # What is no dump
 
 report absent.json
@@ -117,21 +125,16 @@ says "JSON that is no dump" 1 'is JSON, but no dump of Weir'
 sed 's/"schema_version": 1/"schema_version": 2/' a.json >later.json
 report later.json
 says "a dump of another schema version" 1 'has schema version 2, and this weir reads version 1$'
-sed 's/"gc_count": 120/"gc_count": "120"/' a.json >wrong.json
-report wrong.json
-says "a member of a wrong type is named" 1 'wrong\.json: metrics\.gc_count should be a whole number.*, and is a text$'
-sed 's/"score": 0.93/"score": 1.5/' a.json >wrong.json
-report wrong.json
-says "a number out of range is named" 1 'risk\.score should be a number from 0 to 1, and is another number$'
-sed 's/"allocations": 1000000/"allocations": 1e300/' a.json >wrong.json
-report wrong.json
-says "a number that no counter holds is named" 1 'metrics\.allocations should be a whole number'
-sed '0,/"offset"/s/"pc": "0x[0-9a-f]*"/"pc": "0xgg"/' a.json >wrong.json
-report wrong.json
-says "an address that is none is named with its place" 1 'sites\[0\]\.frames\[0\]\.pc should be an address'
-sed '0,/"to_seconds": 0.015625/s//"to_seconds": 5/' a.json >wrong.json
-report wrong.json
-says "lifetimes with a gap are refused" 1 'lifetimes\[0\] does not end where the next begins$'
+refuses "a member of a wrong type is named" 's/"gc_count": 120/"gc_count": "120"/' \
+	'wrong\.json: metrics\.gc_count should be a whole number.*, and is a text$'
+refuses "a number out of range is named" 's/"score": 0.93/"score": 1.5/' \
+	'risk\.score should be a number from 0 to 1, and is another number$'
+refuses "a number that no counter holds is named" 's/"allocations": 1000000/"allocations": 1e300/' \
+	'metrics\.allocations should be a whole number'
+refuses "an address that is none is named with its place" '0,/"offset"/s/"pc": "0x[0-9a-f]*"/"pc": "0xgg"/' \
+	'sites\[0\]\.frames\[0\]\.pc should be an address'
+refuses "lifetimes with a gap are refused" '0,/"to_seconds": 0.015625/s//"to_seconds": 5/' \
+	'lifetimes\[0\] does not end where the next begins$'
 python3 -c 'import sys; sys.stdout.write("[" * 100000)' >deep.json
 report deep.json
 says "a text that is nested too deep" 1 'is not a whole JSON text'

@@ -143,8 +143,9 @@ shows "4 shows what to do" 'Nothing: no fact asks for it|\((info|warning|critica
 key 1
 key '?'
 shows "? shows the keys" 'mute a call site'
-key '?'
-shows "and again the process" "process $one"
+key 2
+shows "and any key the process again" "process $one"
+shows "in the view that it was in" 'REUSE +WASTE'
 mux resize-window -x 60 -y 20
 shows "a terminal that is too small is told so" 'needs 80 columns and 24 lines; here are 60 and 20'
 mux resize-window -x 132 -y 40

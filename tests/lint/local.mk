@@ -12,6 +12,7 @@ tests_lint = \
 	tests/lint/library.sh \
 	tests/lint/man.sh \
 	tests/lint/readme.sh \
+	tests/lint/results.sh \
 	tests/lint/shellcheck.sh
 EXTRA_DIST += $(tests_lint) \
 	tests/lint/common.sh \

@@ -1,5 +1,5 @@
 #!/bin/bash
-# counts.sh -- what streaming costs beyond instructions: locks, page faults and system calls.
+# counts.sh -- what streaming costs beyond instructions: locks, page faults, memory and system calls.
 #
 # Runs cells of the benchmark under Weir and holds what was counted, per thousand operations, against
 # bounds written here, some way above what was measured when they were. No time is
@@ -49,6 +49,21 @@ bound()
 	fi
 }
 
+# peak CELL OPS PERCENT: of what is live at its peak so much is resident, and 4 MiB, at most
+peak()
+{
+	local name="$1 has at most $3% of what is live resident, and 4 MiB" line rss live
+	line=$(LD_PRELOAD=$object WEIR_LOG=off timeout 60 "$cells" "$1" "$2")
+	echo "$line" >"$scratch/why"
+	rss=$(sed -nE 's/.*peak_rss_kib=([0-9]+).*/\1/p' <<<"$line")
+	live=$(sed -nE 's/.*peak_live_kib=([0-9]+).*/\1/p' <<<"$line")
+	if [ -n "$rss" ] && [ -n "$live" ] && [ $(((rss - 4096) * 100)) -le $((live * $3)) ]; then
+		ok "$name"
+	else
+		not_ok "$name" "$scratch/why"
+	fi
+}
+
 # system_calls OPS: of lifo-64K, all of them
 system_calls()
 {
@@ -63,11 +78,16 @@ bound fixed-64K        3000000       1      5
 bound aligned-64K      3000000       1      5
 bound fixed-256K       1000000       2     10
 bound workset-1         300000    1300     80
-bound workset-4         100000    1300    200
+bound workset-4         100000    1700    200
 bound workset-mixed-4   200000     400    110
 bound pair-64K          200000     250     40
 bound pairs4-64K        100000     250     40
 bound freeonly          200000    1700     90
+
+#    CELL             OPS      PERCENT
+peak workset-1        300000   125
+peak workset-4        200000   133
+peak workset-mixed-4  200000   133
 
 name="a hundred thousand streaming requests more make no system call more"
 if ! few=$(system_calls 100000) || ! many=$(system_calls 200000); then

@@ -4,6 +4,7 @@
 tests_programs = \
 	tests/programs/bash.sh \
 	tests/programs/browser.sh \
+	tests/programs/cost.sh \
 	tests/programs/ffmpeg.sh \
 	tests/programs/gcc.sh \
 	tests/programs/git.sh \
@@ -24,6 +25,7 @@ tests_programs = \
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \
+	tests/programs/cost.py \
 	tests/programs/dump_check.py \
 	tests/programs/icecast_stream.py \
 	tests/programs/leaker.c \

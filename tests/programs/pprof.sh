@@ -40,6 +40,13 @@ check "samples have their site as a label" grep -q 'site:\[0x[0-9a-f]*\]' "$TMP/
 pprof -tagfocus=reason=. -raw "$TMP/heap.pb.gz" >"$TMP/focus"
 check "samples can be chosen by a label" grep -q '^Samples:' "$TMP/focus"
 
+# 32 sites are listed, and a program may have thousands.
+python3 "$here/../cli/make_dump.py" >"$TMP/made.json"
+check "a dump that does not list all sites becomes a profile" \
+	"$weir" report --no-symbols --pprof "$TMP/made.pb.gz" "$TMP/made.json"
+pprof -top -nodefraction=0 -sample_index=alloc_objects "$TMP/made.pb.gz" >"$TMP/made.top"
+check "what the sites hold that it does not list is in it" grep -Eq '^ +5000 .* \[not listed\]$' "$TMP/made.top"
+
 "$weir" report --no-symbols "$TMP/leaker.1.json" >"$TMP/report" 2>&1
 check "weir report of it begins with a verdict" grep -qE '^(It leaks|It may be leaking|No sign of a leak|Too early)' "$TMP/report"
 "$weir" report --folded "$TMP/leaker.1.json" >"$TMP/folded" 2>&1

@@ -41,6 +41,7 @@ screen "call sites are listed with what they hold" 'MiB +[0-9,]+ +[+-]?[0-9.]+ .
 mux send-keys Enter
 screen "one of them opens, with its stack" '^ #0 '
 screen "and how long its objects live" 'alive at ages 0 to'
+screen "on 24 lines there is room for six frames" '^ #5 '
 mux send-keys Escape
 mux send-keys d
 screen "redis dumps, asked from the screen" '^dump: '

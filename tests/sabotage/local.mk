@@ -9,7 +9,9 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batches-never-settle.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
+	tests/sabotage/busy-pays-no-more.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
+	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
@@ -18,6 +20,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
+	tests/sabotage/displaced-site-forgotten.patch \
 	tests/sabotage/double-free-unseen.patch \
 	tests/sabotage/dump-follows-links.patch \
 	tests/sabotage/dump-out-of-root.patch \
@@ -48,6 +51,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
@@ -65,6 +69,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/plugin-takes-rows.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
+	tests/sabotage/promised-pages-forgotten.patch \
 	tests/sabotage/purge-of-a-run-in-use.patch \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
@@ -72,6 +77,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
+	tests/sabotage/request-purges-all.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
 	tests/sabotage/rest-of-a-large-token-last.patch \
@@ -91,6 +97,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-release-of-minutes.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
+	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
@@ -98,11 +105,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
+	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
 	tests/sabotage/signals-frame-as-any.patch \
+	tests/sabotage/short-of-memory-unseen.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
+	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stack-without-an-end.patch \

@@ -334,6 +334,8 @@ static const struct {
     {"LEAK_LIKELY", NULL, resident_grows, NULL},
     {"LEAK_POSSIBLE", "warning", leak_medium, "12.5 MiB more an hour"},
     {"LEAK_POSSIBLE", "warning", leak_small, "Site 0xf229a5bc9398fa1b (MIXTURE_LEAK)"},
+    {"LEAK_POSSIBLE", "warning", leak_small,
+	"Not all of it is freed, but it is little beside the memory limit"},
     {"LEAK_POSSIBLE", NULL, leak_high, NULL},
     {"LEAK_POSSIBLE", NULL, leak_low, NULL},
     {"TRACKING_LIMITED", "info", sites_full, "1,234 samples were counted by module"},

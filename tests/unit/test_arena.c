@@ -444,6 +444,36 @@ START_TEST(the_peak_is_that_of_the_last_four_windows)
 }
 END_TEST
 
+START_TEST(what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken)
+{
+	uint32_t pages[10];
+	struct arena *arena;
+	uint32_t slack;
+
+	start(1);
+	arena = &arenas.at[0];
+	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, pages, &change), 10);
+	arena_rotate_peak(arena);
+	slack = arena->slack_pages;
+	ck_assert_uint_eq(slack, 10 * PAGES_64K);
+	/* Taken, but from what is resident: it goes little by little. */
+	arenas_give(pages, 10, 2, &change);
+	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, pages, &change), 10);
+	arena_rotate_peak(arena);
+	ck_assert_uint_lt(arena->slack_pages, slack);
+	ck_assert_uint_ge(arena->slack_pages, slack - slack / 16);
+	arena_rotate_peak(arena);
+	ck_assert_uint_eq(arena->slack_pages, 0);
+	/* A burst leaves no more than the bound. */
+	for (unsigned i = 0; i < 200; i++)
+		take(CLASS_64K, 10);
+	arena_rotate_peak(arena);
+	ck_assert_uint_ge(arena->slack_pages, 512);
+	ck_assert_uint_le(arena->slack_pages, 512 + arena->out_pages / 16);
+	engine_stop();
+}
+END_TEST
+
 static struct purge_hand hand;
 
 static uint64_t hand_purge(uint64_t pages, uint32_t now)
@@ -491,6 +521,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_cpu_that_finds_its_arena_taken_moves_to_another);
 	tcase_add_test(tests, a_range_that_is_used_up_says_so_and_recovers);
 	tcase_add_test(tests, the_peak_is_that_of_the_last_four_windows);
+	tcase_add_test(tests, what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken);
 	tcase_add_test(tests, some_pages_are_purged_wherever_they_are);
 }
 

@@ -55,6 +55,7 @@ START_TEST(the_plan_follows_from_the_facts)
 	    .out_pages = plans[_i].out,
 	    .hot_pages = plans[_i].hot,
 	    .peak_pages = plans[_i].peak,
+	    .is_window = true,
 	    .pressure = plans[_i].pressure,
 	    .is_over_threshold = plans[_i].is_over,
 	    .is_everything = plans[_i].is_everything,
@@ -78,6 +79,7 @@ START_TEST(more_pressure_never_keeps_more)
 				    reclaim_plan(&(struct reclaim_facts){.out_pages = 50,
 					.hot_pages = hot,
 					.peak_pages = peak,
+					.is_window = true,
 					.pressure = (enum pressure_level)level,
 					.max_idle_ticks = IDLE,
 					.monitor_ticks = MONITOR});

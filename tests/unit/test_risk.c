@@ -151,6 +151,23 @@ START_TEST(what_stays_is_no_kin_of_what_dies)
 }
 END_TEST
 
+/* All that dies is of 2 KiB; what stays of a quarter or four times as much. */
+static uint64_t more_varied(bool is_kept)
+{
+	static unsigned kept;
+
+	return !is_kept ? 2048 : ++kept % 2 == 0 ? 512 : 8192;
+}
+
+START_TEST(what_stays_is_more_varied_than_what_dies)
+{
+	struct risk_site other =
+	    judged(&(struct site_plan){2 * HOURS, one_a_second, leaking, 1, more_varied});
+
+	ck_need(other.p_kin < 0.35 && other.level < RISK_HIGH);
+}
+END_TEST
+
 static unsigned leak_one_in;
 static double leaking_a_share(unsigned i, double t)
 {
@@ -358,6 +375,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, clean_sites_have_their_reason_at_the_end, 0, (int)ARRAY_LENGTH(clean));
 	tcase_add_loop_test(tests, clean_sites_are_never_high, 0, (int)ARRAY_LENGTH(clean));
 	tcase_add_test(tests, what_stays_is_no_kin_of_what_dies);
+	tcase_add_test(tests, what_stays_is_more_varied_than_what_dies);
 	tcase_add_test(tests, a_larger_leak_scores_no_less);
 	tcase_add_test(tests, the_scale_of_weights_changes_no_score);
 	tcase_add_test(tests, one_heavy_sample_is_no_evidence);

@@ -222,6 +222,20 @@ START_TEST(a_near_limit_lifts_a_leak_and_no_cache)
 }
 END_TEST
 
+/* The cache beside it is what brings the limit near. */
+START_TEST(a_near_limit_lifts_no_leak_of_bytes)
+{
+	struct series growing = line(1e8, 1e8, 100 * MIB_BYTES, 119 * MIB_BYTES);
+	struct risk_tally tally = {0};
+	struct risk_site cache = site_of(0.5, GIB_BYTES, GIB_BYTES, RISK_FILLING_CACHE);
+	struct risk_site leak = site_of(0.6, 1000, 100, RISK_MIXTURE_LEAK);
+
+	risk_tally_add(&tally, &cache, 3);
+	risk_tally_add(&tally, &leak, 4);
+	ck_need(judged(&tally, &growing, 500 * MIB_BYTES, GIB_BYTES).level == RISK_MEDIUM);
+}
+END_TEST
+
 START_TEST(fragmentation_is_resident_growth_without_live_growth)
 {
 	struct risk_tally tally = {0};
@@ -279,6 +293,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_top_sites_are_kept_whatever_the_order);
 	tcase_add_test(tests, the_time_to_the_limit_follows_the_growth);
 	tcase_add_test(tests, a_near_limit_lifts_a_leak_and_no_cache);
+	tcase_add_test(tests, a_near_limit_lifts_no_leak_of_bytes);
 	tcase_add_test(tests, fragmentation_is_resident_growth_without_live_growth);
 	tcase_add_test(tests, odd_figures_are_answered);
 	tcase_add_test(tests, without_sites_there_is_nothing_to_say);

@@ -481,8 +481,35 @@ START_TEST(a_table_that_fills_with_what_stays_goes_on_telling)
 }
 END_TEST
 
+/* Of so many buffers within a second, how many are samples. */
+static unsigned samples_in_a_storm(double processors)
+{
+	unsigned samples = 0;
+
+	start(64 * KIB);
+	seed(7);
+	sampler_set_use(processors);
+	for (unsigned i = 0; i < 20 * SAMPLER_BUDGET_POOL; i++)
+		samples += offer(TRACK_POOL, 64 * KIB) != 0;
+	return samples;
+}
+
+START_TEST(a_busy_process_pays_more_for_a_sample)
+{
+	unsigned idle = samples_in_a_storm(SAMPLER_IDLE / 2), busy = samples_in_a_storm(1);
+
+	ck_assert_uint_ge(busy, SAMPLER_BUDGET_POOL / SAMPLER_PRICE_BUSY);
+	ck_assert_uint_lt(busy, idle / 2);
+	/* As many for each processor, up to what there is. */
+	ck_assert_uint_gt(samples_in_a_storm(2), busy * 3 / 2);
+	ck_assert_uint_eq(samples_in_a_storm(64), idle);
+	ck_assert_uint_eq(samples_in_a_storm(SAMPLER_IDLE), busy);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
+	tcase_add_test(tests, a_busy_process_pays_more_for_a_sample);
 	tcase_add_test(tests, asleep_each_kind_has_its_grace_and_large_ones_have_none);
 	tcase_add_test(tests, who_cannot_be_woken_is_not_asked_again);
 	tcase_set_timeout(tests, 60);

@@ -54,8 +54,8 @@ static void names_are(json_t *object, const char *const *names)
 static const char *const top_names[] = {"schema", "schema_version", "weir_version", "pid", "program", "exe",
     "boot_id", "started_at", "taken_at", "uptime_seconds", "sequence", "trigger", "config", "metrics",
     "buffers", "buffers_left_out", "classes", "heap", "pressure", "fallback", "process", "recommendations",
-    "health", "risk", "sites", "sites_not_listed", "lifetimes", "lifetimes_by_size", "tracking", "mappings",
-    NULL};
+    "health", "risk", "sites", "sites_not_listed", "not_listed", "lifetimes", "lifetimes_by_size", "tracking",
+    "mappings", NULL};
 static const char *const metric_names[] = {"total_allocated_bytes", "total_used_bytes", "buffer_count",
     "buffers_in_use", "pool_utilization", "gc_count", "memory_leak_risk", "average_buffer_size_bytes",
     "last_memory_pressure", "allocations", "reuse_rate", "temporary_buffers", "purged_bytes",

@@ -228,6 +228,7 @@ START_TEST(sites_stand_with_their_frames)
 	facts_reset();
 	facts.track.sites[1].is_overflow = true;
 	facts.track.sites_not_listed = 7;
+	facts.track.not_listed.live_bytes = 3 << 20;
 	ck_assert_ptr_nonnull(
 	    strstr(written(), "\nCall sites, most at risk first\n"
 			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
@@ -239,7 +240,7 @@ START_TEST(sites_stand_with_their_frames)
 			      "  LOW         0.00 INSUFFICIENT_DATA: 4.9 KiB live in 1 object\n"
 			      "              site 0x2, the live are 1h 00m old\n"
 			      "              all sites of this module that found no room:\n"
-			      "  and 7 more\n"));
+			      "  and 7 more, in which live 3.0 MiB\n"));
 }
 END_TEST
 
