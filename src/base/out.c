@@ -296,25 +296,30 @@ static void put_date(struct out *out, uint64_t unix_days)
 
 void out_duration(struct out *out, double seconds)
 {
-	uint64_t whole = (uint64_t)MIN(MAX(seconds, 0.0), 1e15);
 	static const struct {
 		uint64_t large, small;
 		const char *large_name, *small_name;
 	} units[] = {
-	    {24 * 3600, 3600, "d ", "h"},
-	    {3600, 60, "h ", "m"},
-	    {60, 1, "m ", "s"},
+	    {24 * 3600, 3600, " d", " h"},
+	    {3600, 60, " h", " m"},
+	    {60, 1, " m", " s"},
 	};
-	for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
-		if (whole < units[i].large)
+	double whole = MIN(MAX(seconds, 0.0), 1e15);
+	/* Below a minute there are tenths. */
+	for (unsigned i = seconds < 59.95 ? ARRAY_LENGTH(units) : 0; i < ARRAY_LENGTH(units); i++) {
+		/* In the smaller unit, rounded: 59.9 m and a bit is 1 h. */
+		uint64_t count = (uint64_t)(whole / (double)units[i].small + 0.5);
+		uint64_t in_large = units[i].large / units[i].small;
+		if (count < in_large)
 			continue;
-		uint64_t rest = whole % units[i].large / units[i].small;
-		out_count(out, whole / units[i].large);
+		out_count(out, count / in_large);
 		out_str(out, units[i].large_name);
-		if (rest < 10)
-			out_char(out, '0');
-		out_u64(out, rest);
-		out_str(out, units[i].small_name);
+		/* Nobody wants the hours of 100 days. */
+		if (count % in_large != 0 && !(i == 0 && count / in_large >= 100)) {
+			out_char(out, ' ');
+			out_u64(out, count % in_large);
+			out_str(out, units[i].small_name);
+		}
 		return;
 	}
 	if (seconds > 0 && seconds < 0.1) {

@@ -37,7 +37,7 @@ void out_decimal(struct out *out, double value, unsigned decimals);
 void out_size_human(struct out *out, uint64_t bytes);
 /* "62.0%" */
 void out_percent(struct out *out, double share);
-/* "16 ms", "45.2 s", "12m 05s", "3h 04m", "2d 03h" */
+/* "16 ms", "45.2 s", "12 m 5 s", "3 h 4 m", "2 d 3 h" */
 void out_duration(struct out *out, double seconds);
 /* 2026-01-31T23:59:59.125Z */
 void out_time_rfc3339(struct out *out, uint64_t unix_ns);

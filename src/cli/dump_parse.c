@@ -349,6 +349,10 @@ struct dump *dump_parse(const char *text, size_t length, const char *name, char 
 	if (json == NULL) {
 		if (length == 0)
 			reader_refuse(&reader, "is empty");
+		else if (length > 5 && memcmp(text, "Weir ", 5) == 0)
+			reader_refuse(&reader,
+			    "is a dump as text, which is read as it is; a report is made of a JSON one "
+			    "(WEIR_DUMP_FORMAT=json, or weir dump --format json)");
 		else
 			reader_refuse(&reader, "is not a whole JSON text: line %d, column %d: %s", error.line,
 			    error.column, error.text);

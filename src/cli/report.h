@@ -51,6 +51,9 @@ bool report_pprof(const struct report *report, bool is_lifetimes);
 
 /* --- the verdict, as sentences: report_verdict.c ------------------------------------ */
 
+/* "1 h 30 m", and how much faster time ran for the process where WEIR_TIME_SCALE rehearsed; returns text. */
+const char *report_uptime(const struct dump *dump, char *text, size_t size);
+
 /* Is it a leak, why, how long until the limit; returns text. */
 const char *report_verdict(const struct dump *dump, char *text, size_t size);
 /* Where; false where no site is under suspicion. */

@@ -187,7 +187,7 @@ static void put_sites(const struct report *r)
 void report_html(const struct report *report)
 {
 	const struct dump *dump = report->dump;
-	char figure[TEXT_FIGURE_MAX];
+	char uptime[REPORT_NAME_MAX];
 
 	fputs(head, report->to);
 	fputs("<title>Weir: ", report->to);
@@ -195,9 +195,9 @@ void report_html(const struct report *report)
 	fprintf(report->to, ", pid %llu</title>\n%s</head><body><main>\n<h1>", (unsigned long long)dump->pid,
 	    style);
 	html_text(report->to, dump->program);
-	fprintf(report->to, ", pid %llu</h1>\n<p class=\"dim\">up %s, dump %llu, ",
-	    (unsigned long long)dump->pid, text_duration(figure, dump->uptime_seconds),
-	    (unsigned long long)dump->sequence);
+	fprintf(report->to, ", pid %llu</h1>\n<p class=\"dim\">up ", (unsigned long long)dump->pid);
+	html_text(report->to, report_uptime(dump, uptime, sizeof uptime));
+	fprintf(report->to, ", dump %llu, ", (unsigned long long)dump->sequence);
 	html_text(report->to, dump->taken_at);
 	fputs(", ", report->to);
 	html_text(report->to, dump->exe);

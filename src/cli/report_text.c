@@ -63,10 +63,10 @@ static const char *bar(char text[BAR_MAX + 1], double part, double whole, size_t
 static void put_verdict(const struct report *r)
 {
 	const struct dump *dump = r->dump;
-	char text[REPORT_SENTENCE_MAX], figure[TEXT_FIGURE_MAX];
+	char text[REPORT_SENTENCE_MAX], uptime[REPORT_NAME_MAX];
 
 	snprintf(text, sizeof text, "%s, pid %llu, up %s, dump %llu by %s, %s", dump->program,
-	    (unsigned long long)dump->pid, text_duration(figure, dump->uptime_seconds),
+	    (unsigned long long)dump->pid, report_uptime(dump, uptime, sizeof uptime),
 	    (unsigned long long)dump->sequence, dump->trigger, dump->taken_at);
 	text_wrap(r->to, text, 2, r->columns, 0);
 	fprintf(r->to, "\n%s", colour_of(r, dump->risk.level));
@@ -95,8 +95,8 @@ static void put_pool(const struct report *r)
 	char text[512], a[TEXT_FIGURE_MAX], b[TEXT_FIGURE_MAX], c[TEXT_FIGURE_MAX];
 
 	heading(r, "Memory");
-	snprintf(text, sizeof text, "%s in use in %s buffers, %s idle",
-	    text_bytes(a, (double)m->total_used_bytes), text_count(b, (double)m->buffers_in_use),
+	snprintf(text, sizeof text, "%s in use in %s, %s idle", text_bytes(a, (double)m->total_used_bytes),
+	    text_number_of(b, (double)m->buffers_in_use, "buffer"),
 	    text_bytes(
 		c, (double)(m->total_allocated_bytes - MIN(m->total_used_bytes, m->total_allocated_bytes))));
 	fact(r, "pool", text);
@@ -111,9 +111,9 @@ static void put_pool(const struct report *r)
 		fact(r, "jemalloc", text);
 	}
 	if (r->dump->process.threads != 0) {
-		snprintf(text, sizeof text, "%s resident in all, %s threads",
+		snprintf(text, sizeof text, "%s resident in all, %s",
 		    text_bytes(a, (double)r->dump->process.rss_bytes),
-		    text_count(b, (double)r->dump->process.threads));
+		    text_number_of(b, (double)r->dump->process.threads, "thread"));
 		fact(r, "process", text);
 	}
 	if (m->errors != 0) {
@@ -213,9 +213,10 @@ static void put_site(const struct report *r, const struct dump_site *site, size_
 	fprintf(r->to, "\n  %zu. %s%s %.2f%s  ", number, colour_of(r, site->level),
 	    dump_level_name(site->level), site->risk, plain(r));
 	text_wrap(r->to, site_name(r->symbols, site, name, sizeof name), 5, r->columns, 18);
-	snprintf(text, sizeof text, "%s in %s objects, %s an hour; %s%s%s", text_bytes(a, site->live_bytes),
-	    text_count(b, site->live_objects), text_bytes_signed(c, site->growth_bytes_per_hour),
-	    site->reason, why != NULL ? ": " : "", why != NULL ? why : "");
+	snprintf(text, sizeof text, "%s in %s, %s an hour; %s%s%s", text_bytes(a, site->live_bytes),
+	    text_number_of(b, site->live_objects, "object"),
+	    text_bytes_signed(c, site->growth_bytes_per_hour), site->reason, why != NULL ? ": " : "",
+	    why != NULL ? why : "");
 	text_make_printable(text); /* where it was cut off */
 	fputs("     ", r->to);
 	text_wrap(r->to, text, 5, r->columns, 5);

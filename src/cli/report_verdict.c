@@ -12,6 +12,7 @@
 
 /* Below, nothing that is growing is worth a word. */
 #define SCORE_OF_SOMETHING 0.1
+#define EARLY 3600.0	      /* seconds of running, before which little can be told */
 #define FAR_OFF (7 * 86400.0) /* seconds: a limit beyond worries nobody whose program does not leak */
 
 /* The one that the process's risk comes from, else the first of the list; NULL where none is at risk. */
@@ -26,6 +27,17 @@ static const struct dump_site *guilty_site(const struct dump *dump)
 			site = &dump->sites[i];
 	/* The level of the process may be held down by how little it is, or up by what was. */
 	return site != NULL && MAX(site->level, dump->risk.level) >= LEVEL_MEDIUM ? site : NULL;
+}
+
+/* What grows and was never freed so far; NULL where nothing does, or it counts for a suspect already. */
+static const struct dump_site *growing_site(const struct dump *dump)
+{
+	if (!dump->risk.is_there || guilty_site(dump) != NULL || dump->risk.score < SCORE_OF_SOMETHING)
+		return NULL;
+	for (size_t i = 0; i < dump->site_count; i++)
+		if (strcmp(dump->sites[i].reason, "FILLING_CACHE") == 0)
+			return &dump->sites[i];
+	return NULL;
 }
 
 static const char *say_level(const struct dump *dump)
@@ -43,6 +55,8 @@ static const char *say_level(const struct dump *dump)
 	default:
 		return of_site == LEVEL_HIGH	 ? "It leaks, very likely, but next to nothing: LOW"
 		       : of_site == LEVEL_MEDIUM ? "It may be leaking, but next to nothing: LOW"
+		       : growing_site(dump) != NULL
+			   ? "A leak or a store that fills, which cannot be told yet: LOW"
 		       : dump->risk.score >= SCORE_OF_SOMETHING ? "Hardly a sign of a leak: LOW"
 								: "No sign of a leak: LOW";
 	}
@@ -67,7 +81,9 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	}
 	if (!is_suspect && strcmp(risk->reason, "INSUFFICIENT_DATA") == 0) {
 		snprintf(text, size,
-		    "Too early to say whether it leaks: it has run for %s. Look again later.",
+		    dump->uptime_seconds < EARLY
+			? "Too early to say whether it leaks: it has run for %s. Look again after an hour."
+			: "Too little to say whether it leaks: in %s too few objects have stayed to judge by.",
 		    text_duration(figure, dump->uptime_seconds));
 		return text;
 	}
@@ -83,16 +99,30 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	return text;
 }
 
+const char *report_uptime(const struct dump *dump, char *text, size_t size)
+{
+	const char *scale = dump_setting(dump, "time_scale");
+	char figure[TEXT_FIGURE_MAX];
+
+	snprintf(text, size, "%s", text_duration(figure, dump->uptime_seconds));
+	if (scale != NULL && strcmp(scale, "1") != 0)
+		text_append(text, size, " (time runs %s times as fast)", scale);
+	return text;
+}
+
 bool report_guilty(const struct report *report, char *text, size_t size)
 {
-	const struct dump_site *site = guilty_site(report->dump);
+	const struct dump_site *guilty = guilty_site(report->dump);
+	const struct dump_site *site = guilty != NULL ? guilty : growing_site(report->dump);
 	char name[REPORT_NAME_MAX], bytes[TEXT_FIGURE_MAX], count[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
 
 	if (site == NULL)
 		return false;
-	snprintf(text, size, "The site to look at is %s: %s alive in %s objects, %s an hour.",
+	snprintf(text, size, "%s is %s: %s alive in %s, %s an hour.",
+	    guilty != NULL ? "The site to look at" : "What grows",
 	    site_name(report->symbols, site, name, sizeof name), text_bytes(bytes, site->live_bytes),
-	    text_count(count, site->live_objects), text_bytes_signed(growth, site->growth_bytes_per_hour));
+	    text_number_of(count, site->live_objects, "object"),
+	    text_bytes_signed(growth, site->growth_bytes_per_hour));
 	return true;
 }
 

@@ -144,6 +144,12 @@ char *text_count(char figure[TEXT_FIGURE_MAX], double count)
 	return figure;
 }
 
+char *text_number_of(char figure[TEXT_FIGURE_MAX], double count, const char *name)
+{
+	text_count(figure, count);
+	return text_append(figure, TEXT_FIGURE_MAX, " %s%s", name, strcmp(figure, "1") == 0 ? "" : "s");
+}
+
 char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds)
 {
 	static const struct {
@@ -170,7 +176,8 @@ char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds)
 
 		if (rounded < units[i].size)
 			continue;
-		if (rest > 0)
+		/* Nobody wants the hours of 100 days. */
+		if (rest > 0 && !(i == 0 && large >= 100))
 			snprintf(figure, TEXT_FIGURE_MAX, "%.0f %s %.0f %s", large, units[i].name, rest,
 			    units[i].next);
 		else

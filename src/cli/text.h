@@ -24,6 +24,8 @@ char *text_bytes(char figure[TEXT_FIGURE_MAX], double bytes);
 char *text_bytes_signed(char figure[TEXT_FIGURE_MAX], double bytes);
 /* "1,234,567" of what may be an estimate; "-" for NAN. */
 char *text_count(char figure[TEXT_FIGURE_MAX], double count);
+/* The same with the name of what is counted: "1 object", "1,234,567 objects". */
+char *text_number_of(char figure[TEXT_FIGURE_MAX], double count, const char *name);
 /* "250 ms", "13.5 s", "4 m 10 s", "3 h 12 m", "12 d 4 h"; "-" for NAN. */
 char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds);
 /* "62.0%"; "-" for NAN. */

@@ -37,8 +37,9 @@ static int draw_figures(const struct track_site *site, int y, int last)
 	draw_text(y + 1, 1, 1000, draw_level(site->level), "%s %.2f, %s, %s sure; site %016" PRIx64,
 	    site->level_name, site->risk, site->reason, text_percent(sure, site->confidence), site->id);
 	y += 2;
-	LINE("%s in %s objects, %s an hour%s%s", text_bytes(bytes, site->live_bytes),
-	    text_count(objects, site->live_objects), text_bytes_signed(growth, site->growth_bytes_per_hour),
+	LINE("%s in %s, %s an hour%s%s", text_bytes(bytes, site->live_bytes),
+	    text_number_of(objects, site->live_objects, "object"),
+	    text_bytes_signed(growth, site->growth_bytes_per_hour),
 	    site->time_to_limit_seconds >= 0 ? "; the limit in " : "",
 	    site->time_to_limit_seconds >= 0 ? text_duration(limit, site->time_to_limit_seconds) : "");
 	if (site->lifetime_p50_seconds >= 0)

@@ -95,7 +95,7 @@ static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
 	out_size_human(out, (uint64_t)MIN(MAX(site->live_bytes, 0.0), 1e18));
 	out_str(out, " live in ");
 	out_number_of(out, (uint64_t)MIN(MAX(site->live_objects, 0.0), 1e18), "object");
-	if (site->growth_bytes_per_hour > 0) {
+	if (site->growth_bytes_per_hour > 0 && site->live_objects > 0) {
 		out_str(out, ", growing ");
 		put_rate(out, site->growth_bytes_per_hour);
 	}

@@ -1,5 +1,6 @@
 /*
- * risk_text.c -- the numbers behind a judgement, for people.
+ * risk_text.c -- the reason of a judgement in words and numbers, for people.
+ * How much lives at the site, and how fast it grows, is what whoever shows a reason says before it.
  *
  * Called by the text writer and by advice; in a signal handler, too. Does not allocate, lock or block.
  */
@@ -38,25 +39,13 @@ static void out_stuck(struct out *out, const struct risk_site *risk)
 	out_str(out, " of what is allocated");
 }
 
-static void out_growth(struct out *out, const struct risk_site *risk)
-{
-	out_count(out, whole(risk->live_objects));
-	out_str(out, " live objects, ");
-	out_size_human(out, whole(risk->live_bytes));
-	if (risk->growth_bytes_per_hour > 0) {
-		out_str(out, ", growing by ");
-		out_size_human(out, whole(risk->growth_bytes_per_hour));
-		out_str(out, " an hour");
-	}
-}
-
 static void out_lifetimes(struct out *out, const struct risk_site *risk)
 {
 	if (risk->lifetime_p99_seconds < 0) {
-		out_str(out, "; none was freed yet");
+		out_str(out, "none was freed yet");
 		return;
 	}
-	out_str(out, "; 99% of the freed lived for less than ");
+	out_str(out, "99% of the freed lived for less than ");
 	out_duration(out, risk->lifetime_p99_seconds);
 }
 
@@ -66,35 +55,29 @@ void risk_explain_site(struct out *out, const struct risk_site *risk)
 	case RISK_MIXTURE_LEAK:
 		out_tail(out, risk);
 		out_stuck(out, risk);
+		out_str(out, "; ");
 		out_lifetimes(out, risk);
 		return;
 	case RISK_NEVER_FREED:
-		out_growth(out, risk);
-		out_str(out, "; next to nothing was ever freed, and it comes as fast as ever");
+		out_str(out, "next to nothing was ever freed, and it comes as fast as ever");
 		return;
 	case RISK_FILLING_CACHE:
-		out_growth(out, risk);
-		out_str(out, "; next to nothing was freed so far: a store that fills, or a leak");
+		out_str(out, "next to nothing was freed so far: a store that fills, or a leak");
 		return;
 	case RISK_BACKLOG:
-		out_growth(out, risk);
-		out_str(out, "; objects stay longer and longer");
+		out_str(out, "objects stay longer and longer; ");
 		out_lifetimes(out, risk);
 		return;
 	case RISK_LOAD:
-		out_growth(out, risk);
-		out_str(out, ", in step with what is allocated");
+		out_str(out, "what is alive grows in step with what is allocated");
 		return;
 	case RISK_START_UP:
-		out_growth(out, risk);
-		out_str(out, "; what stays came early, and ever less of it comes");
+		out_str(out, "what stays came early, and ever less of it comes");
 		return;
 	case RISK_INSUFFICIENT:
-		out_growth(out, risk);
-		out_str(out, "; too few or too young to say more");
+		out_str(out, "too few or too young to say more");
 		return;
 	case RISK_NONE:
-		out_growth(out, risk);
 		out_lifetimes(out, risk);
 		return;
 	}

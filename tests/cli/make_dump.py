@@ -231,7 +231,7 @@ dump = {
         "threads": 9,
         "background": "thread",
     },
-    "config": {"track": "on", "monitor_interval": "10s", "dump": "/tmp/weir.%e.%p.%n"},
+    "config": {"track": "on", "monitor_interval": "10s", "time_scale": "1", "dump": "/tmp/weir.%e.%p.%n"},
     "tracking": {"is_active": False},
 }
 if not wish.plain:

@@ -50,8 +50,21 @@ grep -q 'does not say whether the program leaks' stdout && ! grep -q Sites stdou
 ok $? "a dump without tracking says that it says nothing of leaks"
 sed 's/"reason": "MIXTURE_LEAK"/"reason": "INSUFFICIENT_DATA"/; s/"level": "HIGH"/"level": "LOW"/' a.json >early.json
 report early.json
-grep -q '^Too early to say whether it leaks: it has run for 1 h' stdout
+grep -q '^Too little to say whether it leaks: in 1 h ' stdout && sed 's/"uptime_seconds": [0-9.]*/"uptime_seconds": 42/' early.json >young.json &&
+	report young.json && grep -q '^Too early to say whether it leaks: it has run for 42 s. Look again after an hour' stdout
 ok $? "too little data is said to be too little"
+sed 's/"score": 0.93/"score": 0.31/; s/MIXTURE_LEAK/FILLING_CACHE/; s/"level": "[HM][A-Z]*"/"level": "LOW"/' a.json >fills.json
+report fills.json
+grep -q '^A leak or a store that fills, which cannot be told yet: LOW (risk 0.31' stdout && grep -q '^What grows is ' stdout
+ok $? "what grows and was never freed is named before it can be told from a leak"
+printf 'Weir 0.1.0: relay, pid 1, dump 1 by signal\n' >text.txt
+report text.txt
+test "$status" -eq 1 && grep -q 'a dump as text.*WEIR_DUMP_FORMAT=json' stderr
+ok $? "a dump as text is told from a damaged one, and how to get the other is said"
+sed 's/"time_scale": "1"/"time_scale": "96"/' a.json >fast.json
+report fast.json
+grep -q 'up [^,]* (time runs 96 times as fast), dump' stdout
+ok $? "a rehearsal is said to be one"
 sed 's/"score": 0.93/"score": 0.03/; s/"reason": "MIXTURE_LEAK"/"reason": "START_UP"/; s/"level": "[HM][A-Z]*"/"level": "LOW"/' \
 	a.json >low.json
 report low.json

@@ -326,7 +326,7 @@ static const struct {
     {"FRAGMENTATION", NULL, leak_high, NULL},
     {"LEAK_LIKELY", "critical", leak_high,
 	"Site 0xf229a5bc9398fa1b (MIXTURE_LEAK) holds 60.0 MiB in 100 objects, 12.5 MiB more an hour; the memory "
-	"limit is reached in 3h 04m."},
+	"limit is reached in 3 h 4 m."},
     {"LEAK_LIKELY", NULL, leak_medium, NULL},
     {"LEAK_LIKELY", NULL, leak_before_a_tick, NULL},
     {"LEAK_LIKELY", NULL, leak_untracked, NULL},

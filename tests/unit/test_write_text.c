@@ -25,7 +25,7 @@ START_TEST(the_headline_says_how_it_stands)
 {
 	static const char headline[] =
 	    "Weir " WEIR_VERSION ": ffmpeg, pid 4711, dump 3 by signal\n"
-	    "  taken       2026-01-01T01:02:05.125Z, up 1h 02m\n"
+	    "  taken       2026-01-01T01:02:05.125Z, up 1 h 2 m\n"
 	    "  leak risk   LOW (0.05): NONE; confidence 50.0%\n"
 	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held is in use\n"
 	    "  limit       100.0 MiB held of 8.0 GiB allowed (1.2%)\n"
@@ -64,7 +64,7 @@ START_TEST(tables_line_up)
 	ck_assert_ptr_nonnull(
 	    strstr(text, "Longest in use\n"
 			 "         for         bytes    capacity  used times        id             address\n"
-			 "      1h 02m     1,000,000     1.0 MiB           3        17      0x7f0000001000\n"
+			 "     1 h 2 m     1,000,000     1.0 MiB           3        17      0x7f0000001000\n"
 			 "       0.5 s         4,097     8.0 KiB           1        99      0x7f0000200000\n"
 			 "  and 98 more\n"));
 }
@@ -77,14 +77,15 @@ static const struct {
     {0, "0.0 s"},
     {0.02, "20 ms"},
     {59.9, "59.9 s"},
-    {60, "1m 00s"},
-    {725, "12m 05s"},
-    {3600, "1h 00m"},
-    {11040, "3h 04m"},
-    {86399, "23h 59m"},
-    {86400, "1d 00h"},
-    {183600, "2d 03h"},
-    {86400.0 * 12345, "12,345d 00h"},
+    {60, "1 m"},
+    {725, "12 m 5 s"},
+    {3600, "1 h"},
+    {11040, "3 h 4 m"},
+    {86399, "1 d"},
+    {86400, "1 d"},
+    {183600, "2 d 3 h"},
+    {86400.0 * 99.25, "99 d 6 h"},
+    {86400.0 * 12345.25, "12,345 d"},
 };
 
 START_TEST(durations_have_two_units)
@@ -210,7 +211,7 @@ START_TEST(leak_risk_is_one_sentence_at_the_top)
 	risk->time_to_limit_seconds = 11040;
 	const char *line =
 	    strstr(written(), "\n  leak risk   HIGH (0.91): MIXTURE_LEAK at libavutil.so.57+0x1233; the "
-			      "memory limit is reached in 3h 04m at this rate; confidence 50.0%\n");
+			      "memory limit is reached in 3 h 4 m at this rate; confidence 50.0%\n");
 	ck_assert_ptr_nonnull(line);
 	/* The third line. */
 	ck_assert_ptr_eq(line, strchr(strchr(text, '\n') + 1, '\n'));
@@ -233,12 +234,12 @@ START_TEST(sites_stand_with_their_frames)
 	    strstr(written(), "\nCall sites, most at risk first\n"
 			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
 			      "              site 0xf229a5bc9398fa1b, freed after 50 ms (99%: 2.5 s), "
-			      "the live are 1m 00s old\n"
+			      "the live are 1 m old\n"
 			      "              99% of the freed lived for less than 2.5 s\n"
 			      "              libavutil.so.57+0x1233\n"
 			      "              0x7f2000000000 in generated or unknown code\n"
 			      "  LOW         0.00 INSUFFICIENT_DATA: 4.9 KiB live in 1 object\n"
-			      "              site 0x2, the live are 1h 00m old\n"
+			      "              site 0x2, the live are 1 h old\n"
 			      "              all sites of this module that found no room:\n"
 			      "  and 7 more, in which live 3.0 MiB\n"));
 }
