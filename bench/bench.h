@@ -156,7 +156,7 @@ static inline uint32_t read_pages(const void *buf, size_t size)
 }
 
 /* The compiler must not see that a buffer is never used, or it drops the pair. */
-static inline void *keep(void *buf)
+static inline void *buffer_keep(void *buf)
 {
 	__asm__ volatile("" : "+r"(buf) : : "memory");
 	return buf;
@@ -183,17 +183,17 @@ static inline void *keep(void *buf)
 	} while (0)
 #endif
 
-static inline void *take(struct worker *w, size_t size)
+static inline void *buffer_take(struct worker *w, size_t size)
 {
 	void *buf;
 
-	TIMED(w, buf = keep(malloc(size)));
+	TIMED(w, buf = buffer_keep(malloc(size)));
 	if (__builtin_expect(buf == NULL, 0))
 		measure_die("malloc");
 	return buf;
 }
 
-static inline void give(struct worker *w, void *buf)
+static inline void buffer_give(struct worker *w, void *buf)
 {
 	TIMED(w, free(buf));
 }

@@ -28,7 +28,7 @@ static void fill_and_free(struct worker *w, uint64_t buffers, uint64_t *spent_ns
 	uint64_t from = measure_now_ns();
 
 	for (uint64_t i = 0; i < buffers; i++) {
-		w->slots[i].buf = take(w, BUFFER);
+		w->slots[i].buf = buffer_take(w, BUFFER);
 		memset(w->slots[i].buf, (int)(i & 0xff), BUFFER);
 		live_add(w, (int64_t)BUFFER);
 		live_step(w);
@@ -36,7 +36,7 @@ static void fill_and_free(struct worker *w, uint64_t buffers, uint64_t *spent_ns
 	*spent_ns = measure_now_ns() - from;
 	live_look(w);
 	for (uint64_t i = 0; i < buffers; i++) {
-		give(w, w->slots[i].buf);
+		buffer_give(w, w->slots[i].buf);
 		live_add(w, -(int64_t)BUFFER);
 	}
 }

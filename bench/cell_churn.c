@@ -29,20 +29,20 @@ static void *churn_thread(void *argument)
 
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		sizes[i] = rng_size(w, LOW, DOUBLINGS);
-		bufs[i] = take(w, sizes[i]);
+		bufs[i] = buffer_take(w, sizes[i]);
 		live_add(w, (int64_t)sizes[i]);
 		touch_pages(bufs[i], sizes[i]);
 	}
 	live_look(w);
 	for (unsigned i = 0; i < BUFFERS - 1; i++) {
-		give(w, bufs[i]);
+		buffer_give(w, bufs[i]);
 		live_add(w, -(int64_t)sizes[i]);
 	}
 	*(size_t *)bufs[BUFFERS - 1] = sizes[BUFFERS - 1];
 	old = atomic_exchange_explicit(&left[rng_below(w, AT_ONCE)], bufs[BUFFERS - 1], memory_order_acq_rel);
 	if (old != NULL) {
 		live_add(w, -(int64_t) * (size_t *)old);
-		give(w, old);
+		buffer_give(w, old);
 	}
 	return NULL;
 }
@@ -66,7 +66,7 @@ static void churn_drain(struct worker *w)
 	for (unsigned at = 0; at < AT_ONCE && at < started; at++)
 		pthread_join(alive[at], NULL);
 	for (unsigned at = 0; at < AT_ONCE; at++) /* once nobody is there to take them */
-		give(w, atomic_load_explicit(&left[at], memory_order_relaxed));
+		buffer_give(w, atomic_load_explicit(&left[at], memory_order_relaxed));
 }
 
 static bool is_first(unsigned index)

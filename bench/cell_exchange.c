@@ -111,7 +111,7 @@ static struct slot produce(struct worker *w)
 {
 	struct slot slot = {.size = next_size(w)};
 
-	slot.buf = take(w, slot.size);
+	slot.buf = buffer_take(w, slot.size);
 	live_add(w, (int64_t)slot.size);
 	touch_pages(slot.buf, slot.size);
 	live_step(w);
@@ -126,7 +126,7 @@ static uint64_t consume(struct worker *w, struct ring *ring, uint64_t ops)
 		if (!ring_read(ring, &slot))
 			return i;
 		read_pages(slot.buf, slot.size);
-		give(w, slot.buf);
+		buffer_give(w, slot.buf);
 		live_add(w, -(int64_t)slot.size);
 	}
 	return ops;
@@ -193,7 +193,7 @@ static uint64_t fanout_slice(struct worker *w, uint64_t ops)
 		readers = slot.buf;
 		read_pages(readers + 1, slot.size - sizeof(*readers));
 		if (atomic_fetch_sub_explicit(readers, 1, memory_order_acq_rel) == 1) {
-			give(w, slot.buf);
+			buffer_give(w, slot.buf);
 			live_add(w, -(int64_t)slot.size);
 		}
 	}

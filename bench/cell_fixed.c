@@ -19,7 +19,7 @@
 static void free_all(struct worker *w, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		give(w, w->slots[i].buf);
+		buffer_give(w, w->slots[i].buf);
 }
 
 static uint64_t fixed_slice(struct worker *w, uint64_t ops)
@@ -30,7 +30,7 @@ static uint64_t fixed_slice(struct worker *w, uint64_t ops)
 		unsigned count = left < LIVE ? (unsigned)left : LIVE;
 
 		for (unsigned i = 0; i < count; i++)
-			w->slots[i].buf = take(w, size);
+			w->slots[i].buf = buffer_take(w, size);
 		free_all(w, count);
 		left -= count;
 	}
@@ -52,7 +52,7 @@ static uint64_t aligned_slice(struct worker *w, uint64_t ops)
 				errno = error;
 				measure_die("posix_memalign");
 			}
-			w->slots[i].buf = keep(w->slots[i].buf);
+			w->slots[i].buf = buffer_keep(w->slots[i].buf);
 		}
 		free_all(w, count);
 		left -= count;
@@ -67,8 +67,8 @@ static uint64_t fifo_slice(struct worker *w, uint64_t ops)
 	for (uint64_t i = 0; i < ops; i++) {
 		struct slot *slot = &w->slots[i % LIVE];
 
-		give(w, slot->buf);
-		slot->buf = take(w, size);
+		buffer_give(w, slot->buf);
+		slot->buf = buffer_take(w, size);
 	}
 	return ops;
 }
@@ -81,10 +81,10 @@ static uint64_t frames_slice(struct worker *w, uint64_t ops)
 		struct slot *slot = &w->slots[w->position++ % FRAMES];
 
 		if (slot->buf != NULL) {
-			give(w, slot->buf);
+			buffer_give(w, slot->buf);
 			live_add(w, -(int64_t)size);
 		}
-		slot->buf = take(w, size);
+		slot->buf = buffer_take(w, size);
 		live_add(w, (int64_t)size);
 		touch_pages(slot->buf, size);
 	}
@@ -95,7 +95,7 @@ static uint64_t frames_slice(struct worker *w, uint64_t ops)
 static void frames_drain(struct worker *w)
 {
 	for (unsigned i = 0; i < FRAMES; i++)
-		give(w, w->slots[i].buf);
+		buffer_give(w, w->slots[i].buf);
 }
 
 static uint64_t lifo_slice(struct worker *w, uint64_t ops)
@@ -103,7 +103,7 @@ static uint64_t lifo_slice(struct worker *w, uint64_t ops)
 	size_t size = w->run->cell->size;
 
 	for (uint64_t i = 0; i < ops; i++)
-		give(w, take(w, size));
+		buffer_give(w, buffer_take(w, size));
 	return ops;
 }
 
@@ -114,11 +114,11 @@ static uint64_t calloc_slice(struct worker *w, uint64_t ops)
 	for (uint64_t i = 0; i < ops; i++) {
 		void *buf;
 
-		TIMED(w, buf = keep(calloc(1, size)));
+		TIMED(w, buf = buffer_keep(calloc(1, size)));
 		if (buf == NULL)
 			measure_die("calloc");
 		touch_pages(buf, size);
-		give(w, buf);
+		buffer_give(w, buf);
 	}
 	return ops;
 }

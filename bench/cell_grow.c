@@ -17,7 +17,7 @@ static void grow_step(struct worker *w, struct slot *slot)
 
 	if (size > LAST)
 		size = LAST;
-	TIMED(w, slot->buf = keep(realloc(slot->buf, size)));
+	TIMED(w, slot->buf = buffer_keep(realloc(slot->buf, size)));
 	if (slot->buf == NULL)
 		measure_die("realloc");
 	touched =
@@ -30,7 +30,7 @@ static void grow_step(struct worker *w, struct slot *slot)
 static void grow_all(struct worker *w, unsigned buffers)
 {
 	for (unsigned i = 0; i < buffers; i++) {
-		w->slots[i] = (struct slot){.buf = take(w, FIRST), .size = FIRST};
+		w->slots[i] = (struct slot){.buf = buffer_take(w, FIRST), .size = FIRST};
 		touch_pages(w->slots[i].buf, FIRST);
 		live_add(w, (int64_t)FIRST);
 	}
@@ -39,7 +39,7 @@ static void grow_all(struct worker *w, unsigned buffers)
 			grow_step(w, &w->slots[i]);
 	live_look(w);
 	for (unsigned i = 0; i < buffers; i++) {
-		give(w, w->slots[i].buf);
+		buffer_give(w, w->slots[i].buf);
 		live_add(w, -(int64_t)w->slots[i].size);
 	}
 }

@@ -41,7 +41,7 @@ static void touch_stack(void)
 	char stack[STACK_TOUCHED];
 
 	memset(stack, 1, sizeof(stack));
-	keep(stack);
+	buffer_keep(stack);
 }
 
 static void take_turn(struct worker *w)
@@ -52,11 +52,11 @@ static void take_turn(struct worker *w)
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		size_t size = rng_size(w, LOW, DOUBLINGS);
 
-		bufs[i] = take(w, size);
+		bufs[i] = buffer_take(w, size);
 		touch_pages(bufs[i], size);
 	}
 	for (unsigned i = 0; i < BUFFERS; i++)
-		give(w, bufs[i]);
+		buffer_give(w, bufs[i]);
 	w->elapsed_ns += measure_now_ns() - from;
 }
 

@@ -21,8 +21,8 @@
 static void replace(struct worker *w, struct slot *slot, size_t size)
 {
 	live_add(w, (int64_t)size - (int64_t)slot->size);
-	give(w, slot->buf);
-	slot->buf = take(w, size);
+	buffer_give(w, slot->buf);
+	slot->buf = buffer_take(w, size);
 	slot->size = size;
 	touch_pages(slot->buf, size);
 }
@@ -95,7 +95,7 @@ static void workset_drain(struct worker *w)
 {
 	live_look(w);
 	for (size_t i = 0; i < w->run->cell->slots; i++)
-		give(w, w->slots[i].buf);
+		buffer_give(w, w->slots[i].buf);
 }
 
 #define WORKSET(label, threads, count)                                                                       \

@@ -69,11 +69,11 @@ EXTRA_PROGRAMS += bench/leak/shapes
 CLEANFILES += bench/leak/shapes bench/leak/injector.so
 bench_leak_shapes_SOURCES = bench/leak/shapes.c
 bench_leak_shapes_LDADD = -lm
-EXTRA_DIST += $(leak_injector_sources) bench/leak/injector.h \
+EXTRA_DIST += $(leak_injector_sources) bench/leak/inject.h \
 	bench/leak/RESULTS.md bench/leak/evaluate.py bench/leak/load.py bench/leak/node_app.js bench/leak/process.py \
 	bench/leak/programs.py bench/leak/python_app.py bench/leak/report.py bench/leak/run.py
 
-bench/leak/injector.so: $(leak_injector_sources) bench/leak/injector.h
+bench/leak/injector.so: $(leak_injector_sources) bench/leak/inject.h
 	$(AM_V_CCLD)$(MKDIR_P) bench/leak && $(CC) $(leak_flags) $(WARNING_CFLAGS) $(CFLAGS) -O2 -fPIC -shared \
 		-fvisibility=hidden -fexceptions -fno-builtin -Wl,-z,now,-z,nodelete -o $@ \
 		$(addprefix $(srcdir)/,$(leak_injector_sources))

@@ -32,7 +32,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "injector.h"
+#include "inject.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

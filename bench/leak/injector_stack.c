@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
-#include "injector.h"
+#include "inject.h"
 
 extern const char __ehdr_start[] HIDDEN;
 extern const char _end[] HIDDEN;

@@ -8,7 +8,7 @@
  */
 #include <stdatomic.h>
 
-#include "injector.h"
+#include "inject.h"
 
 #define BUCKETS ((size_t)1 << 17)
 #define SLOTS 8

@@ -113,6 +113,22 @@ void sys_no_huge_pages(void *start, size_t bytes)
 	errno = saved;
 }
 
+bool sys_is_first_thread(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+bool sys_is_readable(uintptr_t address)
+{
+	int saved = errno;
+	/* There is no such way to change a mask, which the kernel finds once it has read the mask. */
+	bool is_fault =
+	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EFAULT;
+
+	errno = saved;
+	return !is_fault;
+}
+
 void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
 	int saved = errno;

@@ -33,9 +33,15 @@ bool sys_present_pages(int pagemap, const void *start, size_t pages, size_t *pre
 /* Keep the kernel from backing sparse tables with huge pages. */
 void sys_no_huge_pages(void *start, size_t bytes);
 
+/* Whether the word at that address can be read: asked of the kernel, which answers instead of a SIGSEGV. */
+bool sys_is_readable(uintptr_t address);
+
 /* Sleep while *word is expected, at most timeout_ns (0: no bound). */
 void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void sys_futex_wake(const _Atomic uint32_t *word, int count);
+
+/* Whether the calling thread is the one that the process began with, or in a child the one that forked. */
+bool sys_is_first_thread(void);
 
 /* One more than the largest CPU number there can be, rounded up to 64. */
 unsigned sys_cpu_bound(void);

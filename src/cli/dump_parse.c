@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/dump_parse.h"
 #include "cli/dump_reader.h"
 
 #define SCHEMA_VERSION 1

@@ -6,16 +6,10 @@
 
 #include <jansson.h>
 
-#include "cli/dump_file.h"
+#include "cli/dump.h"
 
 /* The types of dump_fields.def. */
 enum type { COUNT, REAL, SIGNED, SHARE, TEXT, TIME, LEVEL, BOOL, ADDRESS, NAME };
-
-/* All that a dump holds goes at once. */
-struct arena_block {
-	struct arena_block *next;
-	_Alignas(16) char bytes[];
-};
 
 struct reader {
 	struct dump *dump;

@@ -36,7 +36,7 @@ bool reader_refuse(struct reader *reader, const char *format, ...)
 
 void *reader_take(struct reader *reader, size_t size)
 {
-	struct arena_block *block = calloc(1, sizeof *block + size);
+	struct dump_block *block = calloc(1, sizeof *block + size);
 
 	if (block == NULL) {
 		reader_refuse(reader, "there is no memory for it");

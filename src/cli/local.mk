@@ -7,13 +7,17 @@ libcli_a_SOURCES = \
 	src/cli/ask_verbs.c \
 	src/cli/cli.h \
 	src/cli/dump_fields.def \
+	src/cli/dump.c \
+	src/cli/dump.h \
 	src/cli/dump_file.c \
 	src/cli/dump_file.h \
 	src/cli/dump_parse.c \
+	src/cli/dump_parse.h \
 	src/cli/dump_reader.h \
 	src/cli/dump_value.c \
 	src/cli/elf.c \
 	src/cli/elf.h \
+	src/cli/html.c \
 	src/cli/html.h \
 	src/cli/html_charts.c \
 	src/cli/html_flame.c \

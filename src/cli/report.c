@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/dump_file.h"
 #include "cli/report.h"
 #include "cli/text.h"
 

@@ -7,7 +7,9 @@
 #ifndef WEIR_CLI_REPORT_H
 #define WEIR_CLI_REPORT_H
 
-#include "cli/dump_file.h"
+#include <stdio.h>
+
+#include "cli/dump.h"
 #include "cli/symbols.h"
 
 #define REPORT_NAME_MAX 512

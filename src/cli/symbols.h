@@ -4,7 +4,7 @@
 #ifndef WEIR_CLI_SYMBOLS_H
 #define WEIR_CLI_SYMBOLS_H
 
-#include "cli/dump_file.h"
+#include "cli/dump.h"
 
 /* One function of a frame. Texts are printable; "" and 0 where they are not known. */
 struct symbol {

@@ -1,12 +1,12 @@
 /*
  * cfi.c -- the rule for one frame, out of call frame information (.eh_frame).
  *
- * Called by rules.c where it does not know a rule yet. libgcc finds the entry (FDE) for an address; its
+ * Called by rules.c where it does not know a rule yet. frame_table.c finds the entry (FDE) for an address; its
  * instructions are followed here up to that address, as DWARF 5, section 6.4, and the LSB
  * (10.6, .eh_frame) describe them. Of the registers only three are followed: the CFA, the return
  * address and the frame pointer, since with them nearly all code describes how to get to
- * its caller. What does not, a signal's frame or one whose CFA stands in another register, is
- * CFI_OTHER, and whoever asked leaves that stack to libgcc's own unwinder.
+ * its caller. A signal's frame is told by its augmentation alone; of any other, such as one whose CFA
+ * stands in another register, it is said that it is CFI_OTHER.
  *
  * The rule is a function of the address alone, as long as the same code is there. Tables are
  * trusted as libgcc trusts them: they were mapped with the code. Reading stays within an entry.
@@ -16,21 +16,20 @@
 
 #include <string.h>
 
+#include "base/sys.h"
+#include "track/frame_table.h"
+
 #if defined(__x86_64__)
 #define REGISTER_FP 6
 #define REGISTER_SP 7
+#define IS_SIGNED false
 #elif defined(__aarch64__)
 #define REGISTER_FP 29
 #define REGISTER_SP 31
+#define IS_SIGNED true /* return addresses may be; whoever loads one strips it in any case */
 #else
 #error "the DWARF numbers of this processor's registers"
 #endif
-
-/* As libgcc's own unwinder has them since GCC 3.0. */
-struct dwarf_eh_bases {
-	void *tbase, *dbase, *func;
-};
-extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
 
 #define STATES_MAX 4 /* remembered, one within the other; compilers need one */
 
@@ -58,6 +57,7 @@ enum {
 	DW_CFA_val_offset = 0x14,
 	DW_CFA_val_offset_sf = 0x15,
 	DW_CFA_val_expression = 0x16,
+	DW_CFA_AARCH64_negate_ra_state = 0x2d,
 	DW_CFA_GNU_args_size = 0x2e,
 	/* With an operand in the lower six bits. */
 	DW_CFA_advance_loc = 0x40,
@@ -87,10 +87,10 @@ struct state {
 };
 
 struct entry {
-	uint64_t code_align, pc_register;
+	uint64_t code_align, pc_register, code_bytes;
 	int64_t data_align;
 	unsigned char pointer_encoding;
-	bool has_augmentation, is_odd;
+	bool has_augmentation, is_signal;
 	struct bytes common, own; /* instructions, of the CIE and of the FDE */
 };
 
@@ -150,8 +150,8 @@ static struct bytes block(struct bytes *bytes)
 	return inner;
 }
 
-/* A pointer in an encoding of .eh_frame's, which is not wanted. False: one that is not known. */
-static bool skip_pointer(struct bytes *bytes, unsigned char encoding)
+/* A pointer in an encoding of .eh_frame's, as it stands there. False: one that is not known. */
+static bool pointer(struct bytes *bytes, unsigned char encoding, uint64_t *value)
 {
 	static const unsigned char sizes[16] = {
 	    [0x0] = 8, [0x2] = 2, [0x3] = 4, [0x4] = 8, [0xa] = 2, [0xb] = 4, [0xc] = 8};
@@ -162,11 +162,11 @@ static bool skip_pointer(struct bytes *bytes, unsigned char encoding)
 	if ((encoding & 0x70) == 0x50) /* aligned */
 		return false;
 	if (form == 0x1 || form == 0x9)
-		unsigned_number(bytes);
+		*value = unsigned_number(bytes);
 	else if (sizes[form] == 0)
 		return false;
 	else
-		fixed(bytes, sizes[form]);
+		*value = fixed(bytes, sizes[form]);
 	return true;
 }
 
@@ -188,6 +188,7 @@ static bool read_common(struct entry *entry, const unsigned char *cie)
 	struct bytes bytes = body_of(cie), data = {NULL, NULL, false};
 	const char *augmentation;
 	unsigned version;
+	uint64_t personality;
 
 	fixed(&bytes, 4);
 	version = (unsigned)fixed(&bytes, 1);
@@ -207,8 +208,12 @@ static bool read_common(struct entry *entry, const unsigned char *cie)
 				entry->pointer_encoding = (unsigned char)fixed(&data, 1);
 			else if (*p == 'L')
 				fixed(&data, 1);
-			else if (*p != 'P' || !skip_pointer(&data, (unsigned char)fixed(&data, 1)))
-				return false; /* 'S': a signal's frame; 'B': signed return addresses */
+			else if (*p == 'S')
+				entry->is_signal = true;
+			else if (*p == 'B' && IS_SIGNED)
+				continue; /* with which key */
+			else if (*p != 'P' || !pointer(&data, (unsigned char)fixed(&data, 1), &personality))
+				return false;
 		}
 	} else if (augmentation[0] != '\0') {
 		return false;
@@ -221,14 +226,15 @@ static bool read_entry(struct entry *entry, const unsigned char *fde)
 {
 	struct bytes bytes = body_of(fde);
 	int32_t to_common;
+	uint64_t start;
 
 	memset(entry, 0, sizeof(*entry));
 	to_common = (int32_t)fixed(&bytes, 4);
 	if (bytes.is_short || !read_common(entry, fde + 4 - to_common))
 		return false;
-	/* The range of the code: libgcc has said where it begins. */
-	if (!skip_pointer(&bytes, entry->pointer_encoding) ||
-	    !skip_pointer(&bytes, entry->pointer_encoding & 15))
+	/* Where the code begins is known; and how long it is. */
+	if (!pointer(&bytes, entry->pointer_encoding, &start) ||
+	    !pointer(&bytes, entry->pointer_encoding & 15, &entry->code_bytes))
 		return false;
 	if (entry->has_augmentation)
 		block(&bytes);
@@ -383,8 +389,12 @@ static bool follow(struct state *state, const struct entry *entry, struct bytes 
 		case DW_CFA_GNU_args_size:
 			unsigned_number(&bytes);
 			break;
+		case DW_CFA_AARCH64_negate_ra_state:
+			if (!IS_SIGNED)
+				return false;
+			break;
 		default:
-			/* DW_CFA_set_loc, and what signs return addresses on aarch64, among others. */
+			/* DW_CFA_set_loc, among others. */
 			if (!define_register(state, entry, op, &bytes, first != NULL ? first : state))
 				return false;
 		}
@@ -406,8 +416,8 @@ static enum cfi_kind kind_of(const struct state *state)
 {
 	if (state->pc.how == UNDEFINED)
 		return CFI_END;
-	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 28) ||
-	    !fits(state->pc.offset, 16) || !fits(state->fp.offset, 16))
+	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 24) ||
+	    !fits(state->pc.offset, 18) || !fits(state->fp.offset, 18))
 		return CFI_OTHER;
 	/* A frame that aligned itself has its caller's frame pointer where its own points. */
 	if (state->fp.how != SAME && state->fp.how != (state->cfa_how == CFA_FP_LOAD ? AT_FP : AT_CFA))
@@ -421,33 +431,22 @@ static enum cfi_kind kind_of(const struct state *state)
 						    : CFI_OTHER;
 }
 
-/* Where a signal handler returns to. On aarch64 the kernel's code for that has no tables on purpose, and
- * libgcc knows it by its two instructions; on x86-64 it is libc's, with tables. */
-static bool is_signal_return(uintptr_t pc UNUSED)
+struct cfi_rule cfi_of_entry(const unsigned char *fde, uintptr_t code, uintptr_t pc)
 {
-#if defined(__aarch64__)
-	static const uint32_t code[] = {0xd2801168, 0xd4000001}; /* mov x8, #139; svc #0 */
-
-	return pc % sizeof(code[0]) == 0 && memcmp((const void *)pc, code, sizeof(code)) == 0;
-#else
-	return false;
-#endif
-}
-
-struct cfi_rule cfi_read(uintptr_t pc)
-{
-	struct dwarf_eh_bases bases;
-	const unsigned char *fde = _Unwind_Find_FDE((void *)pc, &bases);
 	struct state first = {.cfa_how = CFA_ELSEWHERE}, state;
 	struct entry entry;
 	struct cfi_rule rule = {.kind = CFI_OTHER};
 
-	if (fde == NULL)
-		return (struct cfi_rule){.kind = is_signal_return(pc + 1) ? CFI_OTHER : CFI_END};
-	if (!read_entry(&entry, fde) || !follow(&first, &entry, entry.common, 0, 0, NULL))
+	if (!read_entry(&entry, fde))
+		return rule;
+	if (pc - code >= entry.code_bytes)
+		return (struct cfi_rule){.kind = CFI_END};
+	if (entry.is_signal)
+		return (struct cfi_rule){.kind = CFI_SIGNAL};
+	if (!follow(&first, &entry, entry.common, 0, 0, NULL))
 		return rule;
 	state = first;
-	if (!follow(&state, &entry, entry.own, (uintptr_t)bases.func, pc, &first))
+	if (!follow(&state, &entry, entry.own, code, pc, &first))
 		return rule;
 	rule.kind = kind_of(&state);
 	if (rule.kind != CFI_SP && rule.kind != CFI_FP && rule.kind != CFI_FP_LOAD)
@@ -457,4 +456,28 @@ struct cfi_rule cfi_read(uintptr_t pc)
 	rule.pc_words = state.pc.offset / 8;
 	rule.fp_words = state.fp.offset / 8;
 	return rule;
+}
+
+/* Where a signal handler returns to. On aarch64 the kernel's code for that has no tables on purpose, and
+ * is known by its two instructions; on x86-64 it is libc's, with tables. */
+static bool is_signal_return(uintptr_t pc UNUSED)
+{
+#if defined(__aarch64__)
+	static const uint32_t code[] = {0xd2801168, 0xd4000001}; /* mov x8, #139; svc #0 */
+
+	return pc % sizeof(code[0]) == 0 && sys_is_readable(pc) &&
+	       memcmp((const void *)pc, code, sizeof(code)) == 0;
+#else
+	return false;
+#endif
+}
+
+struct cfi_rule cfi_read(uintptr_t pc)
+{
+	uintptr_t code;
+	const unsigned char *fde = frame_table_find(pc, &code);
+
+	if (fde == NULL)
+		return (struct cfi_rule){.kind = is_signal_return(pc + 1) ? CFI_SIGNAL : CFI_END};
+	return cfi_of_entry(fde, code, pc);
 }

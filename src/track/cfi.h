@@ -13,23 +13,27 @@ enum cfi_kind {
 	CFI_SP,	     /* CFA = stack pointer + cfa_words */
 	CFI_FP,	     /* CFA = frame pointer + cfa_words */
 	CFI_FP_LOAD, /* CFA = the word at frame pointer + cfa_words: a frame that aligned itself */
-	CFI_OTHER,   /* something else: for libgcc */
+	CFI_SIGNAL,  /* what a handler returns to: the kernel saved all registers there */
+	CFI_OTHER,   /* something else, which is not followed */
 };
 
 /* One word, so that it can be remembered as one. Distances in words of 8 bytes. */
 struct cfi_rule {
 	uint64_t kind : 3;	  /* enum cfi_kind */
 	uint64_t is_fp_saved : 1; /* else the caller's frame pointer is the same */
-	int64_t cfa_words : 28;
-	int64_t pc_words : 16; /* the return address is at CFA + that */
+	int64_t cfa_words : 24;
+	int64_t pc_words : 18; /* the return address is at CFA + that */
 	int64_t
-	    fp_words : 16; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
+	    fp_words : 18; /* the caller's frame pointer is at CFA + that; in CFI_FP_LOAD, at frame pointer + that */
 };
 
 /*
- * The rule at pc, an address within a call instruction. Reads the tables of whatever code is
- * there: 100 to 300 ns. Thread-safe, as libgcc's unwinder is; not from a signal handler that interrupted it.
+ * The rule at pc, an address within a call instruction or the one where a signal came. Reads the tables of
+ * the module there: 100 to 300 ns. Thread-safe; takes no lock from glibc 2.35 on. CFI_END for generated code.
  */
 struct cfi_rule cfi_read(uintptr_t pc);
+
+/* The rule at pc by an entry (FDE) of code that begins at code; CFI_END: pc is not in it. */
+struct cfi_rule cfi_of_entry(const unsigned char *fde, uintptr_t code, uintptr_t pc);
 
 #endif

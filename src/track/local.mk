@@ -7,6 +7,8 @@ libtrack_a_SOURCES = \
 	src/track/approx.h \
 	src/track/cfi.c \
 	src/track/cfi.h \
+	src/track/extent.h \
+	src/track/frame_table.h \
 	src/track/cold.c \
 	src/track/cold.h \
 	src/track/facts.c \
@@ -36,6 +38,8 @@ libtrack_a_SOURCES = \
 	src/track/sites.c \
 	src/track/sites.h \
 	src/track/stack.c \
+	src/track/extent.c \
+	src/track/frame_table.c \
 	src/track/stack.h \
 	src/track/tick.c \
 	src/track/tick.h \

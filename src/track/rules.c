@@ -3,15 +3,14 @@
  *
  * stack.c looks each frame of each stack up here: a few ns, where reading the tables costs hundreds. A set is
  * one cache line with four entries. No lock: an entry is two words that are written one
- * after the other, of which the first is the address XOR the second (Hyatt and Mann's lockless hash): of
- * two writers' mixture no address comes out that anybody asks for, so it is as if nothing
- * stood there. What is forgotten stays in its place under another number of the generation, which
+ * after the other, of which the first is the address XOR a hash of the second (Hyatt and Mann's lockless
+ * hash; rules differ in few bits, as neighbouring addresses do, so it takes a hash): of two writers' mixture
+ * no address comes out that anybody asks for, so it is as if nothing stood there. What is forgotten stays in its place under another number of the generation, which
  * is part of that first word, too.
  *
  * Only rules of code in loaded modules are remembered, and forgotten when the loader unloads: around
- * dlclose(), and at the tick when it has been at work by itself. What a program generates
- * and registers (__register_frame) it may replace without a word, so there the tables
- * are read each time.
+ * dlclose(), and at the tick when it has been at work by itself. That there is none, where there is no module,
+ * is not: one may be loaded there.
  */
 #include "track/rules.h"
 
@@ -30,7 +29,7 @@
 
 struct entry {
 	/* Relaxed, both: neither is trusted without the other. */
-	_Atomic uint64_t check; /* address ^ mark of the generation ^ rule */
+	_Atomic uint64_t check; /* address ^ mark of the generation ^ hash of the rule */
 	_Atomic uint64_t rule;	/* struct cfi_rule; 0: nothing */
 };
 
@@ -46,6 +45,11 @@ static struct {
 static uint64_t mark_of(uint64_t generation)
 {
 	return generation * 0x9E3779B97F4A7C15u;
+}
+
+static uint64_t hash_of(uint64_t rule)
+{
+	return rule * 0xD6E8FEB86659FD93u;
 }
 
 static struct entry *set_of(uintptr_t pc)
@@ -75,7 +79,7 @@ static void remember(struct entry *set, uint64_t address, uint64_t rule)
 		way++;
 	if (way == WAYS)
 		way = atomic_fetch_add_explicit(&rules.turn, 1, memory_order_relaxed) % WAYS;
-	atomic_store_explicit(&set[way].check, address ^ rule, memory_order_relaxed);
+	atomic_store_explicit(&set[way].check, address ^ hash_of(rule), memory_order_relaxed);
 	atomic_store_explicit(&set[way].rule, rule, memory_order_relaxed);
 }
 
@@ -100,7 +104,8 @@ struct cfi_rule rules_find(uintptr_t pc, unsigned *tables_read)
 		struct cfi_rule rule;
 
 		/* No rule is 0, nor is its word. */
-		if ((atomic_load_explicit(&set[way].check, memory_order_relaxed) ^ word) == address &&
+		if ((atomic_load_explicit(&set[way].check, memory_order_relaxed) ^ hash_of(word)) ==
+			address &&
 		    word != 0) {
 			memcpy(&rule, &word, sizeof(rule));
 			return rule;

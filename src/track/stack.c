@@ -8,26 +8,24 @@
  * each address. No frame pointers are needed; where a function uses one, because it has alloca()
  * or aligns its frame, its rule says so.
  *
- * Words are read where tables say that a live frame has them, as libgcc's unwinder reads them;
- * and other than there, a step has to go outwards, to an aligned place, by STEP_MAX at
- * most. Where it would not, and at frames whose rule is none of those (a signal's, above all), the
- * whole stack is left to libgcc, at 120 to 150 ns a frame.
- * It ends, and what was found so far is kept, at a frame without tables (hand-written assembler,
- * generated code), of which the address still counts. From glibc 2.35 on no lock of
- * the loader is taken.
+ * A signal's frame is left by what the kernel saved in it. It ends, and what was found so far is kept, at a
+ * frame without tables (hand-written assembler, generated code), of which the address still
+ * counts, or with a rule that is none of those, which nothing that allocates has.
  *
- * libgcc_s is linked, so that its first use does not load it; what it sets up at its first use is
- * within the first capture, which tracking makes when it wakes. libunwind is not used: its _Unwind_
- * functions would get C++'s exceptions into their hands.
+ * Tables may be wrong, and a frame pointer may hold anything where hand-written code used it
+ * without a word in them. So each step has to go outwards, and a word is read only where the stack can be read
+ * (extent.h): the walk ends there, too. libgcc's own unwinder would follow; that is why no
+ * stack is left to it. From glibc 2.35 on no lock of the loader is taken.
  */
 #include "track/stack.h"
 
 #include <errno.h>
-#include <unwind.h>
+#include <signal.h>
+#include <stddef.h>
+#include <ucontext.h>
 
+#include "track/extent.h"
 #include "track/rules.h"
-
-#define STEP_MAX (256 * KIB) /* a larger frame is libgcc's */
 
 static struct {
 	uintptr_t start, size; /* frozen by stack_start() */
@@ -46,117 +44,114 @@ static bool add(struct stack *stack, uintptr_t pc)
 	return true;
 }
 
-/* --- by rules ---------------------------------------------------------------- */
-
 /* A frame of the walk: what its registers are once the call in it returns. */
 struct frame {
 	uintptr_t sp, fp, pc;
+	bool is_interrupted; /* by a signal: pc is the very address, and no call was made there */
 };
-
-static bool is_outwards(const struct frame *frame, uintptr_t address)
-{
-	return address - frame->sp <= STEP_MAX && address % sizeof(uintptr_t) == 0;
-}
 
 INLINE uintptr_t at(uintptr_t address, int64_t words)
 {
 	return address + (uintptr_t)words * sizeof(uintptr_t);
 }
 
-/* A word of the stack. Sanitizers would see an overrun in every word of another function's frame. */
-__attribute__((no_sanitize("address", "thread"), always_inline)) static inline uintptr_t load(
-    uintptr_t address)
+/* A word of the stack from this frame on. False: it is none. Sanitizers would see an overrun in every word of
+ * another function's frame. */
+__attribute__((no_sanitize("address", "thread"), always_inline)) static inline bool load(
+    const struct frame *frame, struct extent *extent, uintptr_t address, uintptr_t *word)
 {
-	return *(const uintptr_t *)address;
+	if (!extent_has(extent, frame->sp, address))
+		return false;
+	*word = *(const uintptr_t *)address;
+	return true;
+}
+
+/* A return address may be signed, which its upper bits say. */
+INLINE uintptr_t stripped(uintptr_t pc)
+{
+#if defined(__aarch64__)
+	register uintptr_t x30 __asm__("x30") = pc;
+
+	__asm__("hint #7" : "+r"(x30)); /* xpaclri; nothing, where addresses are not signed */
+	return x30;
+#else
+	return pc;
+#endif
 }
 
 /* From a frame to its caller's. False: not by this rule. */
-INLINE bool go_out(struct frame *frame, struct cfi_rule rule)
+INLINE bool go_out(struct frame *frame, struct extent *extent, struct cfi_rule rule)
 {
-	uintptr_t cfa = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words), saved;
+	uintptr_t cfa = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words), saved = cfa;
+	struct frame caller = {.fp = frame->fp};
 
 	if (UNLIKELY(rule.kind == CFI_FP_LOAD)) {
-		if (!is_outwards(frame, cfa) || !is_outwards(frame, frame->fp))
-			return false;
 		saved = frame->fp;
-		cfa = load(cfa);
-	} else {
-		saved = cfa;
+		if (!load(frame, extent, cfa, &cfa))
+			return false;
 	}
-	if (!is_outwards(frame, cfa) || cfa == frame->sp)
+	/* Outwards, and the whole frame is there. */
+	if (!extent_has(extent, frame->sp, at(cfa, -1)) ||
+	    !load(frame, extent, at(cfa, rule.pc_words), &caller.pc) ||
+	    (rule.is_fp_saved && !load(frame, extent, at(saved, rule.fp_words), &caller.fp)))
 		return false;
-	if (rule.is_fp_saved)
-		frame->fp = load(at(saved, rule.fp_words));
-	frame->pc = load(at(cfa, rule.pc_words));
-	frame->sp = cfa;
+	caller.sp = cfa;
+	caller.pc = stripped(caller.pc);
+	*frame = caller;
 	return true;
 }
 
-/* False: one of the frames is for libgcc. */
-__attribute__((no_sanitize("address", "thread"))) static bool walk(struct stack *stack, struct frame frame)
+/* From the frame that a signal handler returns to, to the one that was interrupted, perhaps on another stack. */
+COLD static bool go_back(struct frame *frame, struct extent *extent)
 {
+#if defined(__x86_64__)
+	uintptr_t context = frame->sp;
+	size_t sp = offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]);
+	size_t fp = offsetof(ucontext_t, uc_mcontext.gregs[REG_RBP]);
+	size_t pc = offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]);
+#else
+	uintptr_t context = frame->sp + sizeof(siginfo_t);
+	size_t sp = offsetof(ucontext_t, uc_mcontext.sp);
+	size_t fp = offsetof(ucontext_t, uc_mcontext.regs[29]);
+	size_t pc = offsetof(ucontext_t, uc_mcontext.pc);
+#endif
+	struct frame before = {.is_interrupted = true};
+
+	if (!load(frame, extent, context + sp, &before.sp) ||
+	    !load(frame, extent, context + fp, &before.fp) || !load(frame, extent, context + pc, &before.pc))
+		return false;
+	*frame = before;
+	*extent = extent_of(frame->sp);
+	return true;
+}
+
+static void walk(struct stack *stack, struct frame frame)
+{
+	struct extent extent = extent_of(frame.sp);
+
 	while (frame.pc != 0) {
-		uintptr_t call = frame.pc - 1;
+		uintptr_t pc = frame.is_interrupted ? frame.pc : frame.pc - 1;
 		struct cfi_rule rule;
 
-		if (!add(stack, call))
-			return true;
-		rule = rules_find(call, &stack->tables_read);
-		if (rule.kind == CFI_END)
-			return true;
-		if (rule.kind == CFI_OTHER || !go_out(&frame, rule))
-			return false;
+		if (!add(stack, pc))
+			return;
+		rule = rules_find(pc, &stack->tables_read);
+		switch ((enum cfi_kind)rule.kind) {
+		case CFI_SP:
+		case CFI_FP:
+		case CFI_FP_LOAD:
+			if (!go_out(&frame, &extent, rule))
+				return;
+			break;
+		case CFI_SIGNAL:
+			if (!go_back(&frame, &extent))
+				return;
+			break;
+		default:
+			return;
+		}
 	}
-	return true;
 }
-
-/* --- by libgcc --------------------------------------------------------------- */
-
-struct slow_walk {
-	struct stack *stack;
-	uintptr_t first_cfa, last_cfa;
-};
-
-static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument)
-{
-	struct slow_walk *walk = argument;
-	int is_exact = 0;
-	uintptr_t pc = _Unwind_GetIPInfo(context, &is_exact), cfa = _Unwind_GetCFA(context);
-
-	walk->stack->tables_read++;
-	if (pc == 0)
-		return _URC_END_OF_STACK;
-	/* What is further in than who asked. */
-	if (walk->last_cfa == 0 && cfa < walk->first_cfa)
-		return _URC_NO_REASON;
-	/* Frames that call each other stand apart on the stack; else the tables are wrong, and following them
-	 * leads nowhere. A signal's frame may be on another stack. */
-	if (!is_exact && cfa <= walk->last_cfa)
-		return _URC_END_OF_STACK;
-	walk->last_cfa = is_exact ? 1 : cfa;
-	return add(walk->stack, pc - !is_exact) ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
-static void walk_slowly(struct stack *stack, uintptr_t cfa)
-{
-	struct slow_walk walk = {.stack = stack, .first_cfa = cfa};
-
-	stack->count = 0;
-	stack->is_truncated = false;
-	_Unwind_Backtrace(step, &walk);
-}
-
-OWN_FRAME bool stack_capture_slowly(struct stack *stack)
-{
-	int saved = errno;
-
-	stack->tables_read = 0;
-	walk_slowly(stack, (uintptr_t)__builtin_dwarf_cfa());
-	errno = saved;
-	return stack->count != 0;
-}
-
-/* ----------------------------------------------------------------------------- */
 
 OWN_FRAME bool stack_capture(struct stack *stack)
 {
@@ -171,8 +166,7 @@ OWN_FRAME bool stack_capture(struct stack *stack)
 	stack->count = 0;
 	stack->is_truncated = false;
 	stack->tables_read = 0;
-	if (UNLIKELY(!walk(stack, caller)))
-		walk_slowly(stack, caller.sp);
+	walk(stack, caller);
 	errno = saved;
 	return stack->count != 0;
 }

@@ -17,7 +17,7 @@ struct stack {
 	uintptr_t pcs[STACK_FRAMES_MAX];
 };
 
-/* Once, before the first capture, which may allocate. Frames in [own_start, own_end) are left out. */
+/* Once, before the first capture. Frames in [own_start, own_end) are left out. */
 void stack_start(uintptr_t own_start, uintptr_t own_end);
 
 /*
@@ -25,9 +25,6 @@ void stack_start(uintptr_t own_start, uintptr_t own_end);
  * signal handler that interrupted it (the caller has a flag for that). Keeps errno.
  */
 bool stack_capture(struct stack *stack);
-
-/* The same by libgcc alone, whatever the frames are like: microseconds. */
-bool stack_capture_slowly(struct stack *stack);
 
 /* A key for the stack within this process: never 0. */
 uint64_t stack_key(const struct stack *stack);

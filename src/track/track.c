@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/out.h"
+#include "base/single.h"
 #include "base/sys.h"
 #include "track/cold.h"
 #include "track/modules.h"
@@ -101,7 +102,6 @@ bool track_prepare(const struct settings *settings, uintptr_t own_start, uintptr
 
 static bool make_tables(void)
 {
-	struct stack stack;
 	void *lifetimes = sys_reserve(lifetimes_bytes());
 
 	if (lifetimes == NULL || !sys_commit(lifetimes, lifetimes_bytes()) || !samples_start() ||
@@ -110,8 +110,6 @@ static bool make_tables(void)
 	if (track.is_compressing)
 		cold_start();
 	track.lifetimes = lifetimes;
-	/* What libgcc and the loader set up at the first unwinding is set up here. */
-	stack_capture_slowly(&stack);
 	return true;
 }
 
@@ -130,8 +128,9 @@ bool track_wake(void)
 	}
 	is_made = make_tables();
 	atomic_store_explicit(&track.phase, is_made ? PHASE_AWAKE : PHASE_OFF, memory_order_release);
-	/* It waits for the loader, so only now: nobody waits for us. */
-	if (is_made)
+	/* It waits for whoever is in dl_iterate_phdr(), who may wait for a lock of the program that our caller
+	 * holds. So where there are threads, the tick does it, by a thread that holds nothing. */
+	if (is_made && is_single_threaded())
 		modules_refresh(sites_retire, sites_mark_modules);
 	leave();
 	return is_made;

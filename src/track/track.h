@@ -173,8 +173,7 @@ struct track_counters {
 	uint64_t samples_live, samples_max, samples_dropped; /* dropped: no room */
 	uint64_t stacks_captured, stacks_dropped;	     /* dropped: within a handler, say */
 	uint64_t stacks_truncated;			     /* deeper than TRACK_FRAMES_MAX */
-	uint64_t
-	    tables_read; /* frames of them whose unwind tables were read, or libgcc's walk was made for */
+	uint64_t tables_read; /* frames of them whose unwind tables were read */
 	uint64_t sites_used, sites_max;
 	uint64_t sites_left_out; /* births that an overflow row took */
 	uint64_t sites_evicted;	 /* rows of sites long without a live object, used again */

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "cli/dump_parse.h"
 #include "cli/report.h"
 #include "tests/fuzz/mutate.h"
 

@@ -17,7 +17,7 @@ What is called by these names is tracking, apart from two instructions in malloc
 import re
 import sys
 
-TRACKING = ("sampler_take", "track_birth", "track_death", "track_resize", "apart_take", "track_tick", "sample_wake")
+TRACKING = ("sampler_take", "track_birth", "track_death", "track_resize", "apart_take")
 
 WITHOUT_RSEQ = ("magazine_pop_any", "magazine_push_any")
 

@@ -11,6 +11,8 @@
 # busy processor, which is where a share of its instructions means something, 1/t requests
 # fall in a second. t is the processor time of a request, measured natively (user and system, the best of
 # five runs): it is written down below, so that the test does not depend on the machine.
+# Ticks would fall into one run or the other, so there are none; natively one of some 400,000 instructions comes
+# every ten seconds: 0.01%.
 # A process that idles may have eight times as many samples, 0.3% of a processor.
 #
 # The small ones are compared with jemalloc preloaded alone. A second is made 15.6 seconds
@@ -34,7 +36,8 @@ peer=$(ldd "$TEST_OBJECT" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\
 peer=${peer:-$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)}
 cost() { "$PYTHON" "$here/cost.py" "$@"; }
 # shellcheck disable=SC2034 # a mode, see lib.sh
-counted_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n" WEIR_SAMPLE_INTERVAL=1)
+counted_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n" WEIR_SAMPLE_INTERVAL=1 \
+	WEIR_MONITOR_INTERVAL=1h WEIR_GC_INTERVAL=1h)
 valgrind=(valgrind --tool=callgrind)
 
 # ---- servers ----

@@ -9,6 +9,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batches-never-settle.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
+	tests/sabotage/busy-pays-no-more.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
@@ -54,6 +55,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
 	tests/sabotage/one-class-a-lock.patch \
@@ -99,7 +101,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-weights-as-evidence.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
-	tests/sabotage/rules-of-generated-code-kept.patch \
 	tests/sabotage/rules-outlive-the-loaders-own-unloading.patch \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
@@ -114,11 +115,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
+	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
+	tests/sabotage/tables-through-libgcc.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
@@ -130,8 +134,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
+	tests/sabotage/waking-waits-for-the-loader.patch \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
+	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch

@@ -1,5 +1,5 @@
 /*
- * frame_entry.h -- unwind tables that a test makes for code that is not there, and registers as a program
+ * frame_entry.h -- unwind tables that a test makes for code that is not there; and registers, as a program
  * registers those of generated code.
  */
 #ifndef WEIR_TESTS_FRAME_ENTRY_H
@@ -28,6 +28,7 @@ extern void __deregister_frame(void *);
 struct frame_entry {
 	_Alignas(16) unsigned char code[FRAME_ENTRY_CODE_BYTES]; /* never run */
 	_Alignas(8) unsigned char table[160];
+	unsigned char *own; /* the entry in it */
 };
 
 static inline unsigned char *frame_entry_put(unsigned char *at, const void *bytes, size_t length)
@@ -37,7 +38,7 @@ static inline unsigned char *frame_entry_put(unsigned char *at, const void *byte
 }
 
 /* All is said of the code at the start: CFA = SP + 8, the return address at CFA - 8. augmentation: with its data. */
-static inline void frame_entry_begin(struct frame_entry *entry, const void *augmentation,
+static inline void frame_entry_make(struct frame_entry *entry, const void *augmentation,
     size_t augmentation_bytes, const void *instructions, size_t length)
 {
 	static const unsigned char head[] = {0, 0, 0, 0, 1}, aligns[] = {1, 0x78, RA};
@@ -57,6 +58,7 @@ static inline void frame_entry_begin(struct frame_entry *entry, const void *augm
 	number = (uint32_t)(at - entry->table - 4);
 	memcpy(entry->table, &number, 4);
 	/* The entry for the code. */
+	entry->own = at;
 	number = (uint32_t)(at + 4 - entry->table);
 	at = frame_entry_put(at + 4, &number, 4);
 	at = frame_entry_put(at, &code, 8);
@@ -65,18 +67,8 @@ static inline void frame_entry_begin(struct frame_entry *entry, const void *augm
 		*at++ = 0;
 	at = frame_entry_put(at, instructions, length);
 	/* Its length stands before what says where the common part is. */
-	{
-		unsigned char *own = entry->table + number - 4;
-
-		number = (uint32_t)(at - own - 4);
-		memcpy(own, &number, 4);
-	}
-	__register_frame(entry->table);
-}
-
-static inline void frame_entry_end(struct frame_entry *entry)
-{
-	__deregister_frame(entry->table);
+	number = (uint32_t)(at - entry->own - 4);
+	memcpy(entry->own, &number, 4);
 }
 
 #endif

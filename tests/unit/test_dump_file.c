@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/dump_file.h"
+#include "cli/dump_parse.h"
 #include "facts.h"
 #include "run_suite.h"
 

@@ -6,11 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frame_entry.h"
 #include "run_suite.h"
+#include "track/frame_table.h"
 #include "track/rules.h"
-
-static const char plain[] = "zR\0\1";
 
 static uint64_t word_of(struct cfi_rule rule)
 {
@@ -76,24 +74,43 @@ START_TEST(an_address_is_known_after_the_first_time_until_all_is_forgotten)
 }
 END_TEST
 
-/* Where a program generates code it may put other code, and say so to libgcc alone. */
-START_TEST(rules_of_registered_code_are_not_remembered)
+/* Where nothing is loaded something may be, later. */
+START_TEST(that_there_is_no_rule_is_not_remembered)
 {
-	struct frame_entry *entry = aligned_alloc(16, sizeof(*entry));
-	static const unsigned char first[] = {0x0e, 32}, second[] = {0x0e, 48};
-	uintptr_t pc = (uintptr_t)entry->code + 7;
+	uintptr_t pc = (uintptr_t)malloc(64);
 	bool is_read;
 
-	frame_entry_begin(entry, plain, sizeof(plain), first, sizeof(first));
-	ck_assert_int_eq(find(pc, &is_read).cfa_words, 4);
-	ck_assert_int_eq(find(pc, &is_read).cfa_words, 4);
-	ck_assert(is_read);
-	frame_entry_end(entry);
-	frame_entry_begin(entry, plain, sizeof(plain), second, sizeof(second));
-	ck_assert_int_eq(find(pc, &is_read).cfa_words, 6);
-	frame_entry_end(entry);
-	ck_assert_uint_eq(find(pc, &is_read).kind, CFI_END);
-	free(entry);
+	for (unsigned round = 0; round < 2; round++) {
+		ck_assert_uint_eq(find(pc, &is_read).kind, CFI_END);
+		ck_assert(is_read);
+	}
+	free((void *)pc);
+}
+END_TEST
+
+struct dwarf_eh_bases {
+	void *tbase, *dbase, *func;
+};
+extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
+START_TEST(entries_are_those_that_libgcc_finds)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < 4 * ADDRESSES; i++) {
+		uintptr_t pc = nth(i * 3), code = 0;
+		struct dwarf_eh_bases bases;
+		const void *by_libgcc = _Unwind_Find_FDE((void *)pc, &bases);
+
+		if (by_libgcc == NULL) {
+			ck_need(cfi_read(pc).kind == CFI_END);
+			continue;
+		}
+		ck_need(frame_table_find(pc, &code) == by_libgcc && code == (uintptr_t)bases.func);
+		found++;
+	}
+	ck_assert_uint_gt(found, ADDRESSES);
+	ck_assert_uint_lt(found, 4 * ADDRESSES);
 }
 END_TEST
 
@@ -140,7 +157,8 @@ static void add_tests(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_rule_is_what_the_tables_say_however_many_there_are);
 	tcase_add_test(tests, an_address_is_known_after_the_first_time_until_all_is_forgotten);
-	tcase_add_test(tests, rules_of_registered_code_are_not_remembered);
+	tcase_add_test(tests, entries_are_those_that_libgcc_finds);
+	tcase_add_test(tests, that_there_is_no_rule_is_not_remembered);
 	tcase_add_test(tests, threads_that_replace_each_others_rules_never_find_a_wrong_one);
 }
 

@@ -2,8 +2,10 @@
  * test_track.c -- the facade of tracking: what goes in at births and deaths comes out in a dump.
  */
 #include <dlfcn.h>
+#include <link.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
@@ -376,6 +378,46 @@ static void *bear_one(void *unused UNUSED)
 	return NULL;
 }
 
+static _Atomic bool is_in_callback, has_woken, was_in_vain;
+
+static int wait_for_waking(struct dl_phdr_info *info UNUSED, size_t size UNUSED, void *unused UNUSED)
+{
+	unsigned left = 5000;
+
+	is_in_callback = true;
+	while (!has_woken && left-- > 0)
+		usleep(1000);
+	was_in_vain = !has_woken;
+	return 1;
+}
+
+static void *hold_the_loader(void *unused)
+{
+	dl_iterate_phdr(wait_for_waking, NULL);
+	return unused;
+}
+
+/* As one would that waits in there for a mutex, of which the holder allocates. */
+START_TEST(it_wakes_while_another_thread_holds_the_loader)
+{
+	pthread_t thread;
+
+	settings_default(&settings);
+	clock_start(1);
+	ck_assert(track_prepare(&settings, 0, 0));
+	ck_assert_int_eq(pthread_create(&thread, NULL, hold_the_loader, NULL), 0);
+	while (!is_in_callback)
+		sched_yield();
+	ck_assert(track_wake());
+	ck_assert_uint_ne(born_here(1000, 1), 0);
+	has_woken = true;
+	pthread_join(thread, NULL);
+	ck_assert(!was_in_vain);
+	tick();
+	ck_assert_uint_gt(snapshot.mapping_count, 1);
+}
+END_TEST
+
 START_TEST(it_may_wake_while_another_thread_forks)
 {
 	pthread_t thread;
@@ -462,6 +504,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, deaths_within_tracking_wait_for_the_tick);
 	tcase_add_test(tests, a_child_goes_on_with_what_its_parent_knew);
 	tcase_add_test(tests, asleep_it_has_no_tables_and_is_woken_once);
+	tcase_add_test(tests, it_wakes_while_another_thread_holds_the_loader);
 	tcase_add_test(tests, it_may_wake_while_another_thread_forks);
 	tcase_add_test(tests, switched_off_nothing_is_tracked);
 }

@@ -1,9 +1,9 @@
 /*
- * injector.h -- what the parts of the injector share: stacks as modules and offsets, and the table of the
+ * inject.h -- what the parts of the injector share: stacks as modules and offsets, and the table of the
  * pointers that are followed. Nothing here takes a lock.
  */
-#ifndef WEIR_LEAK_INJECTOR_H
-#define WEIR_LEAK_INJECTOR_H
+#ifndef WEIR_LEAK_INJECT_H
+#define WEIR_LEAK_INJECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
