@@ -8,7 +8,8 @@
  *
  * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns or 2,100
  * instructions (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
- * be read (sampler_charge()); each of these times the price, which is higher where the process is busy. Past it within a second, the interval doubles at once, and
+ * be read (sampler_charge()); each of these times the price, which is higher where the
+ * process is busy. Past it within a second, the interval doubles at once, and
  * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start
  * at the setting; the others at 0, all of them. What a sample costs moves only the intervals of later
@@ -104,6 +105,8 @@ void sampler_sleep(void (*wake)(void))
 
 void sampler_set_price(uint32_t price)
 {
+	/* Hours in minutes have few samples as it is, and nobody minds what a rehearsal costs. */
+	price = clock_scale() > 1 ? 1 : price;
 	atomic_store_explicit(&sampler.price, price, memory_order_relaxed);
 }
 

@@ -65,7 +65,7 @@ void sampler_go_on(void);
  * samples are at most about 1% of what it executes.
  */
 void sampler_set_use(double processors);
-/* It begins with this price, until it is known how busy it is: many end before. */
+/* It begins with this price, until it is known how busy it is: many end before. Where time is scaled up it is 1. */
 void sampler_set_price(uint32_t price);
 /* Tracking is off: after its first look a thread never looks again. */
 void sampler_stop(void);
