@@ -34,7 +34,7 @@ needs curl curl
 header=$here/../../src/track/sampler.h
 peer=$(ldd "$TEST_OBJECT" 2>/dev/null | sed -n 's/.*libjemalloc[^ ]* => \([^ ]*\).*/\1/p')
 peer=${peer:-$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)}
-cost() { "$PYTHON" "$here/cost.py" "$@"; }
+cost() { "$PYTHON" "$here/cost_count.py" "$@"; }
 # shellcheck disable=SC2034 # a mode, see lib.sh
 counted_env=(env "LD_PRELOAD=$TEST_OBJECT" "WEIR_DUMP=$DUMPS/%e.%p.%n" WEIR_SAMPLE_INTERVAL=1 \
 	WEIR_MONITOR_INTERVAL=1h WEIR_GC_INTERVAL=1h)

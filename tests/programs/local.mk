@@ -25,7 +25,7 @@ tests_programs = \
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \
-	tests/programs/cost.py \
+	tests/programs/cost_count.py \
 	tests/programs/dump_check.py \
 	tests/programs/icecast_stream.py \
 	tests/programs/leaker.c \

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""cost.py -- what callgrind counted, for cost.sh.
+"""cost_count.py -- what callgrind counted, for cost.sh.
 
-    cost.py requests FEW MANY COUNT HEADER CPU_US
+    cost_count.py requests FEW MANY COUNT HEADER CPU_US
         FEW and MANY are callgrind's files of two runs that differ by COUNT requests, with tracking
         on; HEADER is sampler.h; a request takes CPU_US of a processor natively. Prints, for one request:
         instructions without tracking, samples while it was counted, instructions a sample, and the share
         in percent that samples have where one processor is busy with such requests.
-    cost.py ratio FEW MANY FEW MANY
+    cost_count.py ratio FEW MANY FEW MANY
         how many percent more the second pair's difference has than the first pair's, without what only a
         process without restartable sequences executes.
-    cost.py write sql|c|json COUNT
+    cost_count.py write sql|c|json COUNT
         input for sqlite3, cc1 and python, in proportion to COUNT, on stdout.
 
 What is called by these names is tracking, apart from two instructions in malloc that are there in any case.
