@@ -30,7 +30,7 @@
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
 
 #define SAMPLER_IDLE 0.25 /* of a processor */
-#define SAMPLER_PRICE_BUSY 8
+#define SAMPLER_PRICE_BUSY 10
 #define SAMPLER_PRICE_AT_START 64
 
 /*

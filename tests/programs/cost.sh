@@ -13,7 +13,7 @@
 # five runs): it is written down below, so that the test does not depend on the machine.
 # Ticks would fall into one run or the other, so there are none; natively one of some 400,000 instructions comes
 # every ten seconds: 0.01%.
-# A process that idles may have eight times as many samples, 0.3% of a processor.
+# A process that idles may have ten times as many samples, 0.3% of a processor.
 #
 # The small ones are compared with jemalloc preloaded alone. A second is made 15.6 seconds
 # long for them (WEIR_TIME_SCALE), as they run that much longer and more, so that they have the samples of a native
