@@ -41,6 +41,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
+	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-not-chained.patch \
 	tests/sabotage/health-cut-short.patch \

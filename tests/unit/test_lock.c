@@ -1,7 +1,8 @@
 /*
- * test_lock.c -- the mutex: one holder at a time, nobody sleeps for ever.
+ * test_lock.c -- the mutex: one holder at a time, nobody sleeps for ever; and what one thread does without one.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/lock.h"
@@ -108,9 +109,46 @@ START_TEST(a_reset_lock_is_open_whatever_it_was)
 }
 END_TEST
 
+/* A handler at each instruction, as the processor's trap flag gives it, adds to the same sum. */
+static struct {
+	_Atomic uint64_t sum;
+	uint64_t handlers;
+} trapped;
+
+static void on_trap(int signal UNUSED)
+{
+	trapped.handlers++;
+	add_relaxed(&trapped.sum, 1000);
+}
+
+static void set_trap_flag(bool is_on)
+{
+#if defined(__x86_64__)
+	uint64_t flags = __builtin_ia32_readeflags_u64();
+
+	__builtin_ia32_writeeflags_u64(is_on ? flags | 0x100 : flags & ~(uint64_t)0x100);
+#else
+	if (is_on)
+		raise(SIGTRAP);
+#endif
+}
+
+START_TEST(what_a_handler_adds_between_any_two_instructions_is_not_lost)
+{
+	signal(SIGTRAP, on_trap);
+	set_trap_flag(true);
+	for (int i = 0; i < 10; i++)
+		add_relaxed(&trapped.sum, 1);
+	set_trap_flag(false);
+	ck_assert_uint_gt(trapped.handlers, 0);
+	ck_assert_uint_eq(trapped.sum, trapped.handlers * 1000 + 10);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, what_a_handler_adds_between_any_two_instructions_is_not_lost);
 	tcase_add_test(tests, one_thread_at_a_time_holds_it);
 	tcase_add_test(tests, a_taken_lock_is_not_taken_again);
 	tcase_add_test(tests, whoever_sleeps_is_woken_though_all_slept);
