@@ -106,6 +106,18 @@ static void purge_jemalloc(void)
 		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
 }
 
+/*
+ * Within a request, where memory is about to end: once at a time, and as a pass, whose end a fork waits for. Where
+ * a pass is under way it sees how scarce memory is itself.
+ */
+static void purge_jemalloc_now(void)
+{
+	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+		return;
+	purge_jemalloc();
+	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
+}
+
 static void say_level(const struct pressure *pressure, enum pressure_level before)
 {
 	struct log_line line;
@@ -473,7 +485,7 @@ void maintain_start(void)
 	if (range.bytes == 0)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
-	pool.purge_others = purge_jemalloc;
+	pool.purge_others = purge_jemalloc_now;
 	if (preload.settings.background == BACKGROUND_ALWAYS)
 		start_thread();
 }
