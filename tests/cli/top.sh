@@ -110,21 +110,27 @@ terminal 80 24 "LC_ALL=C.UTF-8 '$WEIR' top --delay 0.2"
 shows "the first screen lists processes" "^ *$one $name +.* 1\.0 MiB "
 test "$(wc -L <"$work/stdout")" -le 80
 ok $? "within 80 columns"
-# watch PID: there may be others in the list
+# watch PID: there may be others in the list, which come and go
 watch()
 {
-	watch_tries=50
-	while key Enter && until_true is_shown ', process [0-9]+, up' && ! is_shown ", process $1, up"; do
-		watch_tries=$((watch_tries - 1))
-		test "$watch_tries" -gt 0 || return 1
+	for _ in $(seq 40); do
+		key Home
+		screen
+		for _ in $(awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/ { print "row" }' "$work/stdout"); do
+			key Down
+		done
+		key Enter
+		until_true is_shown ', process [0-9]+, '
+		is_shown ", process $1, up" && return 0
 		key Escape
 		until_true is_shown '^ weir top: [0-9]+ process'
-		key Down
 	done
+	return 1
 }
 watch "$one"
 shows "Enter watches the one that is selected: its title" "^ $name, process $one, up .*, Weir [0-9]"
-is_shown 'Pool +\[.*\] 1\.[01] MiB in use of' && is_shown '^ Pressure (none|low|medium|critical)'
+until_true is_shown 'Pool +\[.*\] 1\.[01] MiB in use of' &&
+	until_true is_shown '^ Pressure (none|low|medium|critical)'
 ok $? "its pool, and the pressure"
 shows "requests a second, from two looks" 'Requests +[1-9][0-9,.]*/s'
 shows "size classes in use" '^ +64\.0 KiB +1[67] .*% +[0-9.]+%$'
