@@ -116,9 +116,9 @@ watch()
 	for _ in $(seq 40); do
 		key Home
 		screen
-		for _ in $(awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/ { print "row" }' "$work/stdout"); do
+		while read -r; do
 			key Down
-		done
+		done < <(awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/' "$work/stdout")
 		key Enter
 		until_true is_shown ', process [0-9]+, '
 		is_shown ", process $1, up" && return 0
