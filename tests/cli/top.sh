@@ -116,9 +116,9 @@ watch()
 	for _ in $(seq 40); do
 		key Home
 		screen
-		while read -r; do
+		awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/' "$work/stdout" | while read -r _; do
 			key Down
-		done < <(awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/' "$work/stdout")
+		done
 		key Enter
 		until_true is_shown ', process [0-9]+, '
 		is_shown ", process $1, up" && return 0
