@@ -5,7 +5,6 @@ Runs tests/leak/busy under the preloaded object, clean and leaking, hours in sec
 the call sites of most buffers: of 10,000 a second in all. Where only a hundred stacks a second are taken, a few
 tens of the leaked buffers are seen and nothing is said.
 """
-import json
 import os
 import pathlib
 import subprocess
@@ -13,6 +12,7 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+import said  # noqa: E402
 from tap import check, finish  # noqa: E402
 
 BUILD = pathlib.Path(os.environ["abs_top_builddir"])
@@ -39,22 +39,10 @@ def start(folder, name, *leak):
 
 def dumps_of(folder, name, process):
     """(where the leaking function is, [(leaked, dump)])"""
-    said, _ = process.communicate(timeout=LIMIT)
+    text, _ = process.communicate(timeout=LIMIT)
     if process.returncode != 0:
-        raise RuntimeError(f"status {process.returncode}: {said[-500:]}")
-    bounds, dumps = None, []
-    for words in map(str.split, said.splitlines()):
-        if words[0] == "site":
-            bounds = int(words[1], 0), int(words[2], 0)
-        elif words[0] == "dump":
-            with open(f"{folder}/{name}.{words[1]}.json", encoding="utf-8") as file:
-                dumps.append((int(words[3]), json.load(file)))
-    return bounds, dumps
-
-
-def is_there(site, bounds):
-    frame = site["frames"][0]
-    return frame.get("module", "").endswith("/busy") and bounds[0] <= int(str(frame["offset"]), 0) < bounds[1]
+        raise RuntimeError(f"status {process.returncode}: {text[-500:]}")
+    return said.dumps_of(text, folder, name)
 
 
 def describe(dumps):
@@ -73,7 +61,8 @@ def main():
             leaked, last = dumps[-1]
             first = last["sites"][0]
             check("a busy site that leaks one in 25 is at HIGH, and first", leaked == SECONDS * 2000 // 25 and
-                  last["risk"]["level"] == first["level"] == "HIGH" and is_there(first, bounds), describe(dumps))
+                  last["risk"]["level"] == first["level"] == "HIGH" and said.is_there(first, "busy", bounds),
+                  describe(dumps))
             # Each site has births enough for what it loses to be told from what it keeps for a while.
             taken = last["tracking"]["stacks_captured"]
             check("thousands of its buffers a second have their call site", taken >= SECONDS * 1000, taken)

@@ -2,7 +2,7 @@
 # bench/leak/run.py.
 
 tests_leak = tests/leak/busy.py tests/leak/evaluate.py tests/leak/redis.py tests/leak/shapes.py
-EXTRA_DIST += $(tests_leak) tests/leak/tap.py
+EXTRA_DIST += $(tests_leak) tests/leak/said.py tests/leak/tap.py
 if WITH_PRELOAD
 check_PROGRAMS += tests/leak/busy
 tests_leak_busy_LDADD =

@@ -5,7 +5,6 @@ Runs bench/leak/shapes under the preloaded object, clean and leaking, all at onc
 WEIR_TIME_SCALE. It asks itself for dumps at times, or numbers of leaked buffers, that it says on stdout; the
 dumps are real ones. What is checked depends on counts, not on how fast the machine is.
 """
-import json
 import os
 import pathlib
 import subprocess
@@ -13,6 +12,7 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+import said  # noqa: E402
 from tap import check, finish  # noqa: E402
 
 BUILD = pathlib.Path(os.environ["abs_top_builddir"])
@@ -52,22 +52,10 @@ def start(folder, shape, leaks):
 
 def result_of(folder, name, process):
     """(where the request site is, [(leaked, dump)]), or an exception with what it said."""
-    said, _ = process.communicate(timeout=LIMIT)
+    text, _ = process.communicate(timeout=LIMIT)
     if process.returncode != 0:
         raise RuntimeError(f"status {process.returncode}: {open(f'{folder}/{name}.err').read()[-500:]}")
-    bounds, dumps = None, []
-    for words in map(str.split, said.splitlines()):
-        if words[0] == "site":
-            bounds = int(words[1], 0), int(words[2], 0)
-        elif words[0] == "dump":
-            with open(f"{folder}/{name}.{words[1]}.json", encoding="utf-8") as file:
-                dumps.append((int(words[5]), json.load(file)))
-    return bounds, dumps
-
-
-def is_request_site(site, bounds):
-    frame = site["frames"][0]
-    return frame.get("module", "").endswith("/shapes") and bounds[0] <= int(str(frame["offset"]), 0) < bounds[1]
+    return said.dumps_of(text, folder, name)
 
 
 def describe(leaked, dump):
@@ -82,7 +70,7 @@ def describe(leaked, dump):
 def check_clean(shape, bounds, dumps):
     what = SHAPES[shape]
     last = dumps[-1][1]
-    seen = [s for s in last["sites"] if is_request_site(s, bounds)]
+    seen = [s for s in last["sites"] if said.is_there(s, "shapes", bounds)]
     check(
         f"{what}: its requests are followed",
         len(dumps) >= 10 and last["tracking"]["is_active"] and seen and seen[0]["allocated_objects"] >= 500,
@@ -97,7 +85,8 @@ def check_leaking(shape, bounds, dumps):
     leaked, last = dumps[-1]
     first = last["sites"][0] if last["sites"] else None
     check(f"{what} reaches HIGH", last["risk"]["level"] == "HIGH", describe(leaked, last))
-    check(f"{what} names the guilty site first", first and is_request_site(first, bounds), describe(leaked, last))
+    is_first = first and said.is_there(first, "shapes", bounds)
+    check(f"{what} names the guilty site first", is_first, describe(leaked, last))
     early = next(((n, d) for n, d in dumps if is_guilty_high(d, bounds)), None)
     check(
         f"{what} has its guilty site at HIGH within {LEAKED_MOST} leaked buffers",
@@ -107,7 +96,7 @@ def check_leaking(shape, bounds, dumps):
 
 
 def is_guilty_high(dump, bounds):
-    return any(s["level"] == "HIGH" and is_request_site(s, bounds) for s in dump["sites"])
+    return any(s["level"] == "HIGH" and said.is_there(s, "shapes", bounds) for s in dump["sites"])
 
 
 def main():
