@@ -180,6 +180,12 @@ build_tree()
 	quietly .dev/log/make-"$dir" make -C "$dir" -j"$JOBS"
 }
 
+# build_tests DIR: the tests' programs, of a tree that build_tree built
+build_tests()
+{
+	quietly .dev/log/make-tests-"$1" make -C "$1" -j"$JOBS" check TESTS=
+}
+
 # Only what ./dev and Autotools make; read-only trees are what distcheck leaves.
 clean_tree()
 {

@@ -290,7 +290,8 @@ run_suites()
 	DEV_TEST_RUN=$$.$(date +%s)
 	need_packages "${packages_build[@]}" "${packages_tests[@]}"
 	install_for_suites
-	if build_tree build; then
+	# Whole, before two lanes run make in it: of two that compile one object the other links half of it.
+	if build_tree build && build_tests build; then
 		result ok "the tree builds without a warning"
 		mkdir -p .dev/log
 		rm -f .dev/log/lane-*

@@ -72,6 +72,8 @@ endif
 endif
 
 # One suite: make check-unit. Suites that measure or load the machine run alone.
+# check-sabotage may run beside another one in the same tree: its summary has a name of its own.
+MOSTLYCLEANFILES += test-suite-sabotage.log
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_unit)'
 check-cli:
@@ -91,7 +93,7 @@ check-leak:
 check-programs:
 	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_programs)'
 check-sabotage:
-	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_sabotage)'
+	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_sabotage)' TEST_SUITE_LOG=test-suite-sabotage.log
 .PHONY: check-unit check-cli check-fuzz check-contract check-preload check-lint check-stress check-leak check-programs check-sabotage
 
 if WITH_PRELOAD
