@@ -3,8 +3,8 @@
  *
  * The first pthread_create of the program starts our maintenance thread. Of fork, the handlers
  * of pthread_atfork are enough; libc's daemon(), forkpty() and such run them too, which an
- * interposed fork would miss. What runs none (vfork, posix_spawn, popen, system, _Fork) makes a
- * child that only execs, or one that may call nothing but async-signal-safe functions.
+ * interposed fork would miss. What runs none (posix_spawn, popen, system, _Fork) makes a
+ * child that only execs, or one that may call nothing but async-signal-safe functions; vfork.c has vfork.
  *
  * Order is all: prepare handlers run last registered first. Ours are registered when jemalloc is
  * bound, right after jemalloc's and before any constructor of another library: so a program's
@@ -56,6 +56,7 @@ static void fork_child(void)
 {
 	track_fork_child();
 	pool_fork_child();
+	vfork_in_fork_child();
 	maintain_fork_child();
 	if (has_list_lock)
 		_IO_list_resetlock();
