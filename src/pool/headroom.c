@@ -13,8 +13,8 @@
 #include "pool/headroom.h"
 
 #include "base/clock.h"
-#include "pool/arena.h"
 #include "pool/pool.h"
+#include "pool/purge.h"
 #include "pool/reclaim.h"
 
 #define RESERVE_SHARE 8

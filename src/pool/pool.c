@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "pool/apart.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/headroom.h"
 #include "pool/reclaim.h"
 

@@ -14,9 +14,9 @@
 #include "pool/reclaim.h"
 
 #include "base/clock.h"
-#include "pool/arena.h"
 #include "pool/headroom.h"
 #include "pool/pool.h"
+#include "pool/purge.h"
 
 #define WINDOWS_A_MONITOR 5
 /* So much above the demand is not worth a system call. */

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "pool/purge.h"
 #include "pool/reclaim.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
