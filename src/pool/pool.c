@@ -146,16 +146,20 @@ void pool_look(void)
 	maintain_if_due(look_at_clock());
 }
 
+/* The use count came round: the buffer is no longer at its first use, though it will say 1. */
+static COLD void note_wrap(struct run *run)
+{
+	atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
+	run->buffer.serial &= ~BUFFER_WAS_COLD;
+}
+
 COLD void *pool_poll(void *p)
 {
 	struct run *run = run_of(p);
 	uint32_t now = look_at_clock();
 
-	if (UNLIKELY(run->buffer.use_count == 0)) {
-		/* The count wrapped: the buffer is no longer at its first use. */
-		atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
-		run->buffer.serial &= ~BUFFER_WAS_COLD;
-	}
+	if (UNLIKELY(run->buffer.use_count == 0))
+		note_wrap(run);
 	maintain_if_due(now);
 	return p;
 }
@@ -318,7 +322,8 @@ COLD void *pool_malloc_slow(size_t size)
 		page = refill(cpu, class, now);
 	if (page == 0)
 		return NULL;
-	buffer_begin(run_at(page), size);
+	if (UNLIKELY(buffer_begin(run_at(page), size) == 0))
+		note_wrap(run_at(page));
 	maintain_if_due(now);
 	return buffer_address(page);
 }

@@ -141,5 +141,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/worst-fit.patch \
+	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch
