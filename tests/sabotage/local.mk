@@ -13,6 +13,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
