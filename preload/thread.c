@@ -9,7 +9,9 @@
  * Order is all: prepare handlers run last registered first. Ours are registered when jemalloc is
  * bound, right after jemalloc's and before any constructor of another library: so a program's
  * handlers, which may allocate or lock what threads hold that allocate, are through before
- * we lock anything. Then stdio's list of streams is locked, and only then the allocators. libc
+ * we lock anything. Then, with nothing held, we wait for a pass that is under way, and for whoever asks the loader what
+ * is loaded: he waits for callbacks of dl_iterate_phdr(), which may allocate or open a stream. It also keeps
+ * other threads' forks out. Then stdio's list of streams is locked, and only then the allocators. libc
  * itself takes that list after all handlers, when jemalloc's locks are held already, while a
  * thread that holds the list (fflush(NULL), fopen) may wait for just those; libc's own malloc is
  * locked after it for that reason.
@@ -33,12 +35,13 @@ static bool has_list_lock; /* from prepare to parent or child */
 
 static void fork_prepare(void)
 {
+	maintain_fork_prepare();
+	track_fork_wait();
 	/* A process of one thread has nobody to wait for, as libc sees it, too. */
 	has_list_lock = !__libc_single_threaded && _IO_list_lock != NULL && _IO_list_unlock != NULL &&
 			_IO_list_resetlock != NULL;
 	if (has_list_lock)
 		_IO_list_lock();
-	maintain_fork_prepare();
 	pool_fork_prepare();
 	track_fork_prepare();
 }
@@ -47,9 +50,9 @@ static void fork_parent(void)
 {
 	track_fork_parent();
 	pool_fork_parent();
-	maintain_fork_parent();
 	if (has_list_lock)
 		_IO_list_unlock();
+	maintain_fork_parent();
 }
 
 static void fork_child(void)

@@ -301,17 +301,21 @@ void track_modules_changed(void)
 
 /* --- fork -------------------------------------------------------------------- */
 
-/* From prepare to parent or child, which the pool's locks keep to one thread. The locks of tracking are
+/* From prepare to parent or child; under LOCK_modules, unless tracking is off for good. The locks of tracking are
  * there from the start, so it is all one whether another thread makes the tables meanwhile. */
 static bool is_fork_locked;
 
-void track_fork_prepare(void)
+void track_fork_wait(void)
 {
 	is_fork_locked = phase() != PHASE_OFF;
-	if (!is_fork_locked)
-		return;
-	modules_fork_prepare();
-	sites_fork_prepare();
+	if (is_fork_locked)
+		modules_fork_prepare();
+}
+
+void track_fork_prepare(void)
+{
+	if (is_fork_locked)
+		sites_fork_prepare();
 }
 
 static void fork_done(bool is_child)
