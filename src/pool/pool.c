@@ -25,6 +25,8 @@
 #define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
+/* Of RLIMIT_AS. */
+#define ADDRESS_SPACE_SHARE 8
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
 #define POLL_MASK_MAX 31
 
@@ -38,7 +40,7 @@ static size_t range_bytes_wanted(uint64_t ram)
 	while (wanted < 4 * ram && wanted < RANGE_BYTES_MAX)
 		wanted *= 2;
 	/* Leave most of a tight address space to the program. */
-	while (wanted > limit / 8)
+	while (wanted > limit / ADDRESS_SPACE_SHARE)
 		wanted /= 2;
 	return wanted;
 }
@@ -94,6 +96,12 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 	atomic_store_explicit(&pool.limit_pages, bytes >> PAGE_SHIFT, memory_order_relaxed);
 	atomic_store_explicit(&pool.threshold_pages,
 	    (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold), memory_order_relaxed);
+}
+
+void pool_fit_address_space(uint64_t limit_bytes)
+{
+	if (range.bytes != 0 && range.bytes >= limit_bytes)
+		range_cut(limit_bytes / ADDRESS_SPACE_SHARE);
 }
 
 /* --- time ------------------------------------------------------------------- */

@@ -53,6 +53,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/large-past-the-limit.patch \
+	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/magazines-are-demand.patch \
