@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -29,6 +28,7 @@
 #define CHILD_SECONDS 20
 
 extern char **environ;
+extern const struct suite vfork_suite; /* vfork.c */
 
 static volatile bool is_over;
 static volatile unsigned long progress[THREADS];
@@ -432,90 +432,6 @@ static void vfork_and_exec_leave_the_heap_alone(void)
 	end_threads(threads, 2);
 }
 
-#define VFORK_BYTES (32 * KIB + 48) /* what opendir takes */
-
-static _Atomic bool is_shared; /* somebody wrote into another's buffer */
-
-static bool take_mark_and_free(uintptr_t mark)
-{
-	volatile uintptr_t *p = malloc(VFORK_BYTES);
-	bool is_own;
-
-	if (p == NULL)
-		abort();
-	p[0] = mark;
-	p[1] = (uintptr_t)p;
-	for (volatile int i = 0; i < 100; i++)
-		;
-	is_own = p[0] == mark && p[1] == (uintptr_t)p;
-	free((void *)p);
-	return is_own;
-}
-
-static void *take_and_mark(void *argument)
-{
-	while (!is_over)
-		if (!take_mark_and_free((uintptr_t)argument))
-			is_shared = true;
-	return NULL;
-}
-
-/* All on one processor, but the child, which goes to another: it and a thread are at work in the same instant. */
-static void a_child_of_vfork_that_allocates_takes_nothing_from_threads(void)
-{
-	static void *(*const bodies[2])(void *) = {take_and_mark, take_and_mark};
-	pthread_t threads[ARRAY_LENGTH(bodies)];
-	cpu_set_t all, one, others;
-
-	REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0, "errno %d", errno);
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	CPU_XOR(&others, &all, &one);
-	if (CPU_COUNT(&others) == 0)
-		harness_skip("there is one processor");
-	REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0, "errno %d", errno);
-	is_over = is_shared = false;
-	REQUIRE(start_threads(threads, bodies, ARRAY_LENGTH(bodies)), "pthread_create");
-	for (unsigned i = 0; i < 25; i++) {
-		int status = -1;
-		pid_t child = vfork();
-
-		if (child == 0) {
-			sched_setaffinity(0, sizeof(others), &others);
-			for (unsigned k = 0; k < 20000; k++)
-				if (!take_mark_and_free(ARRAY_LENGTH(bodies) + 1))
-					is_shared = true;
-			_exit(0);
-		}
-		REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
-		EXPECT(status == 0, "status 0x%x", (unsigned)status);
-	}
-	end_threads(threads, ARRAY_LENGTH(bodies));
-	EXPECT(!is_shared, "a buffer had two owners");
-}
-
-static void vfork_fails_as_it_does_without(void)
-{
-	struct rlimit before, none = {0, 0};
-	int status = -1;
-	pid_t child = fork();
-
-	REQUIRE(getrlimit(RLIMIT_NPROC, &before) == 0, "errno %d", errno);
-	if (child == 0) {
-		none.rlim_max = before.rlim_max;
-		if (setrlimit(RLIMIT_NPROC, &none) != 0 || setgid(65534) != 0 || setuid(65534) != 0)
-			_exit(77); /* not root: the limit counts what others of ours have */
-		errno = 0;
-		child = vfork();
-		if (child == 0)
-			_exit(1);
-		_exit(child == -1 && errno == EAGAIN ? 42 : 2);
-	}
-	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
-	EXPECT(WIFEXITED(status) && (WEXITSTATUS(status) == 42 || WEXITSTATUS(status) == 77), "status 0x%x",
-	    (unsigned)status);
-}
-
 static void posix_spawn_starts_a_program_that_allocates(void)
 {
 	for (unsigned i = 0; i < 20; i++) {
@@ -612,9 +528,6 @@ static const struct test tests[] = {
     {"fork_does_not_hang_on_who_allocates_while_the_loader_is_asked",
 	fork_does_not_hang_on_who_allocates_while_the_loader_is_asked, TEST_GLIBC},
     {"vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0},
-    {"a_child_of_vfork_that_allocates_takes_nothing_from_threads",
-	a_child_of_vfork_that_allocates_takes_nothing_from_threads, TEST_GLIBC},
-    {"vfork_fails_as_it_does_without", vfork_fails_as_it_does_without, 0},
     {"posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0},
     {"a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid",
 	a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid, 0},
@@ -624,11 +537,11 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = {SUITE(tests)};
+	const struct suite suites[] = {SUITE(tests), vfork_suite};
 
 	if (argc >= 2 && strcmp(argv[1], "--inner-work") == 0)
 		return work_some(3, 300) ? 7 : 1;
 	if (argc >= 3 && strncmp(argv[1], "--inner-exec", 12) == 0)
 		return execute_again(argv);
-	return harness_run(argc, argv, suites, 1);
+	return harness_run(argc, argv, suites, ARRAY_LENGTH(suites));
 }
