@@ -199,8 +199,9 @@ static int show_dump(const struct wish *wish, const struct target *target, const
 	int status = EXIT_SUCCESS;
 
 	if (answer->status == STATE_FAILED) {
-		complain("process %d could not write its dump to %s: %s", (int)wish->pid,
-		    target->settings.dump, strerror(answer->error));
+		complain("process %d could not write its dump to %s: %s; weir report and weir top --once "
+			 "need no file",
+		    (int)wish->pid, target->settings.dump, strerror(answer->error));
 		status = EXIT_WEIR_FAILED;
 	} else if (answer->files == 0) {
 		complain(

@@ -24,6 +24,11 @@ struct report {
 	bool is_long;	 /* every site and every frame, however many */
 };
 
+/* Whether an argument of weir report is no file, but may be a process. */
+bool report_is_process(const char *name);
+/* Its dump, made from outside, to be freed by dump_free(). NULL, with a line in why or after a complaint. */
+struct dump *report_live(const char *name, char *why, size_t size);
+
 /* For people at a terminal: the verdict first. */
 void report_text(const struct report *report);
 
