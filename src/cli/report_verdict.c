@@ -92,8 +92,10 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	    risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "", why != NULL ? ": " : "",
 	    why != NULL ? why : "");
 	if (risk->is_fragmenting)
-		text_append(text, size,
-		    " Resident memory grows while what it holds does not: fragmentation, no leak.");
+		text_append(text, size, "%s",
+		    is_suspect ? " Besides, resident memory grows faster than what it holds."
+			       : " Resident memory grows while what it holds does not: fragmentation, or "
+				 "memory that the program maps itself, and no leak of what it allocates.");
 	if (isfinite(risk->time_to_limit_seconds) &&
 	    risk->time_to_limit_seconds < (is_suspect ? OUT_OF_SIGHT : FAR_OFF))
 		text_append(text, size, " At the present growth the memory limit is reached in %s.",

@@ -51,6 +51,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
@@ -131,6 +132,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
