@@ -57,6 +57,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
