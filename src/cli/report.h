@@ -56,6 +56,9 @@ bool report_pprof(const struct report *report, bool is_lifetimes);
 
 /* --- the verdict, as sentences: report_verdict.c ------------------------------------ */
 
+/* "dump 2 of pid 4711", or that it was read from outside; returns text. */
+const char *report_origin(const struct dump *dump, char *text, size_t size);
+
 /* "1 h 30 m", and how much faster time ran for the process where WEIR_TIME_SCALE rehearsed; returns text. */
 const char *report_uptime(const struct dump *dump, char *text, size_t size);
 

@@ -103,6 +103,16 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	return text;
 }
 
+const char *report_origin(const struct dump *dump, char *text, size_t size)
+{
+	if (dump->sequence != 0)
+		snprintf(text, size, "dump %llu of pid %llu", (unsigned long long)dump->sequence,
+		    (unsigned long long)dump->pid);
+	else
+		snprintf(text, size, "pid %llu, read from outside", (unsigned long long)dump->pid);
+	return text;
+}
+
 const char *report_uptime(const struct dump *dump, char *text, size_t size)
 {
 	const char *scale = dump_setting(dump, "time_scale");

@@ -212,6 +212,13 @@ shows "a command that a stopped process cannot answer is told so, and the screen
 end_all
 mux kill-server
 
+start stuck
+terminal 80 24 "TERM=dumb '$WEIR' top $pid"
+shows "a terminal without a cursor is refused, with what to do" "the terminal 'dumb' is not known here, or cannot be drawn on.*"
+shows "with status 125" '^status 125$'
+end_all
+mux kill-server
+
 mkfifo "$work/input" "$work/go"
 (
 	exec 3>"$work/input"
