@@ -17,14 +17,21 @@
 #include "cli/target.h"
 #include "report/snapshot.h"
 
+/* What may be executed is the program itself, in the folder where one stands, and a folder is its files. */
+static bool may_be_dump(const char *name)
+{
+	struct stat file;
+
+	return stat(name, &file) == 0 && !S_ISDIR(file.st_mode) &&
+	       !(S_ISREG(file.st_mode) && (file.st_mode & 0111) != 0);
+}
+
 bool report_is_process(const char *name)
 {
 	const char *ending = strrchr(name, '.');
-	struct stat file;
 
-	/* What may be executed is the program itself, in the folder where one stands, and no dump. */
-	return strcmp(name, "-") != 0 && strchr(name, '/') == NULL &&
-	       (stat(name, &file) != 0 || (S_ISREG(file.st_mode) && (file.st_mode & 0111) != 0)) &&
+	/* "-", "." and ".." are none. */
+	return strspn(name, "-.") != strlen(name) && strchr(name, '/') == NULL && !may_be_dump(name) &&
 	       (ending == NULL || (strcmp(ending, ".json") != 0 && strcmp(ending, ".txt") != 0));
 }
 
