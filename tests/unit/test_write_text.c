@@ -215,6 +215,13 @@ START_TEST(leak_risk_is_one_sentence_at_the_top)
 	ck_assert_ptr_nonnull(line);
 	/* The third line. */
 	ck_assert_ptr_eq(line, strchr(strchr(text, '\n') + 1, '\n'));
+	/* What libc does with a request is nobody's leak. */
+	struct track_site *site = &facts.track.sites[0];
+	site->frames[1] = site->frames[0];
+	site->frames[0] = (struct track_frame){0x7f3000000999, 0x999, "/lib/libc.so.6", "00fe"};
+	ck_assert_ptr_nonnull(strstr(written(), "MIXTURE_LEAK at libavutil.so.57+0x1233; "));
+	site->frame_count = 1;
+	ck_assert_ptr_nonnull(strstr(written(), "MIXTURE_LEAK at libc.so.6+0x999; "));
 	risk->is_known = false;
 	ck_assert_ptr_nonnull(strstr(written(), "leak risk   not known yet"));
 	facts_settings.track = false;
