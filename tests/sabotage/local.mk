@@ -4,6 +4,7 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
