@@ -19,7 +19,6 @@
 #include "pool/pool.h"
 #include "preload/preload.h"
 #include "track/stack.h"
-#include "track/track.h"
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
 /* From glibc 2.35 on: of the loader, without its lock. */
@@ -69,7 +68,9 @@ static void say_callers(void)
 	struct stack stack;
 	struct log_line line;
 
-	if (!log_is_on(LOG_ERROR) || !track_callers(&stack) || !log_begin(&line, LOG_ERROR))
+	/* The walk takes no lock, so it may interrupt another one of this thread: where a handler frees. */
+	if (!preload.settings.track || !log_is_on(LOG_ERROR) || !stack_capture(&stack) ||
+	    !log_begin(&line, LOG_ERROR))
 		return;
 	out_str(&line.out, "the call came from ");
 	for (unsigned i = 0; i < MIN(stack.count, (unsigned)CALLERS_SHOWN); i++) {

@@ -136,17 +136,6 @@ bool track_wake(void)
 	return is_made;
 }
 
-bool track_callers(struct stack *stack)
-{
-	bool is_there;
-
-	if (phase() == PHASE_OFF || !enter())
-		return false;
-	is_there = stack_capture(stack);
-	leave();
-	return is_there;
-}
-
 bool track_is_asleep(void)
 {
 	enum phase now = phase();

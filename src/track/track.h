@@ -48,11 +48,6 @@ bool track_wake(void);
 /* Wanted, and not awake yet. */
 bool track_is_asleep(void);
 
-struct stack;
-/* Who calls, innermost first; for a report, not for a birth. False: tracking is off, or was interrupted in this
- * thread by a signal handler that asks now. Also while it is asleep. Takes no lock. */
-bool track_callers(struct stack *stack);
-
 /*
  * p was handed out: size bytes as requested, picked with probability 1/weight (weight
  * >= 1; 1: everything of its kind is told). Captures the stack, which costs some hundred ns and
