@@ -280,7 +280,9 @@ static int run(int argc, char **argv, const char *help, enum state_command comma
 						       : show_collection(&wish, &answer, before.rss_bytes);
 		break;
 	case ASK_LATE:
-		complain("%s", why);
+		complain("%s%s", why,
+		    command == STATE_COMMAND_DUMP ? "; weir report and weir top look at it from outside"
+						  : "");
 		status = EXIT_LATE;
 		break;
 	default:

@@ -209,6 +209,9 @@ ok $? "with no byte that is not"
 kill -STOP "$pid"
 key g
 shows "a command that a stopped process cannot answer is told so, and the screen goes on" 'is stopped'
+try "$WEIR" report "$pid"
+test "$status" -eq 0 && grep -q "^$name, pid $pid, .*read from outside" "$work/stdout"
+ok $? "a report of it needs no answer"
 end_all
 mux kill-server
 
