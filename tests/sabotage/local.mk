@@ -54,6 +54,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
