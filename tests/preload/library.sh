@@ -77,7 +77,7 @@ looked_at()
 weir=${TEST_WEIR:-$build_dir/weir}
 looked_at "$object"
 judge "weir finds the interposer in a program that has the library, too" \
-	'[ "$status" -eq 0 ] && grep -Eq "^ *$pid library " "$scratch/out" && grep -Eq "in use in [1-9] buffer" "$scratch/out"'
+	'[ "$status" -eq 0 ] && grep -Eq "^ *$pid +library " "$scratch/out" && grep -Eq "in use in [1-9] buffer" "$scratch/out"'
 looked_at ''
 judge "and does not take the library for it" \
 	'[ "$status" -eq 1 ] && ! grep -Eq "^ *$pid " "$scratch/out" && grep -q "does not run with Weir" "$scratch/why"'
