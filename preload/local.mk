@@ -17,6 +17,7 @@ libweir_preload_so_SOURCES = \
 	preload/elf_symbol.c preload/elf_symbol.h \
 	preload/engine.c \
 	preload/glibc.c \
+	preload/keeper.c preload/keeper.h \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
 	preload/metrics_file.c preload/metrics_file.h \

@@ -47,7 +47,6 @@ void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 void preload_watch_fork(void);
 
 /* maintain.c */
-void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 bool maintain_now(
     bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 

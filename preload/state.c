@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "pool/arena.h"
 #include "pool/pool.h"
+#include "pool/reclaim.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "track/samples.h"
@@ -56,6 +58,8 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_RUN].bytes = sizeof(struct run);
 	state.parts[STATE_TRACK] = PART(track);
 	state.parts[STATE_SITE].bytes = sizeof(struct site);
+	state.parts[STATE_BELL] = PART(reclaim_bell);
+	state.keeper.filters_at_start = sys_filters_at_start();
 	state.figures.pid = (uint32_t)getpid();
 	state.clock_origin_ns = clock_origin_ns();
 	state.started_at_ns = clock_started_at_ns();
@@ -229,8 +233,31 @@ void state_note_worker(enum state_command command, enum state_worker worker)
 	}
 }
 
+void state_keeper_is(uint32_t thread)
+{
+	STORE_RELAXED(&state.keeper.thread, thread);
+}
+
+void state_keeper_sleeps(bool is_asleep)
+{
+	STORE_RELAXED(&state.keeper.is_asleep, is_asleep);
+}
+
+uint64_t state_take_left(void)
+{
+	uint64_t request = LOAD_RELAXED(&state.keeper.request);
+
+	/* By nobody else is it written: whoever leaves one does so where there is none. */
+	if (request != 0)
+		STORE_RELAXED(&state.keeper.request, 0);
+	return state_is_request(request) ? request : 0;
+}
+
 void state_fork_child(void)
 {
+	state_keeper_is(0);
+	STORE_RELAXED(&state.keeper.is_asleep, 0);
+	STORE_RELAXED(&state.keeper.request, 0);
 	for (unsigned i = 0; i < STATE_ANSWERS; i++)
 		set_status(&state.answers[i], STATE_FREE);
 	state.figures.pid = (uint32_t)getpid();

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "pool/pool.h"
+#include "preload/keeper.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "track/track.h"
@@ -75,6 +76,6 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 		    "pthread_create");
 	if (real == NULL)
 		return ENOSYS;
-	maintain_on_thread_create();
+	keeper_start();
 	return real(thread, attr, run, argument);
 }

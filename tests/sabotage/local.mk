@@ -7,6 +7,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
+	tests/sabotage/bell-not-rung.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/busy-pays-no-more.patch \
@@ -49,6 +50,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/idle-batch-keeps-its-buffer.patch \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
+	tests/sabotage/knock-past-a-filter.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
@@ -121,6 +123,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/tables-through-libgcc.patch \
