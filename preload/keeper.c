@@ -5,9 +5,9 @@
  * (WEIR_BACKGROUND=always). It has all signals blocked, sleeps on the bell of reclaim.c and
  * never ends; the child of a fork has none until it makes a thread of its own.
  *
- * `weir dump`, gc and trim leave their commands in weir_state and change the bell, while they hold
- * this thread still by ptrace(): nothing that the program does is interrupted, which a signal
- * would do, and nothing is asked of its signals. The wait that was interrupted goes on, finds
+ * `weir dump`, gc and trim leave their commands in weir_state, change the bell, and interrupt
+ * this thread by ptrace(): nothing that the program does is interrupted, which a signal
+ * would do, and nothing is asked of its signals. The wait that was interrupted begins anew, finds
  * another number at the bell, and ends.
  *
  * Invariant: the bell is read before the last look for work, so whatever is asked after that look ends
@@ -37,7 +37,8 @@ static void *run(void *unused UNUSED)
 	prctl(PR_SET_NAME, "weir", 0, 0, 0);
 	state_keeper_is((uint32_t)syscall(SYS_gettid));
 	for (;;) {
-		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_relaxed);
+		/* acquire: read before the request; its partner is a process that writes them the other way round */
+		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_acquire);
 		uint64_t left = state_take_left(), ns;
 
 		if (left != 0) {

@@ -245,12 +245,14 @@ void state_keeper_sleeps(bool is_asleep)
 
 uint64_t state_take_left(void)
 {
-	uint64_t request = LOAD_RELAXED(&state.keeper.request);
+	uint64_t request = atomic_load_explicit(&state.keeper.request, memory_order_relaxed);
 
-	/* By nobody else is it written: whoever leaves one does so where there is none. */
-	if (request != 0)
-		STORE_RELAXED(&state.keeper.request, 0);
-	return state_is_request(request) ? request : 0;
+	/* The kernel's copy of eight bytes may be seen half done: the bell will say when it is whole. */
+	if (!state_is_request(request))
+		return 0;
+	/* Nobody writes it before it is 0 again. */
+	atomic_store_explicit(&state.keeper.request, 0, memory_order_relaxed);
+	return request;
 }
 
 void state_fork_child(void)

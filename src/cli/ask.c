@@ -27,14 +27,15 @@
 
 #define POLL_NS (MILLISECOND)
 #define SEND_AGAIN_NS (100 * MILLISECOND)
-#define STUCK_LOOKS 20		 /* in a row, at which the thread waits, and not for a command */
-#define PATIENCE_NS (1 * SECOND) /* with a thread that is at something else, or finds no processor */
+#define KNOCK_AGAIN_NS (20 * MILLISECOND) /* where another one's lay there */
+#define STUCK_LOOKS 20			  /* in a row, at which the thread waits, and not for a command */
+#define PATIENCE_NS (1 * SECOND)	  /* with a thread that is at something else, or finds no processor */
 
 struct sending {
 	uint64_t request;
 	pid_t thread;	   /* the maintenance thread; 0: by signal */
 	uint64_t begin_ns; /* of all */
-	uint64_t last_ns;  /* 0: not sent yet */
+	uint64_t next_ns;  /* when it is sent (again) */
 	unsigned looks;	   /* at which the thread was stuck, without one between at which it was not */
 };
 
@@ -100,9 +101,15 @@ static enum ask_result send_signal(const struct target *target, uint64_t request
 static enum ask_result send_request(
     const struct target *target, struct sending *sending, uint64_t now, char *text, size_t size)
 {
-	sending->last_ns = now;
-	if (sending->thread != 0 && knock(target, sending->thread, sending->request) != KNOCK_CANNOT)
-		return ASK_OK;
+	sending->next_ns = now + SEND_AGAIN_NS;
+	if (sending->thread != 0) {
+		enum knock_result result = knock(target, sending->thread, sending->request);
+
+		if (result == KNOCK_BEFORE)
+			sending->next_ns = now + KNOCK_AGAIN_NS;
+		if (result != KNOCK_CANNOT)
+			return ASK_OK;
+	}
 	sending->thread = 0;
 	return send_signal(target, sending->request, text, size);
 }
@@ -146,12 +153,12 @@ enum ask_result ask(struct target *target, enum state_command command, unsigned 
 		enum target_result result;
 
 		now = now_ns();
-		if (found == NULL && sending.last_ns != 0 && sending.thread != 0 &&
+		if (found == NULL && sending.next_ns != 0 && sending.thread != 0 &&
 		    is_thread_stuck(target, &sending, now)) {
 			sending.thread = 0;
-			sending.last_ns = 0;
+			sending.next_ns = now;
 		}
-		if (found == NULL && (sending.last_ns == 0 || now - sending.last_ns >= SEND_AGAIN_NS) &&
+		if (found == NULL && now >= sending.next_ns &&
 		    send_request(target, &sending, now, text, size) != ASK_OK)
 			return ASK_FAILED;
 		nanosleep(&step, NULL);

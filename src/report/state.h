@@ -114,13 +114,13 @@ struct state_answer {
 };
 
 /*
- * Where a command is left. The sender has the right to trace, and makes that one thread stand still while
- * it writes: the request, where none is there, and then another number to the bell, so that the thread does
- * not go (back) to sleep before it has seen it.
+ * Where a command is left by who has the right to trace: the request, where there is none, then another
+ * number at the bell, then an interruption of that one thread. The thread reads the bell first, then the request,
+ * so it does not go (back) to sleep before it has seen one.
  */
 #define STATE_KEEPER_STARTS UINT32_MAX
 struct state_keeper {
-	/* 0: none. Relaxed: whoever leaves one does so while the thread stands still. */
+	/* 0, or half of one: none. Relaxed: the bell orders it. */
 	_Atomic uint64_t request;
 	/* Its id in the process's own pid namespace, or STATE_KEEPER_STARTS; 0: there is none. Relaxed. */
 	_Atomic uint32_t thread;
