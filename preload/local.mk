@@ -29,7 +29,8 @@ libweir_preload_so_SOURCES = \
 	preload/signal.c \
 	preload/start.c \
 	preload/state.c preload/state.h \
-	preload/thread.c
+	preload/thread.c \
+	preload/walk.c
 
 # -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would
 # make a call of calloc out of the malloc and memset within calloc.

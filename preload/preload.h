@@ -50,6 +50,9 @@ void preload_watch_fork(void);
 bool maintain_now(
     bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 
+/* walk.c: once, before there are threads */
+void walk_start(void);
+
 /* signal.c */
 void signal_start(void); /* take WEIR_SIGNAL */
 

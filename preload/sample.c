@@ -35,6 +35,7 @@ void sample_start(void)
 		sampler_stop();
 		return;
 	}
+	walk_start();
 	pool.sample_ended = track_death;
 	pool.sample_resized = track_resize;
 	sampler_start(&preload.settings);

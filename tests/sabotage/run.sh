@@ -75,7 +75,7 @@ build()
 	local target=libweir-preload.so
 	case $program in
 	tests/unit/*) target=$program ;;
-	tests/contract/*.sh | tests/preload/*.sh) ;;
+	tests/contract/*.sh | tests/preload/*.sh | tests/preload/*.py) ;;
 	tests/cli/guest.py) make -s -C "$1/build" -j"$jobs" weir tests/cli/waits || return 1 ;;
 	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
