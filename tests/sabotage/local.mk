@@ -58,6 +58,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
+	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
