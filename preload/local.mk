@@ -42,8 +42,8 @@ libweir_preload_so_CFLAGS = $(LAYER_CFLAGS) -fexceptions \
 libweir_preload_so_LDFLAGS = $(AM_LDFLAGS) -shared \
 	-Wl,-soname,libweir-preload.so \
 	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
-	-Wl,--version-script=$(srcdir)/preload/weir-preload.map
+	-Wl,--version-script=$(srcdir)/preload/weir-preload.map $(ORDER_LDFLAGS)
 libweir_preload_so_LDADD = $(LAYERS) $(JEMALLOC_NEEDED)
-EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map
+EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map preload/start.ld
 
-EXTRA_DIST += preload/exports.expected preload/weir-preload.map
+EXTRA_DIST += preload/exports.expected preload/start.ld preload/weir-preload.map

@@ -50,7 +50,7 @@ void preload_watch_fork(void);
 bool maintain_now(
     bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
 
-/* walk.c: once, before there are threads */
+/* walk.c: before the first refresh, and before there is a second thread; does it once */
 void walk_start(void);
 
 /* signal.c */

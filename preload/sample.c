@@ -23,6 +23,7 @@ extern const char own_end[] __asm__("_etext") __attribute__((visibility("hidden"
 
 void sample_wake(void)
 {
+	walk_start();
 	if (track_wake())
 		sampler_go_on();
 	else if (!track_is_asleep())
@@ -35,7 +36,6 @@ void sample_start(void)
 		sampler_stop();
 		return;
 	}
-	walk_start();
 	pool.sample_ended = track_death;
 	pool.sample_resized = track_resize;
 	sampler_start(&preload.settings);

@@ -76,6 +76,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 		    "pthread_create");
 	if (real == NULL)
 		return ENOSYS;
+	walk_start();
 	keeper_start();
 	return real(thread, attr, run, argument);
 }

@@ -17,9 +17,15 @@
 /* libc's own, past anybody else's: found without the loader's help, since a tick may not ask for it. */
 void walk_start(void)
 {
-	const struct link_map *libc = elf_find_object("libc.so.6");
-	void *walk = libc != NULL ? elf_find_symbol(libc, "dl_iterate_phdr") : NULL;
+	static bool is_started; /* written while there is one thread */
+	const struct link_map *libc;
+	void *walk;
 
+	if (is_started)
+		return;
+	is_started = true;
+	libc = elf_find_object("libc.so.6");
+	walk = libc != NULL ? elf_find_symbol(libc, "dl_iterate_phdr") : NULL;
 	if (walk != NULL)
 		modules_set_walk((modules_walk *)walk);
 }
