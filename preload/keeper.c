@@ -2,7 +2,7 @@
  * keeper.c -- the maintenance thread: passes when they are due, and commands that are left for it.
  *
  * Started just before the program's own first pthread_create (thread.c), or at the start
- * (WEIR_BACKGROUND=always). It has all signals blocked, sleeps on the bell of reclaim.c and
+ * (WEIR_BACKGROUND=always). It has all signals blocked, sleeps on the bell of turn.c and
  * never ends; the child of a fork has none until it makes a thread of its own.
  *
  * `weir dump`, gc and trim leave their commands in weir_state, change the bell, and interrupt
@@ -24,7 +24,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "pool/reclaim.h"
+#include "pool/turn.h"
 #include "preload/command.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
@@ -38,7 +38,7 @@ static void *run(void *unused UNUSED)
 	state_keeper_is((uint32_t)syscall(SYS_gettid));
 	for (;;) {
 		/* acquire: read before the request; its partner is a process that writes them the other way round */
-		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_acquire);
+		uint32_t bell = atomic_load_explicit(&turn_bell, memory_order_acquire);
 		uint64_t left = state_take_left(), ns;
 
 		if (left != 0) {
@@ -49,7 +49,7 @@ static void *run(void *unused UNUSED)
 		if (ns == 0 && maintain_now(false))
 			continue;
 		state_keeper_sleeps(true);
-		sys_futex_wait(&reclaim_bell, bell, ns != 0 ? ns : MILLISECOND);
+		sys_futex_wait(&turn_bell, bell, ns != 0 ? ns : MILLISECOND);
 		state_keeper_sleeps(false);
 	}
 	return NULL;

@@ -19,6 +19,7 @@
 #include "pool/headroom.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
+#include "pool/turn.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -385,7 +386,7 @@ void maintain_ask(enum state_command command)
 	if (is_thread()) {
 		state_note_worker(command, STATE_BY_THREAD);
 		atomic_fetch_or_explicit(&maintain.wanted, WANTED(command), memory_order_relaxed);
-		reclaim_wake();
+		turn_wake();
 		return;
 	}
 	if (has_room() && !atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire)) {
@@ -459,7 +460,7 @@ void maintain_fork_prepare(void)
 	/* A pass that is under way ends first: it may hold jemalloc's locks. */
 	while (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		sys_futex_wait(
-		    &reclaim_bell, atomic_load_explicit(&reclaim_bell, memory_order_relaxed), MILLISECOND);
+		    &turn_bell, atomic_load_explicit(&turn_bell, memory_order_relaxed), MILLISECOND);
 }
 
 void maintain_fork_parent(void)

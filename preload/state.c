@@ -20,9 +20,9 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/pool.h"
-#include "pool/reclaim.h"
+#include "pool/turn.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "track/samples.h"
@@ -58,7 +58,7 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_RUN].bytes = sizeof(struct run);
 	state.parts[STATE_TRACK] = PART(track);
 	state.parts[STATE_SITE].bytes = sizeof(struct site);
-	state.parts[STATE_BELL] = PART(reclaim_bell);
+	state.parts[STATE_BELL] = PART(turn_bell);
 	state.keeper.filters_at_start = sys_filters_at_start();
 	state.figures.pid = (uint32_t)getpid();
 	state.clock_origin_ns = clock_origin_ns();
