@@ -359,7 +359,7 @@ static void hold_what_a_callback_wants(void)
 	pid_t child;
 	int status;
 
-	alarm(30);
+	alarm(15);
 	for (unsigned i = 0; i < 1000; i++)
 		take_for_a_moment(4000);
 	pthread_mutex_lock(&wanted_inside);
@@ -374,7 +374,7 @@ static void hold_what_a_callback_wants(void)
 	child = fork();
 	if (child == 0) {
 		/* The loader's lock is lost to this one for good. */
-		alarm(30);
+		alarm(15);
 		for (unsigned i = 0; i < 60; i++) {
 			free(take_for_a_moment(65536));
 			pause_ms(10);
