@@ -235,12 +235,12 @@ void state_note_worker(enum state_command command, enum state_worker worker)
 
 void state_keeper_is(uint32_t thread)
 {
-	STORE_RELAXED(&state.keeper.thread, thread);
+	atomic_store_explicit(&state.keeper.thread, thread, memory_order_relaxed);
 }
 
 void state_keeper_sleeps(bool is_asleep)
 {
-	STORE_RELAXED(&state.keeper.is_asleep, is_asleep);
+	atomic_store_explicit(&state.keeper.is_asleep, is_asleep, memory_order_relaxed);
 }
 
 uint64_t state_take_left(void)
@@ -258,8 +258,8 @@ uint64_t state_take_left(void)
 void state_fork_child(void)
 {
 	state_keeper_is(0);
-	STORE_RELAXED(&state.keeper.is_asleep, 0);
-	STORE_RELAXED(&state.keeper.request, 0);
+	atomic_store_explicit(&state.keeper.is_asleep, 0, memory_order_relaxed);
+	atomic_store_explicit(&state.keeper.request, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < STATE_ANSWERS; i++)
 		set_status(&state.answers[i], STATE_FREE);
 	state.figures.pid = (uint32_t)getpid();

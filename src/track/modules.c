@@ -20,8 +20,8 @@
 #include "track/modules.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,7 +69,7 @@ void modules_set_walk(modules_walk *walk)
 
 static uintptr_t self(void)
 {
-	return (uintptr_t)pthread_self();
+	return (uintptr_t)&errno; /* each thread has its own */
 }
 
 void modules_walk_begin(void)

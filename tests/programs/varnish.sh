@@ -5,7 +5,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 needs varnish varnishd
-needs gcc cc # which varnishd compiles its configuration with
+needs g++ cc # with which varnishd compiles its configuration
 needs curl curl
 
 weir=${TEST_WEIR:-${TEST_OBJECT%/*}/weir}
@@ -26,8 +26,8 @@ worker=${worker%% *}
 
 # fetch TIMES: every file so often
 fetch() {
-	local round i
-	for round in $(seq "$1"); do
+	local i
+	for _ in $(seq "$1"); do
 		for i in $(seq 40); do
 			curl -sf -m 10 -o "$TMP/got/$i" "http://127.0.0.1:$port/$i" || return 1
 			cmp -s "$TMP/got/$i" "$TMP/www/$i" || return 1
