@@ -18,6 +18,7 @@ libweir_preload_so_SOURCES = \
 	preload/engine.c \
 	preload/glibc.c \
 	preload/keeper.c preload/keeper.h \
+	preload/limit.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
 	preload/metrics_file.c preload/metrics_file.h \
@@ -31,6 +32,7 @@ libweir_preload_so_SOURCES = \
 	preload/start.c \
 	preload/state.c preload/state.h \
 	preload/thread.c \
+	preload/vfork.c \
 	preload/walk.c
 
 # -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would
