@@ -50,9 +50,11 @@ void vfork_in_fork_child(void);
 void preload_watch_fork(void);
 
 /* maintain.c */
-void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 bool maintain_now(
     bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
+
+/* walk.c: before the first refresh, and before there is a second thread; does it once */
+void walk_start(void);
 
 /* signal.c */
 void signal_start(void); /* take WEIR_SIGNAL */

@@ -243,6 +243,11 @@ void sys_start(void)
 	errno = saved;
 }
 
+unsigned sys_filters_at_start(void)
+{
+	return filters_at_start;
+}
+
 bool sys_rseq_fence(unsigned cpu)
 {
 	int saved = errno;

@@ -8,9 +8,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
+	tests/sabotage/bell-not-rung.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/busy-pays-no-more.patch \
+	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
@@ -53,6 +55,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/idle-batch-keeps-its-buffer.patch \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
+	tests/sabotage/knock-past-a-filter.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
@@ -62,6 +65,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
+	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/no-rule-remembered.patch \
@@ -129,6 +133,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stop-flag-ignored.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/tables-through-libgcc.patch \
