@@ -6,7 +6,8 @@
  * a thread of ours (keeper.c), it runs them all. In the child of a fork everything begins anew, inline.
  *
  * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
- * is never run by a signal handler.
+ * is never run by a signal handler. Nor by a child of vfork, which may be killed within it, and its parent would
+ * wait for the end of that pass for ever, at its next fork.
  */
 #include "preload/maintain.h"
 
@@ -20,6 +21,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
+#include "preload/owner.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -108,7 +110,7 @@ static void purge_jemalloc(void)
  */
 static void purge_jemalloc_now(void)
 {
-	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return;
 	purge_jemalloc();
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -264,7 +266,7 @@ static bool pass(bool is_everything)
 	struct meminfo info;
 	bool is_monitor_due;
 
-	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	wanted = take_wanted();
 	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
@@ -333,7 +335,7 @@ static void pass_inline(void)
 		return;
 	}
 
-	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed)) {
+	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && owner_is_self()) {
 		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
 		purge_jemalloc();
 	}
@@ -451,6 +453,7 @@ void maintain_start(void)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
 	pool.purge_others = purge_jemalloc_now;
+	turn_allow_if(owner_is_self);
 }
 
 /* --- fork -------------------------------------------------------------------- */
