@@ -12,6 +12,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/busy-pays-no-more.patch \
+	tests/sabotage/c11-thread-unseen.patch \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
@@ -77,6 +78,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/overflow-uncounted.patch \
 	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/page-not-escaped.patch \
+	tests/sabotage/pass-in-a-child-of-vfork.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
@@ -144,6 +146,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
