@@ -24,8 +24,6 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 /* At the start of a CPU's area. */
 struct magazine_cpu {
 	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
-	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
-	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
 	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
 	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
 	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */

@@ -283,7 +283,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 		if (!limits_take_hard(counted, 1, now))
 			return 0;
 	}
-	count = arenas_take(cpu, class, want, now, pages, &change);
+	count = arenas_take(class, want, now, pages, &change);
 	limits_return(counted - change.out_pages, want - count);
 	pool_keep_limit(change.fresh_pages, now);
 	if (count == 0)
@@ -343,7 +343,7 @@ void *pool_aligned(size_t alignment, size_t size)
 	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
 	if (!limits_take_hard(pages, 1, now))
 		return NULL;
-	page = arenas_take_exact(cpu, pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
+	page = arenas_take_exact(pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
 	if (page == 0) {
 		limits_return(pages, 1);
 		return NULL;

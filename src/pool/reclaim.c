@@ -136,13 +136,6 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 					  : now;
 		for (unsigned i = 0; i < used; i++)
 			arena_rotate_peak(&arenas.at[i]);
-		/* Read first: a line that others use is written to only where something changes. */
-		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
-			_Atomic uint32_t *contentions = &magazine_cpu_at(cpu)->contentions;
-
-			if (atomic_load_explicit(contentions, memory_order_relaxed) != 0)
-				atomic_store_explicit(contentions, 0, memory_order_relaxed);
-		}
 	}
 	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
 	if (is_age_due)

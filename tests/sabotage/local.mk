@@ -32,6 +32,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
@@ -41,8 +42,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
-	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/half-cold-is-cold.patch \
+	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
 	tests/sabotage/health-cut-short.patch \
 	tests/sabotage/hysteresis-gone.patch \
@@ -109,8 +110,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -130,6 +131,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/threads-share-an-arena.patch \
 	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \

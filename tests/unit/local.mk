@@ -6,6 +6,7 @@ tests_unit = \
 	tests/unit/test_apart \
 	tests/unit/test_approx \
 	tests/unit/test_arena \
+	tests/unit/test_arenas \
 	tests/unit/test_batch \
 	tests/unit/test_batch_pool \
 	tests/unit/test_batch_random \
