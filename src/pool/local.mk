@@ -30,4 +30,6 @@ libpool_a_SOURCES = \
 	src/pool/slab.h \
 	src/pool/stats.c \
 	src/pool/stats.h \
-	src/pool/tuning.h
+	src/pool/tuning.h \
+	src/pool/turn.c \
+	src/pool/turn.h
