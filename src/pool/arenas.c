@@ -10,6 +10,14 @@
 #include "base/clock.h"
 #include "pool/slab.h"
 
+/*
+ * Runs so long are taken from an arena that several threads share: the more buffers there are the better what is
+ * free fits the next, and it is for the long ones that nothing fits; they come seldom enough, and cost
+ * enough to fill, for the lock to be no matter.
+ */
+#define LONG_PAGES 64
+/* One arena of so many is shared. */
+#define SHARED_PART 5
 /* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
 #define MEETINGS_MAX 8
 #define QUIET_TICKS TICKS_PER_SECOND
@@ -29,10 +37,16 @@ static __thread struct {
 	unsigned meetings; /* with others that take from it, since it settled there */
 } thread __attribute__((tls_model("initial-exec")));
 
+unsigned arenas_wanted(unsigned cpus)
+{
+	return cpus == 1 ? 1 : MIN(cpus + MAX(cpus / (SHARED_PART - 1), 1u), (unsigned)ARENAS_MAX);
+}
+
 void arenas_init(struct arena *at, unsigned count)
 {
 	arenas.at = at;
 	arenas.count = count;
+	arenas.shared = MAX(count / SHARED_PART, 1u);
 	for (unsigned i = 0; i < count; i++)
 		at[i].runs.arena = i;
 	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
@@ -56,10 +70,10 @@ void arenas_settle(unsigned index)
 	note_used(index);
 }
 
-/* An arena from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
+/* A home from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
 UNLOCKED_READER static unsigned find_quiet(uint32_t now)
 {
-	unsigned index = 0;
+	unsigned index = arenas.shared;
 
 	while (index < arenas.count && now - LOAD_RELAXED(&arenas.at[index].taken_at) < QUIET_TICKS)
 		index++;
@@ -89,17 +103,28 @@ static COLD struct arena *meet(struct arena *arena, uint32_t now)
 	return arena;
 }
 
-/* The thread's arena, locked. */
-static struct arena *enter(uint32_t now)
+/* The first thread lives in the first of the shared ones, so that a program of one thread has one arena. */
+static COLD void settle(void)
+{
+	unsigned turn = atomic_fetch_add_explicit(&arenas.settled, 1, memory_order_relaxed);
+	unsigned homes = arenas.count - arenas.shared;
+
+	arenas_settle(turn == 0 || homes == 0 ? 0 : arenas.shared + (turn - 1) % homes);
+}
+
+/* The arena from which this thread takes runs of that length, locked. */
+static struct arena *enter(uint32_t length, uint32_t now)
 {
 	uintptr_t self = (uintptr_t)&thread;
 	struct arena *arena;
 
 	if (UNLIKELY(thread.home == 0))
-		arenas_settle(
-		    atomic_fetch_add_explicit(&arenas.settled, 1, memory_order_relaxed) % arenas.count);
+		settle();
 	arena = &arenas.at[thread.home - 1];
-	if (UNLIKELY(!lock_try(&arena->lock))) {
+	if (length >= LONG_PAGES) {
+		arena = &arenas.at[(thread.home - 1) % arenas.shared];
+		lock_acquire(&arena->lock);
+	} else if (UNLIKELY(!lock_try(&arena->lock))) {
 		lock_acquire(&arena->lock);
 		if (arena->taker != self)
 			arena = meet(arena, now);
@@ -160,42 +185,50 @@ static unsigned take_some(struct arena *arena, enum temperature temperature, uns
 	return count;
 }
 
-/* Whether another arena has a resident run of that length; a guess. */
-static bool is_elsewhere(const struct arena *own, uint32_t length)
+/* What a miss of the class takes out of an arena at least. */
+static uint32_t class_run_pages(unsigned class)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-
-	for (unsigned i = 0; i < used; i++)
-		if (&arenas.at[i] != own && runs_has(&arenas.at[i].runs, RUNS_HOT, length))
-			return true;
-	return false;
+	return size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 }
 
-/* Resident runs of other arenas; the caller holds no lock. */
-static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+/*
+ * The other arena whose shortest resident run of that length at least is the shortest of all, so that what is
+ * long stays long; NULL: none has any. Asked without locks, a guess.
+ */
+static struct arena *find_lender(const struct arena *own, uint32_t length)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_BINS;
+	struct arena *lender = NULL;
+
+	for (unsigned i = 1; i <= used; i++) {
+		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
+		unsigned bin = other == own ? RUNS_BINS : runs_best_bin(&other->runs, RUNS_HOT, length);
+
+		if (bin < best) {
+			best = bin;
+			lender = other;
+		}
+	}
+	return lender;
+}
+
+/* Resident runs of another arena; the caller holds no lock. */
+static unsigned borrow(struct arena *other, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
     struct arena_change *change)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
-	unsigned count = 0;
 	uint64_t out, fresh;
+	unsigned count;
 
-	for (unsigned i = 1; i < used && count == 0; i++) {
-		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
-
-		if (other == own || !runs_has(&other->runs, RUNS_HOT, length))
-			continue;
-		if (length >= BORROW_WAIT_PAGES)
-			lock_acquire(&other->lock);
-		else if (!lock_try(&other->lock))
-			continue;
-		out = other->out_pages;
-		fresh = other->runs.fresh_pages;
-		count = take_some(other, RUNS_HOT, class, want, now, pages);
-		change->out_pages = (uint32_t)(other->out_pages - out);
-		change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
-		lock_release(&other->lock);
-	}
+	if (class_run_pages(class) >= BORROW_WAIT_PAGES)
+		lock_acquire(&other->lock);
+	else if (!lock_try(&other->lock))
+		return 0;
+	out = other->out_pages;
+	fresh = other->runs.fresh_pages;
+	count = take_some(other, RUNS_HOT, class, want, now, pages);
+	change->out_pages = (uint32_t)(other->out_pages - out);
+	change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
+	lock_release(&other->lock);
 	return count;
 }
 
@@ -217,15 +250,16 @@ UNLOCKED_READER static bool is_borrowing_worth(void)
 unsigned arenas_take(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
-	struct arena *arena = enter(now);
+	uint32_t length = class_run_pages(class);
+	struct arena *arena = enter(length, now), *lender;
 	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
-	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
 	*change = (struct arena_change){0};
-	if (count == 0 && length >= BORROW_PAGES_MIN && is_elsewhere(arena, length) && is_borrowing_worth()) {
+	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
+	    is_borrowing_worth()) {
 		lock_release(&arena->lock);
-		count = borrow(arena, class, want, now, pages, change);
+		count = borrow(lender, class, want, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
@@ -244,27 +278,9 @@ unsigned arenas_take(
 	return count;
 }
 
-/* A resident run of another arena's; the caller holds no lock. */
-static uint32_t borrow_pages(unsigned own, uint32_t pages, bool *was_cold)
-{
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	uint32_t page = 0;
-
-	for (unsigned i = 1; i < used && page == 0; i++) {
-		struct arena *other = &arenas.at[(own + i) % used];
-
-		if (other->runs.arena == own || !runs_has(&other->runs, RUNS_HOT, pages))
-			continue;
-		lock_acquire(&other->lock);
-		page = arena_take_run(other, RUNS_HOT, pages, was_cold);
-		lock_release(&other->lock);
-	}
-	return page;
-}
-
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)
 {
-	struct arena *arena = enter(now);
+	struct arena *arena = enter(pages, now);
 	bool was_cold;
 	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
 
@@ -276,12 +292,14 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 
 uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 {
-	struct arena *arena = enter(now);
+	struct arena *arena = enter(pages, now), *lender;
 	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
 
-	if (page == 0 && pages >= BORROW_WAIT_PAGES && is_elsewhere(arena, pages)) {
+	if (page == 0 && pages >= BORROW_WAIT_PAGES && (lender = find_lender(arena, pages)) != NULL) {
 		lock_release(&arena->lock);
-		page = borrow_pages(arena->runs.arena, pages, was_cold);
+		lock_acquire(&lender->lock);
+		page = arena_take_run(lender, RUNS_HOT, pages, was_cold);
+		lock_release(&lender->lock);
 		if (page != 0)
 			return page;
 		lock_acquire(&arena->lock);
