@@ -112,17 +112,21 @@ static COLD void settle(void)
 	arenas_settle(turn == 0 || homes == 0 ? 0 : arenas.shared + (turn - 1) % homes);
 }
 
-/* The arena from which this thread takes runs of that length, locked. */
+/* The arena from which this thread takes runs of that length, locked. Rather than to wait for a shared one it takes
+ * a resident run at home. */
 static struct arena *enter(uint32_t length, uint32_t now)
 {
 	uintptr_t self = (uintptr_t)&thread;
-	struct arena *arena;
+	struct arena *arena, *shared;
 
 	if (UNLIKELY(thread.home == 0))
 		settle();
 	arena = &arenas.at[thread.home - 1];
-	if (length >= LONG_PAGES) {
-		arena = &arenas.at[(thread.home - 1) % arenas.shared];
+	shared = &arenas.at[(thread.home - 1) % arenas.shared];
+	if (length >= LONG_PAGES && lock_try(&shared->lock)) {
+		arena = shared;
+	} else if (length >= LONG_PAGES && !runs_has(&arena->runs, RUNS_HOT, length)) {
+		arena = shared;
 		lock_acquire(&arena->lock);
 	} else if (UNLIKELY(!lock_try(&arena->lock))) {
 		lock_acquire(&arena->lock);
