@@ -10,14 +10,6 @@
 #include "base/clock.h"
 #include "pool/slab.h"
 
-/*
- * Runs so long are taken from an arena that several threads share: the more buffers there are the better what is
- * free fits the next, and it is for the long ones that nothing fits; they come seldom enough, and cost
- * enough to fill, for the lock to be no matter.
- */
-#define LONG_PAGES 64
-/* One arena of so many is shared. */
-#define SHARED_PART 5
 /* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
 #define MEETINGS_MAX 8
 #define QUIET_TICKS TICKS_PER_SECOND
@@ -37,16 +29,10 @@ static __thread struct {
 	unsigned meetings; /* with others that take from it, since it settled there */
 } thread __attribute__((tls_model("initial-exec")));
 
-unsigned arenas_wanted(unsigned cpus)
-{
-	return cpus == 1 ? 1 : MIN(cpus + MAX(cpus / (SHARED_PART - 1), 1u), (unsigned)ARENAS_MAX);
-}
-
 void arenas_init(struct arena *at, unsigned count)
 {
 	arenas.at = at;
 	arenas.count = count;
-	arenas.shared = MAX(count / SHARED_PART, 1u);
 	for (unsigned i = 0; i < count; i++)
 		at[i].runs.arena = i;
 	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
@@ -70,10 +56,10 @@ void arenas_settle(unsigned index)
 	note_used(index);
 }
 
-/* A home from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
+/* An arena from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
 UNLOCKED_READER static unsigned find_quiet(uint32_t now)
 {
-	unsigned index = arenas.shared;
+	unsigned index = 0;
 
 	while (index < arenas.count && now - LOAD_RELAXED(&arenas.at[index].taken_at) < QUIET_TICKS)
 		index++;
@@ -103,32 +89,17 @@ static COLD struct arena *meet(struct arena *arena, uint32_t now)
 	return arena;
 }
 
-/* The first thread lives in the first of the shared ones, so that a program of one thread has one arena. */
-static COLD void settle(void)
-{
-	unsigned turn = atomic_fetch_add_explicit(&arenas.settled, 1, memory_order_relaxed);
-	unsigned homes = arenas.count - arenas.shared;
-
-	arenas_settle(turn == 0 || homes == 0 ? 0 : arenas.shared + (turn - 1) % homes);
-}
-
-/* The arena from which this thread takes runs of that length, locked. Rather than to wait for a shared one it takes
- * a resident run at home. */
-static struct arena *enter(uint32_t length, uint32_t now)
+/* The thread's arena, locked. */
+static struct arena *enter(uint32_t now)
 {
 	uintptr_t self = (uintptr_t)&thread;
-	struct arena *arena, *shared;
+	struct arena *arena;
 
 	if (UNLIKELY(thread.home == 0))
-		settle();
+		arenas_settle(
+		    atomic_fetch_add_explicit(&arenas.settled, 1, memory_order_relaxed) % arenas.count);
 	arena = &arenas.at[thread.home - 1];
-	shared = &arenas.at[(thread.home - 1) % arenas.shared];
-	if (length >= LONG_PAGES && lock_try(&shared->lock)) {
-		arena = shared;
-	} else if (length >= LONG_PAGES && !runs_has(&arena->runs, RUNS_HOT, length)) {
-		arena = shared;
-		lock_acquire(&arena->lock);
-	} else if (UNLIKELY(!lock_try(&arena->lock))) {
+	if (UNLIKELY(!lock_try(&arena->lock))) {
 		lock_acquire(&arena->lock);
 		if (arena->taker != self)
 			arena = meet(arena, now);
@@ -255,7 +226,7 @@ unsigned arenas_take(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
 	uint32_t length = class_run_pages(class);
-	struct arena *arena = enter(length, now), *lender;
+	struct arena *arena = enter(now), *lender;
 	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
 
@@ -284,7 +255,7 @@ unsigned arenas_take(
 
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)
 {
-	struct arena *arena = enter(pages, now);
+	struct arena *arena = enter(now);
 	bool was_cold;
 	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
 
@@ -296,7 +267,7 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 
 uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 {
-	struct arena *arena = enter(pages, now), *lender;
+	struct arena *arena = enter(now), *lender;
 	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
 
 	if (page == 0 && pages >= BORROW_WAIT_PAGES && (lender = find_lender(arena, pages)) != NULL) {

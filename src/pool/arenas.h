@@ -5,7 +5,6 @@
  * address. A thread takes from one arena wherever it runs, so that what it frees it takes again:
  * its memory need not follow it from CPU to CPU, and two threads do not come to live off each other's
  * arenas. Threads settle in turn; one that keeps meeting others in its arena moves to a quiet one.
- * Long runs come from an arena that several threads share, or each arena would have room of its own for them.
  * A request that finds no resident run in its own arena looks into the others' before it
  * takes pages that would fault.
  */
@@ -16,13 +15,9 @@
 
 #define ARENAS_MAX 32
 
-/* How many for so many processors. */
-unsigned arenas_wanted(unsigned cpus);
-
 struct arenas {
-	struct arena *at; /* frozen */
-	unsigned count;	  /* frozen */
-	unsigned shared;  /* frozen; the first so many are for long runs, the rest are threads' homes */
+	struct arena *at;	       /* frozen */
+	unsigned count;		       /* frozen */
 	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
 	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
 	_Atomic unsigned settled;      /* threads that have settled so far; relaxed */

@@ -23,12 +23,12 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 
 /* At the start of a CPU's area. */
 struct magazine_cpu {
-	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
-	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
-	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
-	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
-	uint32_t overflows;	      /* since the last miss; relaxed, a hint */
-	_Atomic bool is_used;	      /* had room once, so there may be items; relaxed, never taken back */
+	_Atomic uint32_t stopped; /* not zero: every sequence misses; written under the maintain lock */
+	uint32_t hand;		  /* which class gives up room next; relaxed, a hint */
+	uint32_t slow_paths;	  /* misses and overflows here; relaxed, a rough count */
+	uint32_t misses;	  /* that found the budget used up; relaxed, a hint */
+	uint32_t overflows;	  /* since the last miss; relaxed, a hint */
+	_Atomic bool is_used;	  /* had room once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */

@@ -59,7 +59,7 @@ static void set_budget(void)
 bool pool_init(const struct settings *settings)
 {
 	unsigned cpu_bound = sys_cpu_bound();
-	unsigned arena_count = arenas_wanted(sys_cpu_usable());
+	unsigned arena_count = MIN(sys_cpu_usable(), (unsigned)ARENAS_MAX);
 	size_t arenas_bytes = ROUND_UP(arena_count * sizeof(struct arena), PAGE_BYTES);
 	uint64_t ram = sys_ram_bytes();
 	void *extra;

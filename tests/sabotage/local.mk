@@ -4,6 +4,8 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/any-arena-lends.patch \
+	tests/sabotage/arenas-by-turns.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
@@ -53,7 +55,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
-	tests/sabotage/long-runs-at-home.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \

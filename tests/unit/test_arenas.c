@@ -142,9 +142,9 @@ static void *take_there(void *owner)
 	return NULL;
 }
 
-START_TEST(each_thread_settles_in_an_arena_of_its_own_as_far_as_homes_go)
+START_TEST(each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go)
 {
-	static const unsigned expected[] = {1, 2, 1, 2};
+	static const unsigned expected[] = {1, 2, 0, 1};
 	start(3);
 	ck_assert_uint_eq(page_owner(take(CLASS_64K, 1)), 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -157,36 +157,6 @@ START_TEST(each_thread_settles_in_an_arena_of_its_own_as_far_as_homes_go)
 	}
 	/* And stays there, on whatever processor. */
 	ck_assert_uint_eq(page_owner(take(CLASS_64K, 1)), 0);
-	engine_stop();
-}
-END_TEST
-
-static void *take_long_there(void *owners)
-{
-	unsigned *to = owners;
-
-	to[0] = page_owner(take(CLASS_64K, 1));
-	to[1] = page_owner(take(size_class_of(MIB), 1));
-	to[2] = page_owner(arenas_take_exact(64, 1, 1));
-	to[3] = page_owner(arenas_take_exact(63, 1, 1));
-	return NULL;
-}
-
-START_TEST(long_runs_come_from_an_arena_that_threads_share)
-{
-	unsigned owners[4] = {0};
-	start(3);
-	ck_assert_uint_eq(page_owner(take(CLASS_64K, 1)), 0);
-	for (unsigned i = 1; i <= 2; i++) {
-		pthread_t helper;
-
-		ck_assert_int_eq(pthread_create(&helper, NULL, take_long_there, owners), 0);
-		pthread_join(helper, NULL);
-		ck_assert_uint_eq(owners[0], i);
-		ck_assert_uint_eq(owners[1], 0);
-		ck_assert_uint_eq(owners[2], 0);
-		ck_assert_uint_eq(owners[3], i);
-	}
 	engine_stop();
 }
 END_TEST
@@ -218,27 +188,12 @@ START_TEST(the_arena_lends_whose_run_fits_best)
 }
 END_TEST
 
-START_TEST(there_are_as_many_homes_as_processors_and_one_shared_arena_for_four)
-{
-	ck_assert_uint_eq(arenas_wanted(1), 1);
-	ck_assert_uint_eq(arenas_wanted(2), 3);
-	ck_assert_uint_eq(arenas_wanted(4), 5);
-	ck_assert_uint_eq(arenas_wanted(8), 10);
-	ck_assert_uint_eq(arenas_wanted(64), ARENAS_MAX);
-	start(10);
-	ck_assert_uint_eq(arenas.shared, 2);
-	engine_stop();
-}
-END_TEST
-
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_resident_run_of_another_arena_goes_before_pages_that_fault);
-	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_homes_go);
-	tcase_add_test(tests, long_runs_come_from_an_arena_that_threads_share);
+	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go);
 	tcase_add_test(tests, the_arena_lends_whose_run_fits_best);
-	tcase_add_test(tests, there_are_as_many_homes_as_processors_and_one_shared_arena_for_four);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);
 	tcase_add_test(tests, a_thread_stays_where_it_meets_only_who_gives_or_where_no_arena_is_quiet);
 }
