@@ -28,10 +28,12 @@ struct magazine_cpu {
 	uint32_t slow_paths;	  /* misses and overflows here; relaxed, a rough count */
 	uint32_t misses;	  /* that found the budget used up; relaxed, a hint */
 	uint32_t overflows;	  /* since the last miss; relaxed, a hint */
-	_Atomic bool is_used;	  /* had room once, so there may be items; relaxed, never taken back */
+	_Atomic bool is_used; /* had room or credit once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
+	/* Returned here, and not taken again yet: still counted as out of the heap (limits.c); relaxed, a count. */
+	_Atomic uint64_t credit_pages;
 	/* Of each class: misses in a row, or, with ROW_OF_OVERFLOWS, overflows; relaxed, a hint. */
 	uint8_t row[SIZE_CLASSES];
 };

@@ -1,13 +1,10 @@
 /*
- * pool.c -- the slow paths of the pool: start, misses, overflows, limits, fork.
+ * pool.c -- the slow paths of the pool: start, misses, overflows, fork.
  *
  * Called by the front end's malloc and free when a magazine is empty or full. Takes
  * locks one at a time as locks.def orders them; never in a signal handler; keeps
  * errno. A request that finds nothing returns NULL, and the front end serves it
  * elsewhere.
- *
- * The limits count what is in use and in magazines. They are kept by adding first and
- * taking back, so they are never passed, not even by threads at once.
  */
 #include "pool/pool.h"
 
@@ -17,6 +14,7 @@
 #include "pool/apart.h"
 #include "pool/arenas.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
 
@@ -173,35 +171,6 @@ static uint64_t pages_for(unsigned class, unsigned want)
 	return (uint64_t)((want + slots - 1) / slots) * size_class_slab_pages(class);
 }
 
-static void limits_return(uint64_t pages, uint64_t buffers)
-{
-	if (pages != 0)
-		add_relaxed(&pool.out_pages, -pages);
-	if (pool.limit_buffers != 0 && buffers != 0)
-		atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
-}
-
-static bool limits_take(uint64_t pages, uint64_t buffers)
-{
-	uint64_t threshold = atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed);
-	uint64_t after = add_relaxed(&pool.out_pages, pages);
-	bool fits = after <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
-
-	if (pool.limit_buffers != 0)
-		fits &=
-		    atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers <=
-		    pool.limit_buffers;
-	if (UNLIKELY(!fits)) {
-		limits_return(pages, buffers);
-		return false;
-	}
-	if (UNLIKELY(after >= threshold && after - pages < threshold)) {
-		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
-		turn_wake();
-	}
-	return true;
-}
-
 bool pool_count_pages(int64_t pages)
 {
 	if (pages > 0)
@@ -260,7 +229,7 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 
 	if (fresh_pages == 0 && !pool.is_limit_set)
 		return;
-	held = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages();
+	held = limits_out_pages() + arenas_hot_pages();
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (held > limit)

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/purge.h"
 #include "pool/turn.h"
@@ -165,10 +166,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&reclaim.is_busy,
-	    arenas_hot_pages() > SLACK_PAGES ||
-		atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
-	    memory_order_relaxed);
-	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
+	    arenas_hot_pages() > SLACK_PAGES || limits_out_pages() != reclaim.out_seen, memory_order_relaxed);
+	reclaim.out_seen = limits_out_pages();
 	if (purged != 0)
 		headroom_look_soon();
 	turn_end();

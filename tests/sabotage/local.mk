@@ -19,6 +19,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
+	tests/sabotage/credits-never-called-in.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \

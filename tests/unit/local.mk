@@ -22,6 +22,7 @@ tests_unit = \
 	tests/unit/test_growth \
 	tests/unit/test_headroom \
 	tests/unit/test_life_table \
+	tests/unit/test_limits \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
