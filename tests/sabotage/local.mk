@@ -15,6 +15,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/child-asks-the-loader.patch \
+	tests/sabotage/child-of-vfork-takes-part.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -36,6 +38,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/flees-from-who-gives.patch \
+	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
@@ -54,6 +57,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/large-past-the-limit.patch \
+	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/magazines-are-demand.patch \
@@ -145,5 +149,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/worst-fit.patch \
+	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch
