@@ -164,7 +164,7 @@ START_TEST(what_nobody_used_can_be_given_back_and_what_is_used_stays)
 	uint32_t got, first;
 	char *bytes;
 	start(2 * GIB);
-	first = range_extend(1, 3 * CHUNK_PAGES, &got);
+	first = range_extend(1, 3 * CHUNK_PAGES, 0, &got);
 	bytes = page_address(first);
 	bytes[0] = bytes[(size_t)got * PAGE_BYTES - 1] = 1;
 	range_cut(100 * MIB);
@@ -177,7 +177,7 @@ START_TEST(what_nobody_used_can_be_given_back_and_what_is_used_stays)
 	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
 	ck_assert(bytes[0] == 1 && bytes[(size_t)got * PAGE_BYTES - 1] == 1);
 	ck_assert_int_eq(run_at(first + got - 1)->state, RUN_NONE);
-	ck_assert_uint_eq(range_extend(0, 1, &got), 0);
+	ck_assert_uint_eq(range_extend(0, 1, 0, &got), 0);
 	/* It never grows. */
 	range_cut(GIB);
 	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
