@@ -79,7 +79,7 @@ static void *hold_each_time(void *unused)
 		if (holder.taker != 0)
 			arena->taker = holder.taker;
 		holder.is_held = true;
-		while (atomic_load(&arena->lock.word) != 2 && !holder.is_over)
+		while (atomic_load(&arena->lock.word) != 2 && holder.is_held && !holder.is_over)
 			sched_yield();
 		lock_release(&arena->lock);
 		while (holder.is_held && !holder.is_over)
