@@ -6,6 +6,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/any-arena-lends.patch \
 	tests/sabotage/arenas-by-turns.patch \
+	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
@@ -59,11 +60,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
@@ -140,6 +144,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
 	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
