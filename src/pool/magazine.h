@@ -25,16 +25,16 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 struct magazine_cpu {
 	/* Not zero: every sequence misses. One bit says that it is drained (maintain lock), the rest how often it was lent. */
 	_Atomic uint32_t stopped;
-	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
-	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
-	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
-	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
-	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
-	uint32_t overflows;	      /* since the last miss; relaxed, a hint */
-	_Atomic bool is_used;	      /* had room once, so there may be items; relaxed, never taken back */
+	uint32_t hand;	      /* which class gives up room next; relaxed, a hint */
+	uint32_t slow_paths;  /* misses and overflows here; relaxed, a rough count */
+	uint32_t misses;      /* that found the budget used up; relaxed, a hint */
+	uint32_t overflows;   /* since the last miss; relaxed, a hint */
+	_Atomic bool is_used; /* had room or credit once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
+	/* Returned here, and not taken again yet: still counted as out of the heap (limits.c); relaxed, a count. */
+	_Atomic uint64_t credit_pages;
 	/* Of each class: misses in a row, or, with ROW_OF_OVERFLOWS, overflows; relaxed, a hint. */
 	uint8_t row[SIZE_CLASSES];
 };

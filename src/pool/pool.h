@@ -31,7 +31,7 @@ struct pool {
 	_Atomic bool is_collection_wanted; /* the pool passed its threshold */
 	/* Written on every slow path: apart from what every malloc and free reads. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t out_pages,
-	    out_buffers;	    /* in use and in magazines; slabs count whole */
+	    out_buffers;	    /* in use, in magazines, and credits (limits.c); slabs count whole */
 	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
 	_Atomic uint64_t temporary_buffers, gc_count, errors;
 

@@ -4,6 +4,8 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/any-arena-lends.patch \
+	tests/sabotage/arenas-by-turns.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
@@ -22,6 +24,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
+	tests/sabotage/credits-never-called-in.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -37,6 +40,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -47,8 +51,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
-	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/half-cold-is-cold.patch \
+	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
 	tests/sabotage/health-cut-short.patch \
 	tests/sabotage/hysteresis-gone.patch \
@@ -121,8 +125,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -143,6 +147,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/threads-share-an-arena.patch \
 	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \

@@ -6,6 +6,7 @@ tests_unit = \
 	tests/unit/test_apart \
 	tests/unit/test_approx \
 	tests/unit/test_arena \
+	tests/unit/test_arenas \
 	tests/unit/test_batch \
 	tests/unit/test_batch_pool \
 	tests/unit/test_batch_random \
@@ -21,6 +22,7 @@ tests_unit = \
 	tests/unit/test_growth \
 	tests/unit/test_headroom \
 	tests/unit/test_life_table \
+	tests/unit/test_limits \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \

@@ -46,7 +46,7 @@ static uint32_t new_item(unsigned class, uint32_t last_used)
 {
 	uint32_t page;
 
-	ck_assert_uint_eq(arenas_take(cpu, class, 1, 1, &page, &change), 1);
+	ck_assert_uint_eq(arenas_take(class, 1, 1, &page, &change), 1);
 	run_at(page)->buffer.last_used = last_used;
 	return page;
 }
@@ -378,7 +378,7 @@ static void *work(void *seed)
 		unsigned class = CLASS_16K + (unsigned)(random_next(&state) % 24) / 2 * 2;
 		uint32_t page = magazine_pop_any(class);
 
-		if (page == 0 && arenas_take(magazine_cpu_current(), class, 1, 1, &page, &unused_change) == 1)
+		if (page == 0 && arenas_take(class, 1, 1, &page, &unused_change) == 1)
 			atomic_fetch_sub(&in_heap, 1);
 		if (page == 0)
 			continue;
