@@ -3,9 +3,9 @@
  *
  * magazine_grow() runs on misses, without a lock: room is a hint, and the sum
  * of rooms is kept by relaxed adds, so that the budget is kept but for races that
- * the next miss mends. magazines_drain() stops CPUs one after the other: with the flag
- * set and one rseq fence behind it, no sequence on any CPU can touch that CPU's stacks
- * until the flag is cleared; meanwhile requests there go to the arenas.
+ * the next miss mends. magazines_drain() stops CPUs one after the other: with the CPU's
+ * entry in the table of areas turned to the area of zeros and one rseq fence behind it, no sequence on
+ * any CPU can touch that CPU's stacks until it is turned back; meanwhile requests there go to the arenas.
  */
 #include "pool/magazine.h"
 
@@ -22,31 +22,42 @@
 #define ROW_MAX 7u
 #define ROW_OF_OVERFLOWS 0x80u
 
-#if defined(__x86_64__)
-#define IS_LOAD_ORDERED true
-#else
-#define IS_LOAD_ORDERED false
-#endif
-
 struct magazines magazines;
+
+static size_t table_bytes(unsigned cpu_bound)
+{
+	return ROUND_UP((RSEQ_AREAS_BEFORE + cpu_bound) * sizeof(char *), PAGE_BYTES);
+}
 
 size_t magazines_memory(unsigned cpu_bound)
 {
-	return (size_t)cpu_bound << RSEQ_AREA_SHIFT;
-}
-
-void magazines_init(void *areas, unsigned cpu_bound)
-{
-	magazines.cpus.areas = areas;
-	magazines.cpu_bound = cpu_bound;
-	magazines.cpus_usable = sys_cpu_usable();
-	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
-	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
+	return table_bytes(cpu_bound) + ((size_t)(1 + cpu_bound) << RSEQ_AREA_SHIFT);
 }
 
 struct magazine_cpu *magazine_cpu_at(unsigned cpu)
 {
-	return (struct magazine_cpu *)(void *)(magazines.cpus.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
+	return (struct magazine_cpu *)(void *)(magazines.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
+}
+
+/* Nothing is ever written there: stacks without items and without room. */
+static char *area_of_zeros(void)
+{
+	return magazines.areas - RSEQ_AREA_BYTES;
+}
+
+void magazines_init(void *memory, unsigned cpu_bound)
+{
+	char **table = memory;
+
+	magazines.areas = (char *)memory + table_bytes(cpu_bound) + RSEQ_AREA_BYTES;
+	magazines.cpu_bound = cpu_bound;
+	magazines.cpus_usable = sys_cpu_usable();
+	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
+	for (unsigned i = 0; i < RSEQ_AREAS_BEFORE; i++)
+		table[i] = area_of_zeros();
+	magazines.cpus.areas = table + RSEQ_AREAS_BEFORE;
+	for (unsigned cpu = 0; cpu < cpu_bound; cpu++)
+		magazines.cpus.areas[cpu] = (char *)magazine_cpu_at(cpu);
 }
 
 static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
@@ -56,7 +67,7 @@ static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
 
 unsigned magazine_cpu_current(void)
 {
-	int cpu = rseq_cpu(&magazines.cpus);
+	int cpu = magazines.is_rseq ? rseq_cpu(&magazines.cpus) : -1;
 
 	return cpu >= 0 ? (unsigned)cpu : sys_cpu_current() % magazines.cpu_bound;
 }
@@ -340,24 +351,23 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 {
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		struct magazine_cpu *head = magazine_cpu_at(cpu);
+		char **area = &magazines.cpus.areas[cpu];
+		bool is_fenced;
 
 		/* A stack may be over its room, so where there is no room any more there may be items. */
 		if (!atomic_load_explicit(&head->is_used, memory_order_relaxed) ||
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {
-			atomic_store_explicit(&head->stopped, 1, memory_order_relaxed);
+			STORE_RELAXED(area, area_of_zeros());
 			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
-			if (!sys_rseq_fence(cpu)) {
-				atomic_store_explicit(&head->stopped, 0, memory_order_relaxed);
+			is_fenced = sys_rseq_fence(cpu);
+			if (is_fenced)
+				drain_cpu(cpu, now, idle_ticks, give);
+			/* A sequence that loads it loads the stack through it: pairs with that dependency. */
+			STORE_RELEASE(area, (char *)head);
+			if (!is_fenced)
 				return false;
-			}
-			drain_cpu(cpu, now, idle_ticks, give);
-			/* Where loads pass loads, a sequence could meet an open flag with a stack read
-			 * before it; after a second fence it cannot. x86 keeps loads in order. */
-			if (!IS_LOAD_ORDERED)
-				sys_rseq_fence(cpu);
-			atomic_store_explicit(&head->stopped, 0, memory_order_release);
 		} else {
 			lock_acquire(&head->lock);
 			drain_cpu(cpu, now, idle_ticks, give);

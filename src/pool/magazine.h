@@ -23,7 +23,6 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 
 /* At the start of a CPU's area. */
 struct magazine_cpu {
-	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
 	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
 	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
 	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
@@ -42,9 +41,10 @@ _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits bef
 
 struct magazines {
 	/* Frozen. */
-	struct rseq_cpus cpus;
-	unsigned cpu_bound;   /* areas that there are */
-	unsigned cpus_usable; /* that the process might run on when it started */
+	struct rseq_cpus cpus; /* its table: written under the maintain lock, to stop a CPU's sequences */
+	char *areas;	       /* the CPUs', in a row; before them the one where all misses */
+	unsigned cpu_bound;    /* areas that there are */
+	unsigned cpus_usable;  /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
 	/* A CPU's, and that of one whose room is mostly one class's; relaxed, bounds kept roughly. */
@@ -55,8 +55,8 @@ struct magazines {
 extern struct magazines magazines;
 
 size_t magazines_memory(unsigned cpu_bound);
-/* areas: zeroed, magazines_memory() long. */
-void magazines_init(void *areas, unsigned cpu_bound);
+/* memory: zeroed, magazines_memory() long. */
+void magazines_init(void *memory, unsigned cpu_bound);
 
 /* The place of a buffer; 0: none. */
 INLINE uint32_t magazine_pop(unsigned class)

@@ -51,6 +51,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/leg-of-bytes-only.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
@@ -119,7 +120,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
-	tests/sabotage/stop-flag-ignored.patch \
+	tests/sabotage/stopped-cpu-works-on.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
