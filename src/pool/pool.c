@@ -308,8 +308,6 @@ COLD void *pool_malloc_slow(size_t size)
 	unsigned class = size_class_of(size), cpu;
 	uint32_t now, page;
 
-	if (range.bytes == 0)
-		return NULL;
 	page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
@@ -320,6 +318,11 @@ COLD void *pool_malloc_slow(size_t size)
 	buffer_begin(run_at(page), size);
 	maintain_if_due(now);
 	return buffer_address(page);
+}
+
+void *pool_take(size_t size)
+{
+	return range.bytes != 0 ? pool_malloc(size) : NULL;
 }
 
 void *pool_aligned(size_t alignment, size_t size)

@@ -57,6 +57,8 @@ bool pool_init(const struct settings *settings);
 /* The memory limit is known (bytes): limits that are auto follow. */
 void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes);
 
+/* As pool_malloc(), by who may ask before there is a pool, or where there will be none. */
+void *pool_take(size_t size);
 void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
 /* The use count of p came round: look at the clock. Returns p. */
@@ -168,7 +170,8 @@ INLINE void *pool_hand_out(uint32_t place, size_t size)
 	return pool_begin(place, size, &p) ? pool_poll(p) : p;
 }
 
-/* Of any size up to what the classes hold: a pool of the library has smaller buffers, too. */
+/* Of any size up to what the classes hold: a pool of the library has smaller buffers, too. Not before
+ * pool_init(): a sequence needs its table, and a place for the pointer that it writes. */
 INLINE void *pool_malloc(size_t size)
 {
 	uint32_t place = magazine_pop(size_class_of(size));
