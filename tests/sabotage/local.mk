@@ -69,6 +69,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
+	tests/sabotage/pool-never-spread.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/promised-pages-forgotten.patch \
@@ -110,6 +111,9 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
+	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-uncounted.patch \
 	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
 	tests/sabotage/sigpipe-let-through.patch \
@@ -125,6 +129,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/tables-through-libgcc.patch \
+	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
