@@ -27,8 +27,8 @@ struct shard {
 	/* Two lines: processors fetch them in pairs. */
 	_Alignas(2 * CACHE_LINE) struct lock lock; /* LOCK_pool_shard; all below is under it */
 	unsigned count;				   /* of held */
-	unsigned misses;			   /* with no release between them */
-	uint64_t bytes;				   /* of held */
+	unsigned misses; /* with no release between them; relaxed, a hint where it is read */
+	uint64_t bytes;	 /* of held */
 	struct serials serials;
 	struct {
 		uint32_t index;
@@ -150,7 +150,7 @@ bool spread_take(
 		shard->in_use_bytes += slot->capacity;
 		facts_birth(&shard->facts, leak_seconds(pool, now_ns), slot->capacity, 1);
 	} else {
-		shard->misses++;
+		STORE_RELAXED(&shard->misses, shard->misses + 1);
 	}
 	lock_release(&shard->lock);
 	return is_there;
@@ -187,7 +187,7 @@ void spread_give(struct weir_pool *pool, struct slot *slot, uint32_t index, uint
 	shard->in_use--;
 	shard->in_use_bytes -= slot->capacity;
 	slot->last_used_ns = now_ns;
-	shard->misses = 0;
+	STORE_RELAXED(&shard->misses, 0);
 	count = take_surplus(pool, shard, surplus);
 	hold(pool, shard, index);
 	lock_release(&shard->lock);
