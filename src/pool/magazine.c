@@ -216,6 +216,9 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	while (more > 1 && !fits(cpu, room * bytes, more * bytes))
 		more /= 2;
 	if (more != 0 && !fits(cpu, room * bytes, bytes)) {
+		/* Where all the room is its own there is none to take. */
+		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) <= room * bytes)
+			return room;
 		misses = LOAD_RELAXED(&head->misses);
 		STORE_RELAXED(&head->misses, misses + 1);
 		if (misses % STEAL_EVERY != 0)

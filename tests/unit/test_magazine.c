@@ -151,6 +151,8 @@ START_TEST(one_class_alone_has_a_budget_of_its_own)
 	for (int i = 0; i < 100; i++)
 		magazine_grow(cpu, CLASS_64K, &evicted);
 	ck_assert_uint_eq(room_bytes(), 3 * MIB / 2);
+	/* There is nothing to be had from others, and it does not go and look. */
+	ck_assert_uint_eq(magazine_cpu_at(cpu)->hand, 0);
 	stop();
 }
 END_TEST
