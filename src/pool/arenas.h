@@ -21,7 +21,7 @@ struct arenas {
 	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
 };
 
-extern struct arenas arenas;
+extern HIDDEN struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count);
 

@@ -39,6 +39,11 @@ struct magazine_cpu *magazine_cpu_at(unsigned cpu)
 	return (struct magazine_cpu *)(void *)(magazines.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
 }
 
+char *magazine_area(unsigned cpu)
+{
+	return (char *)magazine_cpu_at(cpu) + MAGAZINE_BYTES;
+}
+
 /* Nothing is ever written there: stacks without items and without room. */
 static char *area_of_zeros(void)
 {
@@ -57,12 +62,12 @@ void magazines_init(void *memory, unsigned cpu_bound)
 		table[i] = area_of_zeros();
 	magazines.cpus.areas = table + RSEQ_AREAS_BEFORE;
 	for (unsigned cpu = 0; cpu < cpu_bound; cpu++)
-		magazines.cpus.areas[cpu] = (char *)magazine_cpu_at(cpu);
+		magazines.cpus.areas[cpu] = magazine_area(cpu);
 }
 
 static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
 {
-	return (struct rseq_stack *)(void *)((char *)magazine_cpu_at(cpu) + MAGAZINE_OFFSET(class));
+	return (struct rseq_stack *)(void *)(magazine_area(cpu) + MAGAZINE_OFFSET(class));
 }
 
 unsigned magazine_cpu_current(void)
@@ -368,7 +373,7 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			if (is_fenced)
 				drain_cpu(cpu, now, idle_ticks, give);
 			/* A sequence that loads it loads the stack through it: pairs with that dependency. */
-			STORE_RELEASE(area, (char *)head);
+			STORE_RELEASE(area, magazine_area(cpu));
 			if (!is_fenced)
 				return false;
 		} else {

@@ -457,8 +457,9 @@ bool pool_free_outgrown(void *p)
 }
 
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
-COLD void pool_free_slow(uint32_t page)
+COLD void pool_free_slow(size_t offset)
 {
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
 	uint32_t pages[BATCH_MAX + 1], room, now;
 	unsigned batch;

@@ -49,7 +49,7 @@ struct pool {
 	void (*sample_resized)(uint32_t sample, size_t size);
 };
 
-extern struct pool pool;
+extern HIDDEN struct pool pool;
 
 /* Reserve the range and make the pool; false where there is no address space. Once. */
 bool pool_init(const struct settings *settings);
@@ -60,7 +60,7 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 /* As pool_malloc(), by who may ask before there is a pool, or where there will be none. */
 void *pool_take(size_t size);
 void *pool_malloc_slow(size_t size);
-void pool_free_slow(uint32_t page);
+void pool_free_slow(size_t offset);
 /* The use count of p came round: look at the clock. Returns p. */
 COLD void *pool_poll(void *p);
 /* On paths that are slow anyway, and hold no lock: look at the clock, and maintain where it is due. So a
@@ -159,7 +159,7 @@ INLINE uint32_t pool_pop(size_t size)
 INLINE bool pool_begin(uint32_t place, size_t size, void **p)
 {
 	*p = (void *)(range.base + ((uintptr_t)place << PLACE_SHIFT));
-	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_RELAXED(&pool.poll_mask)) == 0);
+	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_HINT(&pool.poll_mask)) == 0);
 }
 
 /* The same. Leaf code: the one call is a tail call, so that nothing is spilled. */
@@ -189,15 +189,14 @@ INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 /* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
 INLINE bool pool_free(size_t offset)
 {
-	size_t page = offset >> PAGE_SHIFT;
-	struct run *run = &range.runs[page];
+	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
 	if (UNLIKELY(!pool_is_in_use(run, offset)))
 		return false;
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
 	if (UNLIKELY(!magazine_push(run->size_class, (uint32_t)(offset >> PLACE_SHIFT))))
-		pool_free_slow((uint32_t)page);
+		pool_free_slow(offset);
 	return true;
 }
 

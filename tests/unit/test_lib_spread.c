@@ -222,6 +222,25 @@ START_TEST(threads_that_share_a_pool_seldom_need_its_lock)
 }
 END_TEST
 
+/* Two of the CPUs that there are, if so many; else both are the same. */
+static void two_cpus(cpu_set_t *first, cpu_set_t *second)
+{
+	cpu_set_t all;
+
+	CPU_ZERO(first);
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(first) == 0; cpu++)
+		if (CPU_ISSET(cpu, &all))
+			CPU_SET(cpu, first);
+	*second = *first;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || CPU_ISSET(cpu, first))
+			continue;
+		CPU_ZERO(second);
+		CPU_SET(cpu, second);
+	}
+}
+
 /* One thread asks, another releases. */
 #define RING 16
 static struct {
@@ -243,13 +262,17 @@ static void *give_all(void *unused)
 START_TEST(where_one_thread_asks_and_another_releases_the_lock_is_taken_for_several_at_once)
 {
 	struct weir_buffer buffer;
+	cpu_set_t here, there;
 	pthread_t thread;
 	uint64_t before;
 
 	pool = lib_pool(NULL);
 	spread_begin(pool);
 	before = pool->lock.acquisitions;
+	two_cpus(&here, &there);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(here), &here), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, give_all, NULL), 0);
+	ck_assert_int_eq(pthread_setaffinity_np(thread, sizeof(there), &there), 0);
 	for (unsigned i = 0; i < PAIRS; i++) {
 		ck_need(weir_pool_allocate(pool, 65536, &buffer) == WEIR_OK);
 		while (atomic_load(&ring.ids[i % RING]) != 0)
