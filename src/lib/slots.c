@@ -17,6 +17,8 @@
 #include "base/single.h"
 
 #define SERIAL_BLOCK 4096
+/* So far from the newest a buffer is put in its place by age; the lock is held for each step. */
+#define AGE_STEPS 64
 
 /* Serials given out to pools in blocks; relaxed: only that no two are the same. */
 static _Atomic uint64_t serials = 1;
@@ -140,10 +142,12 @@ void idle_push(struct weir_pool *pool, uint32_t index)
 		slot_at(pool, slot->next)->prev = index;
 	idle->heads[class] = index;
 	idle->occupied[class / 64] |= (uint64_t)1 << class % 64;
-	/* What a shard held comes later than what was released after it. */
+	/* What a shard held comes later than what was released after it: by its age, if that is not far. */
 	slot->newer = SLOT_NONE;
 	slot->older = idle->newest;
-	while (slot->older != SLOT_NONE && slot_at(pool, slot->older)->last_used_ns > slot->last_used_ns) {
+	for (unsigned steps = 0; slot->older != SLOT_NONE && steps < AGE_STEPS &&
+				 slot_at(pool, slot->older)->last_used_ns > slot->last_used_ns;
+	     steps++) {
 		slot->newer = slot->older;
 		slot->older = slot_at(pool, slot->older)->older;
 	}
