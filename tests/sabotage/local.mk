@@ -39,6 +39,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
