@@ -273,23 +273,36 @@ static unsigned take_more(struct weir_pool *pool, uint32_t index, uint32_t *more
 	return count;
 }
 
-/* Out of the idle buffers that no shard holds. */
-static bool reuse_common(struct weir_pool *pool, size_t want, uint64_t now_ns, struct weir_buffer *buffer)
+/*
+ * The lock is held, and it was fought for: where the pool is spread and a buffer was handed out, more go to
+ * the shard that had none; else it is spread now. Releases the lock.
+ */
+static COLD void spread_more(struct weir_pool *pool, const struct weir_buffer *buffer)
 {
 	uint32_t more[SPREAD_BATCH_MAX];
 	unsigned count = 0;
-	bool is_done, is_fought_for;
+	bool is_new = pool->spread == NULL;
+
+	if (!is_new && buffer->id != 0)
+		count = take_more(pool, (uint32_t)(buffer->id & (SLOTS_MAX - 1)), more);
+	lock_release(&pool->lock);
+	if (is_new)
+		spread_begin(pool);
+	if (count != 0)
+		spread_put(pool, more, count);
+}
+
+/* Out of the idle buffers that no shard holds. */
+static bool reuse_common(struct weir_pool *pool, size_t want, uint64_t now_ns, struct weir_buffer *buffer)
+{
+	bool is_done;
 
 	lock_acquire(&pool->lock);
 	is_done = reuse(pool, want, want * CLOSE_FIT, now_ns, buffer);
-	if (UNLIKELY(is_done && pool->spread != NULL))
-		count = take_more(pool, (uint32_t)(buffer->id & (SLOTS_MAX - 1)), more);
-	is_fought_for = pool->spread == NULL && pool->lock.contentions >= FOUGHT_FOR;
-	lock_release(&pool->lock);
-	if (count != 0)
-		spread_put(pool, more, count);
-	if (UNLIKELY(is_fought_for))
-		spread_begin(pool);
+	if (UNLIKELY(pool->spread != NULL || pool->lock.contentions >= FOUGHT_FOR))
+		spread_more(pool, buffer);
+	else
+		lock_release(&pool->lock);
 	return is_done;
 }
 
@@ -344,17 +357,15 @@ static void take_back(
 	lock_release(&pool->lock);
 }
 
-/* As slot_claim(); who holds the lock for a moment only is waited for. The lock is not held. */
-static int claim(
+/* As slot_claim() after it said that another has the slot: if he held the lock meanwhile, he is done. */
+static COLD int claim_again(
     struct weir_pool *pool, weir_id id, enum slot_state state, struct slot **slot, uint32_t *index)
 {
-	int error = slot_claim(pool, id, state, slot, index);
+	int error;
 
-	if (UNLIKELY(error == WEIR_ERROR_BUSY)) {
-		lock_acquire(&pool->lock);
-		error = slot_claim(pool, id, state, slot, index);
-		lock_release(&pool->lock);
-	}
+	lock_acquire(&pool->lock);
+	error = slot_claim(pool, id, state, slot, index);
+	lock_release(&pool->lock);
 	return error;
 }
 
@@ -364,12 +375,16 @@ int weir_pool_release(struct weir_pool *pool, weir_id id)
 	uint64_t now_ns;
 	struct slot *slot;
 	uint32_t index;
+	enum slot_state state;
 	int error;
 
 	if (UNLIKELY(pool == NULL))
 		return WEIR_ERROR_INVALID;
 	now_ns = pool_now_ns(pool);
-	error = claim(pool, id, pool->config.is_zeroing ? SLOT_BUSY : SLOT_TAKEN, &slot, &index);
+	state = pool->config.is_zeroing ? SLOT_BUSY : SLOT_TAKEN;
+	error = slot_claim(pool, id, state, &slot, &index);
+	if (UNLIKELY(error == WEIR_ERROR_BUSY))
+		error = claim_again(pool, id, state, &slot, &index);
 	if (LIKELY(error == WEIR_OK)) {
 		if (UNLIKELY(pool->config.is_zeroing))
 			memset(slot->data, 0, slot->capacity);
@@ -389,7 +404,7 @@ int weir_pool_release(struct weir_pool *pool, weir_id id)
 
 /*
  * The buffer was used just now, and is the caller's until he sets its state to SLOT_IN_USE again. The
- * lock is held, so that who would release it meanwhile waits in claim().
+ * lock is held, so that who would release it meanwhile waits in claim_again().
  */
 static int find_for_use(
     struct weir_pool *pool, weir_id id, uint64_t now_ns, struct slot **slot, uint32_t *index)

@@ -98,6 +98,16 @@ START_TEST(eight_threads_share_a_pool_and_its_limits)
 }
 END_TEST
 
+/* Each release that succeeded. */
+static weir_id released[4 * ROUNDS];
+
+static int by_id(const void *a, const void *b)
+{
+	const weir_id *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static void *race(void *context)
 {
 	_Atomic unsigned *won = context;
@@ -109,7 +119,7 @@ static void *race(void *context)
 
 		for (size_t j = 0; j < count; j++)
 			if (weir_pool_release(shared, infos[j].id) == WEIR_OK)
-				atomic_fetch_add(won, 1);
+				released[atomic_fetch_add(won, 1) % ARRAY_LENGTH(released)] = infos[j].id;
 		if (weir_pool_allocate(shared, 4096, &buffer) != WEIR_OK)
 			abort();
 	}
@@ -128,6 +138,10 @@ START_TEST(of_threads_that_release_the_same_ids_exactly_one_succeeds_each_time)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, race, &won), 0);
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	ck_assert_uint_le(won, ARRAY_LENGTH(released));
+	qsort(released, won, sizeof(released[0]), by_id);
+	for (unsigned i = 1; i < won; i++)
+		ck_need(released[i] != released[i - 1]);
 	/* What was handed out was released once, or is out. */
 	ck_assert_int_eq((int)weir_pool_destroy(shared), (int)(4 * ROUNDS - won));
 }
