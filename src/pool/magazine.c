@@ -21,6 +21,9 @@
 #define FREEING_COUNT 8
 #define ROW_MAX 7u
 #define ROW_OF_OVERFLOWS 0x80u
+/* Areas of zeros, so that a CPU may be closed thousands of times at once. */
+#define ZERO_AREAS 2
+#define CLOSED_STEP 8
 
 struct magazines magazines;
 
@@ -31,7 +34,7 @@ static size_t table_bytes(unsigned cpu_bound)
 
 size_t magazines_memory(unsigned cpu_bound)
 {
-	return table_bytes(cpu_bound) + ((size_t)(1 + cpu_bound) << RSEQ_AREA_SHIFT);
+	return table_bytes(cpu_bound) + ((size_t)(ZERO_AREAS + cpu_bound) << RSEQ_AREA_SHIFT);
 }
 
 struct magazine_cpu *magazine_cpu_at(unsigned cpu)
@@ -47,14 +50,14 @@ char *magazine_area(unsigned cpu)
 /* Nothing is ever written there: stacks without items and without room. */
 static char *area_of_zeros(void)
 {
-	return magazines.areas - RSEQ_AREA_BYTES;
+	return magazines.areas - ZERO_AREAS * RSEQ_AREA_BYTES;
 }
 
 void magazines_init(void *memory, unsigned cpu_bound)
 {
 	char **table = memory;
 
-	magazines.areas = (char *)memory + table_bytes(cpu_bound) + RSEQ_AREA_BYTES;
+	magazines.areas = (char *)memory + table_bytes(cpu_bound) + ZERO_AREAS * RSEQ_AREA_BYTES;
 	magazines.cpu_bound = cpu_bound;
 	magazines.cpus_usable = sys_cpu_usable();
 	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
@@ -63,6 +66,29 @@ void magazines_init(void *memory, unsigned cpu_bound)
 	magazines.cpus.areas = table + RSEQ_AREAS_BEFORE;
 	for (unsigned cpu = 0; cpu < cpu_bound; cpu++)
 		magazines.cpus.areas[cpu] = magazine_area(cpu);
+}
+
+/*
+ * A CPU's entry in the table: its area, or, while it is closed, the zeros, further in by a step for each time,
+ * since it may be drained and lent at once. One word, so that none sees it open in between. Async-signal-safe.
+ */
+static void close_cpu(unsigned cpu)
+{
+	char **entry = &magazines.cpus.areas[cpu], *seen = LOAD_RELAXED(entry), *next;
+
+	do
+		next = (seen == magazine_area(cpu) ? area_of_zeros() : seen) + CLOSED_STEP;
+	while (!__atomic_compare_exchange_n(entry, &seen, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+/* Release: a sequence that loads the area loads its stack through it; pairs with that dependency. */
+static void open_cpu(unsigned cpu)
+{
+	char **entry = &magazines.cpus.areas[cpu], *seen = LOAD_RELAXED(entry), *next;
+
+	do
+		next = seen == area_of_zeros() + CLOSED_STEP ? magazine_area(cpu) : seen - CLOSED_STEP;
+	while (!__atomic_compare_exchange_n(entry, &seen, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
@@ -359,7 +385,6 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 {
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		struct magazine_cpu *head = magazine_cpu_at(cpu);
-		char **area = &magazines.cpus.areas[cpu];
 		bool is_fenced;
 
 		/* A stack may be over its room, so where there is no room any more there may be items. */
@@ -367,13 +392,12 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {
-			STORE_RELAXED(area, area_of_zeros());
+			close_cpu(cpu);
 			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
 			is_fenced = sys_rseq_fence(cpu);
 			if (is_fenced)
 				drain_cpu(cpu, now, idle_ticks, give);
-			/* A sequence that loads it loads the stack through it: pairs with that dependency. */
-			STORE_RELEASE(area, magazine_area(cpu));
+			open_cpu(cpu);
 			if (!is_fenced)
 				return false;
 		} else {
@@ -383,6 +407,23 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 		}
 	}
 	return true;
+}
+
+uint32_t magazines_lend(void)
+{
+	int cpu = magazines.is_rseq ? rseq_cpu(&magazines.cpus) : -1;
+
+	if (cpu < 0)
+		return 0;
+	/* Relaxed: who lends meets it by the order of its own code. Others may go on there: it does not. */
+	close_cpu((unsigned)cpu);
+	return (uint32_t)cpu + 1;
+}
+
+void magazines_take_back(uint32_t lent)
+{
+	if (lent != 0)
+		open_cpu(lent - 1);
 }
 
 void magazines_fork_prepare(void)
@@ -399,4 +440,8 @@ void magazines_fork_done(bool is_child)
 		else
 			lock_release(&magazine_cpu_at(cpu)->lock);
 	}
+	/* Read first: pages that nobody used stay as they are. */
+	for (unsigned cpu = 0; is_child && cpu < magazines.cpu_bound; cpu++)
+		if (LOAD_RELAXED(&magazines.cpus.areas[cpu]) != magazine_area(cpu))
+			STORE_RELAXED(&magazines.cpus.areas[cpu], magazine_area(cpu));
 }

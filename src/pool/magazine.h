@@ -43,7 +43,7 @@ _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits bef
 
 struct magazines {
 	/* Frozen. */
-	struct rseq_cpus cpus; /* its table: written under the maintain lock, to stop a CPU's sequences */
+	struct rseq_cpus cpus; /* its table: by compare and swap, to close a CPU to sequences */
 	char *areas;	       /* the CPUs', in a row; before them the one where all misses */
 	unsigned cpu_bound;    /* areas that there are */
 	unsigned cpus_usable;  /* that the process might run on when it started */
@@ -115,7 +115,15 @@ uint64_t magazines_count(void);
  */
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count));
 
-/* Without sequences: all CPUs' locks, around fork. */
+/*
+ * The caller has no struct rseq that the kernel keeps, but reads that of another thread, which waits (a child of
+ * vfork): its CPU is closed, to all, until it is taken back. Returns what to give then; 0: nothing is to be.
+ * Async-signal-safe.
+ */
+uint32_t magazines_lend(void);
+void magazines_take_back(uint32_t lent);
+
+/* Around fork: without sequences all CPUs' locks. In a child what other threads had lent is open again. */
 void magazines_fork_prepare(void);
 void magazines_fork_done(bool is_child);
 

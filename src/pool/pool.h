@@ -59,6 +59,12 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 
 /* As pool_malloc(), by who may ask before there is a pool, or where there will be none. */
 void *pool_take(size_t size);
+/*
+ * The process may have so many bytes of address space from now on. Where the range alone has more, all of it
+ * goes back but an eighth of the limit, or what was used already; as at the start.
+ */
+void pool_fit_address_space(uint64_t limit_bytes);
+
 void *pool_malloc_slow(size_t size);
 void pool_free_slow(size_t offset);
 /* The use count of p came round: look at the clock. Returns p. */
