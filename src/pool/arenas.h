@@ -23,7 +23,7 @@ struct arenas {
 	_Atomic unsigned settled;      /* threads that have settled so far; relaxed */
 };
 
-extern struct arenas arenas;
+extern HIDDEN struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count);
 

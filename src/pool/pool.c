@@ -290,8 +290,6 @@ COLD void *pool_malloc_slow(size_t size)
 	unsigned class = size_class_of(size), cpu;
 	uint32_t now, page;
 
-	if (range.bytes == 0)
-		return NULL;
 	page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
@@ -303,6 +301,11 @@ COLD void *pool_malloc_slow(size_t size)
 		note_wrap(run_at(page));
 	maintain_if_due(now);
 	return buffer_address(page);
+}
+
+void *pool_take(size_t size)
+{
+	return range.bytes != 0 ? pool_malloc(size) : NULL;
 }
 
 void *pool_aligned(size_t alignment, size_t size)
@@ -436,8 +439,9 @@ bool pool_free_outgrown(void *p)
 }
 
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
-COLD void pool_free_slow(uint32_t page)
+COLD void pool_free_slow(size_t offset)
 {
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
 	uint32_t pages[BATCH_MAX + 1], room, now;
 	unsigned batch;

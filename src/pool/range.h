@@ -34,7 +34,7 @@ struct range {
 	_Atomic uint32_t committed_pages;
 };
 
-extern struct range range;
+extern HIDDEN struct range range;
 
 /* Reserve about wanted bytes (a power of two), or what can be had down to
  * 32 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */

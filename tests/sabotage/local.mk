@@ -49,6 +49,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
@@ -63,6 +64,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/leg-of-bytes-only.patch \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
@@ -84,6 +86,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
+	tests/sabotage/pool-never-spread.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/promised-pages-forgotten.patch \
@@ -125,8 +128,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
+	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-uncounted.patch \
 	tests/sabotage/signals-frame-as-any.patch \
+	tests/sabotage/short-of-memory-unseen.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -135,12 +141,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
-	tests/sabotage/stop-flag-ignored.patch \
+	tests/sabotage/stopped-cpu-works-on.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
 	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/tables-through-libgcc.patch \
+	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \

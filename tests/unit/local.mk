@@ -64,6 +64,7 @@ tests_unit_lib = \
 	tests/unit/test_lib_figures \
 	tests/unit/test_lib_model \
 	tests/unit/test_lib_policy \
+	tests/unit/test_lib_spread \
 	tests/unit/test_lib_threads \
 	tests/unit/test_lib_upkeep
 
@@ -87,6 +88,7 @@ tests_unit_test_lib_faults_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=aligned_alloc
 tests_unit_test_lib_model_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_policy_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_spread_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_engine_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)

@@ -550,7 +550,7 @@ START_TEST(without_a_range_nothing_is_wanted_and_nothing_is_ours)
 	engine_clear();
 	ck_assert(!pool_wants(4096) && !pool_wants(0) && !pool_wants(SIZE_MAX));
 	ck_assert(!pool_contains(&stats) && !pool_contains(NULL));
-	ck_assert_ptr_null(pool_malloc_slow(5000));
+	ck_assert_ptr_null(pool_take(5000));
 	ck_assert_uint_eq(pool_stats_collect(&stats, NULL, 0), 0);
 	ck_assert(!stats.is_active);
 	ck_assert_uint_eq(reclaim_run(1, PRESSURE_CRITICAL, true), 0);

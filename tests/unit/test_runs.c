@@ -35,7 +35,7 @@ static void start(uint32_t chunks)
 
 	ck_assert(engine_start(1, 32 * MIB));
 	/* Only this part of the engine is under test: no magazines, and out_pages is kept here. */
-	magazines.cpus.areas = NULL;
+	magazines.areas = NULL;
 	runs = &arenas.at[0].runs;
 	memset(&model, 0, sizeof(model));
 	first = range_extend(0, chunks * CHUNK_PAGES - 1, 0, &got);
