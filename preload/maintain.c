@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
@@ -150,7 +151,7 @@ static void put_facts(
 {
 	const struct fallback_stats *fallback = &preload.fallback;
 	uint64_t limit = pressure_memory_limit(info, preload.settings.memory_limit);
-	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	uint64_t out = limits_out_pages() << PAGE_SHIFT;
 
 	*facts = (struct track_facts){
 	    .memory_limit_bytes = limit != UINT64_MAX ? limit : 0,

@@ -25,7 +25,7 @@ struct next {
 	size_t (*malloc_usable_size)(void *);
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t); /* NULL where jemalloc lacks it */
 };
-extern struct next next;
+extern HIDDEN struct next next;
 
 /* The state of the interposer; frozen once preload_start() is over, but for what is said. */
 struct preload {
@@ -34,7 +34,7 @@ struct preload {
 	struct fallback_stats fallback; /* as of the last tick; relaxed by members, a statistic */
 	struct pressure pressure;	/* likewise */
 };
-extern struct preload preload;
+extern HIDDEN struct preload preload;
 
 void preload_start(void);
 

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "pool/arenas.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/turn.h"
 #include "preload/maintain.h"
@@ -70,8 +71,7 @@ static void add_point(struct state_figures *figures)
 {
 	figures->points[figures->points_written++ % STATE_POINTS] = (struct state_point){
 	    .uptime_ns = figures->uptime_ns,
-	    .held_bytes = (atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages())
-			  << PAGE_SHIFT,
+	    .held_bytes = (limits_out_pages() + arenas_hot_pages()) << PAGE_SHIFT,
 	    .rss_bytes = figures->process.rss_bytes,
 	    .risk = track.is_active && track.risk.is_known ? track.risk.score : -1,
 	};
