@@ -251,6 +251,15 @@ unsigned sys_filters_at_start(void)
 	return filters_at_start;
 }
 
+bool sys_may_fence(void)
+{
+	int saved = errno;
+	bool may = is_single_threaded() || filter_count() <= filters_at_start;
+
+	errno = saved;
+	return may;
+}
+
 bool sys_rseq_fence(unsigned cpu)
 {
 	int saved = errno;
@@ -258,10 +267,6 @@ bool sys_rseq_fence(unsigned cpu)
 
 	if (is_single_threaded())
 		return true;
-	if (filter_count() > filters_at_start) {
-		errno = saved;
-		return false;
-	}
 	r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 	if (r != 0 && errno == EPERM) {
 		/* Not registered yet, or lost in exec. */
