@@ -42,6 +42,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/flees-from-who-gives.patch \
+	tests/sabotage/floors-of-all-cpus.patch \
 	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -69,12 +70,14 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
+	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
+	tests/sabotage/no-fence-no-drain.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
