@@ -67,13 +67,13 @@ bool sys_make_readable(void *start, size_t bytes)
 	return ok;
 }
 
-bool sys_purge(void *start, size_t bytes)
+int sys_purge(void *start, size_t bytes)
 {
 	int saved = errno;
-	bool ok = madvise(start, bytes, MADV_DONTNEED) == 0;
+	int error = madvise(start, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
 
 	errno = saved;
-	return ok;
+	return error;
 }
 
 bool sys_page_out(void *start, size_t bytes)

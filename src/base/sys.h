@@ -24,8 +24,9 @@ void sys_release(void *start, size_t bytes);
 bool sys_commit(void *start, size_t bytes);
 /* Reserved pages read as zero from now on; they still count for nothing. */
 bool sys_make_readable(void *start, size_t bytes);
-/* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
-bool sys_purge(void *start, size_t bytes);
+/* Give pages back; they read as zero afterwards. 0, or -errno: -EINVAL where some are locked in memory, and some may
+ * read as zero; others where the kernel or a seccomp filter will not. */
+int sys_purge(void *start, size_t bytes);
 /* Take pages out of memory into swap; they come back as they were. False: the kernel does not know
  * how (before Linux 5.4), or may not. */
 bool sys_page_out(void *start, size_t bytes);

@@ -141,6 +141,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
 	if (is_age_due)
 		reclaim.last_age_walk = now;
+	if (is_collection)
+		purge_try_again();
 	/* The magazines' part of the plan is the same for every arena. */
 	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
 	    .is_over_threshold = is_over,

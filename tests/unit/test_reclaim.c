@@ -389,6 +389,22 @@ START_TEST(a_collection_is_counted_at_each_interval_and_no_pass_between)
 }
 END_TEST
 
+START_TEST(a_collection_tries_again_to_purge_what_was_locked)
+{
+	uint32_t interval;
+	defaults();
+	start();
+	interval = (uint32_t)ns_to_ticks(settings.gc_interval);
+	reclaim_run(interval, PRESSURE_NONE, false);
+	atomic_store(&arenas.purges_in_vain, 100);
+	reclaim_run(interval + 1, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas.purges_in_vain, 100);
+	reclaim_run(2 * interval, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas.purges_in_vain, 0);
+	stop();
+}
+END_TEST
+
 START_TEST(passes_come_often_only_while_there_is_something_to_do)
 {
 	defaults();
@@ -463,6 +479,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, under_critical_pressure_and_on_request_nothing_idles, 0, 2);
 	tcase_add_test(tests, the_threshold_rings_when_it_is_passed_and_drops_the_floor);
 	tcase_add_test(tests, a_collection_is_counted_at_each_interval_and_no_pass_between);
+	tcase_add_test(tests, a_collection_tries_again_to_purge_what_was_locked);
 	tcase_add_test(tests, passes_come_often_only_while_there_is_something_to_do);
 	tcase_add_test(tests, a_drain_empties_the_magazines_and_purges_nothing);
 	tcase_add_test(tests, threads_at_the_limit_drain_so_often_within_a_tick);
