@@ -71,6 +71,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
+	tests/sabotage/locked-never-tried-again.patch \
+	tests/sabotage/locked-run-whole.patch \
+	tests/sabotage/locked-tried-at-once.patch \
+	tests/sabotage/locked-turns-purging-off.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/metrics-not-renamed.patch \
@@ -102,6 +106,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
+	tests/sabotage/refused-tried-again.patch \
 	tests/sabotage/request-purges-all.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
