@@ -32,6 +32,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
