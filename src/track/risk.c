@@ -20,8 +20,8 @@
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
  *              size, against half the spread of the sizes that die; and what stays is not more varied than
  *              what dies: a leak is some of all, or all of some, but a store has sizes that never die.
- *   evidence   1 - e^-(n/25)^1.5, n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
- *              that one sample of weight 10,000 is one observation: 0.22 for 10, 0.73 for 30, 0.94 for 50.
+ *   evidence   1 - e^-(n/20)^1.5, n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
+ *              that one sample of weight 10,000 is one observation: 0.30 for 10, 0.84 for 30, 0.94 for 40.
  *
  * Each that fails is an innocent reason of its own, so their odds against add: MIXTURE_LEAK is
  * 1 / (1 + sum of (1/p - 1)). Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
@@ -41,7 +41,7 @@
 #include "track/flat_tail.h"
 #include "track/growth.h"
 
-#define EVIDENCE_OBJECTS 25.0
+#define EVIDENCE_OBJECTS 20.0
 
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.03
