@@ -55,6 +55,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
+	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/no-rule-remembered.patch \
