@@ -11,7 +11,10 @@
  *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
  *              few in a hundred, those that store things keep more: 2 : 1 up to 3%, falling as
  *              share^-0.9 (0.7 : 1 at 10%, 0.13 : 1 at 60%). So a site that keeps one in ten
- *              needs hours of flatness, since entries with a time to live look the same until it ends.
+ *              needs hours of flatness, since entries with a time to live look the same until it ends. Where
+ *              others live for long (what a collector frees, sessions, entries that are asked for again), a large
+ *              share is kept on purpose the more likely: the power grows by 1/16 with each doubling of the age from
+ *              which it is flat, from a minute on; 0.4 : 1 at 10% where that is an hour.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
  *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
@@ -20,8 +23,8 @@
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
  *              size, against half the spread of the sizes that die; and what stays is not more varied than
  *              what dies: a leak is some of all, or all of some, but a store has sizes that never die.
- *   evidence   1 - e^-(n/20)^1.5, n the effective number of survivors (Kish: (sum m)^2 / sum m^2 of their masses,
- *              facts.h), so that one sample of weight 10,000 is one observation: 0.30 for 10, 0.84 for 30, 0.94
+ *   evidence   1 - e^-(n/22)^1.5, n the effective number of survivors (Kish: (sum m)^2 / sum m^2 of their masses,
+ *              facts.h), so that one sample of weight 10,000 is one observation: 0.26 for 10, 0.80 for 30, 0.91
  *              for 40.
  *
  * Each that fails is an innocent reason of its own, so their odds against add: MIXTURE_LEAK is
@@ -42,11 +45,13 @@
 #include "track/flat_tail.h"
 #include "track/growth.h"
 
-#define EVIDENCE_OBJECTS 20.0
+#define EVIDENCE_OBJECTS 22.0
 
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.03
 #define PRIOR_POWER 0.9
+#define PRIOR_FLAT_FROM 60.0	/* seconds */
+#define PRIOR_POWER_MORE 0.0625 /* a doubling */
 
 #define WARM_UP_FIRST 10.0
 #define WARM_UP_LAST 7200.0
@@ -78,18 +83,21 @@ static double evidence_of(double objects)
 	return 1 - approx_exp(-objects * approx_sqrt(objects));
 }
 
-static double prior_odds(double share)
+/* share is kept, from flat_from seconds of age on. */
+static double prior_odds(double share, double flat_from)
 {
+	double power = PRIOR_POWER + PRIOR_POWER_MORE * approx_log2(MAX(flat_from / PRIOR_FLAT_FROM, 1));
+
 	if (share <= PRIOR_SHARE)
 		return PRIOR_ODDS;
-	return PRIOR_ODDS * approx_exp(-PRIOR_POWER * LN2 * approx_log2(share / PRIOR_SHARE));
+	return PRIOR_ODDS * approx_exp(-power * LN2 * approx_log2(share / PRIOR_SHARE));
 }
 
 static double p_flat(const struct flat_tail *tail, double share, unsigned sites_tested)
 {
 	/* Bonferroni's correction, beyond the number of sites that the prior is for. */
 	double tests = LN2 * approx_log2(MAX(1, sites_tested / JUDGED_TOGETHER));
-	double odds = prior_odds(share) * tail->stays_factor;
+	double odds = prior_odds(share, facts_age_from(tail->from)) * tail->stays_factor;
 
 	return tail->to == 0 ? 0 : odds / (1 + odds) * approx_sigmoid(tail->log_evidence - tests);
 }

@@ -97,6 +97,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-limit-lifts-a-cache.patch \
 	tests/sabotage/risk-live-not-at-risk.patch \
 	tests/sabotage/risk-load-is-growth.patch \
+	tests/sabotage/risk-long-lives-forgotten.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
