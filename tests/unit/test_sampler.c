@@ -260,14 +260,23 @@ START_TEST(all_are_samples_of_weight_1_where_they_are_few)
 }
 END_TEST
 
-START_TEST(a_storm_is_cut_off_within_its_second)
+/* How many samples so many allocations of a second are. */
+static unsigned samples_of(enum track_kind kind, size_t size, unsigned count)
 {
 	unsigned samples = 0;
 
+	for (unsigned i = 0; i < count; i++)
+		samples += offer(kind, size) != 0;
+	return samples;
+}
+
+START_TEST(a_storm_is_cut_off_within_its_second)
+{
+	unsigned samples;
+
 	start(64 * KIB);
 	seed(2);
-	for (unsigned i = 0; i < 1000000; i++)
-		samples += offer(TRACK_POOL, 65536) != 0;
+	samples = samples_of(TRACK_POOL, 64 * KIB, 1000000);
 	ck_assert_uint_ge(samples, SAMPLER_BUDGET_POOL);
 	ck_assert_uint_lt(samples, 6 * SAMPLER_BUDGET_POOL);
 }
@@ -313,15 +322,14 @@ END_TEST
 
 START_TEST(a_storm_of_small_ones_after_a_calm_is_cut_off_within_its_second)
 {
-	unsigned samples = 0;
+	unsigned samples;
 
 	start(64 * KIB);
 	seed(8);
 	sampler_keep_budget(TRACK_SMALL, 0);
 	sampler_keep_budget(TRACK_SMALL, 100);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
-	for (unsigned i = 0; i < 4000000; i++)
-		samples += offer(TRACK_SMALL, 48) != 0;
+	samples = samples_of(TRACK_SMALL, 48, 4000000);
 	ck_assert_uint_ge(samples, SAMPLER_BUDGET_SMALL);
 	ck_assert_uint_lt(samples, 6 * SAMPLER_BUDGET_SMALL);
 }
@@ -532,14 +540,10 @@ END_TEST
 /* Of so many buffers within a second, how many are samples. */
 static unsigned samples_in_a_storm(double processors)
 {
-	unsigned samples = 0;
-
 	start(64 * KIB);
 	seed(7);
 	sampler_set_use(processors);
-	for (unsigned i = 0; i < 20 * SAMPLER_BUDGET_POOL; i++)
-		samples += offer(TRACK_POOL, 64 * KIB) != 0;
-	return samples;
+	return samples_of(TRACK_POOL, 64 * KIB, 20 * SAMPLER_BUDGET_POOL);
 }
 
 START_TEST(a_busy_process_pays_more_for_a_sample)
