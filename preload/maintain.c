@@ -4,7 +4,7 @@
  * A process of one thread stays one: a pass runs inline, in a request that
  * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. The
  * program's own first pthread_create starts our thread just before; it has all
- * signals blocked, sleeps on the bell of reclaim.c and never ends. In the child of a fork
+ * signals blocked, sleeps on the bell of turn.c and never ends. In the child of a fork
  * everything begins anew, inline.
  *
  * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
@@ -23,6 +23,7 @@
 #include "pool/headroom.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
+#include "pool/turn.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -390,7 +391,7 @@ void maintain_ask(enum state_command command)
 	if (is_thread()) {
 		state_note_worker(command, STATE_BY_THREAD);
 		atomic_fetch_or_explicit(&maintain.wanted, WANTED(command), memory_order_relaxed);
-		reclaim_wake();
+		turn_wake();
 		return;
 	}
 	if (has_room() && !atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire)) {
@@ -425,7 +426,7 @@ static void *run(void *unused UNUSED)
 {
 	prctl(PR_SET_NAME, "weir", 0, 0, 0);
 	for (;;) {
-		uint32_t bell = atomic_load_explicit(&reclaim_bell, memory_order_relaxed);
+		uint32_t bell = atomic_load_explicit(&turn_bell, memory_order_relaxed);
 		int32_t left = (int32_t)(LOAD_RELAXED(&pool.due) - clock_now_ticks());
 
 		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed) &&
@@ -433,11 +434,11 @@ static void *run(void *unused UNUSED)
 			double scale = preload.settings.time_scale;
 
 			sys_futex_wait(
-			    &reclaim_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
+			    &turn_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
 			continue;
 		}
 		if (!pass(false))
-			sys_futex_wait(&reclaim_bell, bell, MILLISECOND);
+			sys_futex_wait(&turn_bell, bell, MILLISECOND);
 	}
 	return NULL;
 }
@@ -497,7 +498,7 @@ void maintain_fork_prepare(void)
 	/* A pass that is under way ends first: it may hold jemalloc's locks. */
 	while (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		sys_futex_wait(
-		    &reclaim_bell, atomic_load_explicit(&reclaim_bell, memory_order_relaxed), MILLISECOND);
+		    &turn_bell, atomic_load_explicit(&turn_bell, memory_order_relaxed), MILLISECOND);
 }
 
 void maintain_fork_parent(void)

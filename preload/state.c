@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/pool.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"

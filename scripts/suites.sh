@@ -106,31 +106,31 @@ run_make()
 	echo "  $target in $dir: $p passed, $f failed, $s skipped, $((SECONDS - began)) s"
 }
 
-suite_unit() { run_make build check-unit 180; }
+suite_unit() { run_make build check-unit 300; }
 suite_lint()
 {
 	install_missing "${packages_lint[@]}" || true
-	run_make build check-lint 480
+	run_make build check-lint 720
 }
 suite_cli() { run_make build check-cli 180; }
 suite_fuzz() { run_make build check-fuzz 120; }
-suite_contract() { run_make build check-contract 300; }
+suite_contract() { run_make build check-contract 600; }
 # The fork storms are 500 forks by default; here the short form.
-suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 420; }
-suite_stress() { run_make build check-stress 300; }
+suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 720; }
+suite_stress() { run_make build check-stress 480; }
 # Processes that mostly sleep: all at once.
 suite_leak()
 {
 	install_missing "${packages_programs[@]}" || true
-	CI=true run_make build check-leak 300
+	CI=true run_make build check-leak 480
 }
 suite_programs()
 {
 	install_missing "${packages_programs[@]}" || true
 	# A program that is not installed is a failure here, not a skip.
-	CI=true run_make build check-programs 900
+	CI=true run_make build check-programs 1200
 }
-suite_sabotage() { run_make build check-sabotage 1200; }
+suite_sabotage() { run_make build check-sabotage 1800; }
 
 # UBSan bears being preloaded; ASan and TSan see what links to src/.
 suite_sanitizers()
@@ -141,18 +141,18 @@ suite_sanitizers()
 		fixed_addresses=(EMULATOR='setarch -R')
 	fi
 	if sanitized build-ubsan undefined; then
-		run_make build-ubsan check-unit 180
-		run_make build-ubsan check-contract 300
-		TEST_FORKS=40 run_make build-ubsan check-preload 420
+		run_make build-ubsan check-unit 300
+		run_make build-ubsan check-contract 600
+		TEST_FORKS=40 run_make build-ubsan check-preload 720
 	fi
 	if sanitized build-asan address; then
-		run_make build-asan check-unit 240
+		run_make build-asan check-unit 480
 		run_make build-asan check-fuzz 240
-		run_make build-asan check-stress 300
+		run_make build-asan check-stress 480
 	fi
 	if sanitized build-tsan thread; then
-		run_make build-tsan check-unit 240 "${fixed_addresses[@]}"
-		run_make build-tsan check-stress 300 "${fixed_addresses[@]}"
+		run_make build-tsan check-unit 600 "${fixed_addresses[@]}"
+		run_make build-tsan check-stress 480 "${fixed_addresses[@]}"
 	fi
 }
 
@@ -215,7 +215,7 @@ suite_aarch64()
 	if build_tree build-aarch64 --host=aarch64-linux-gnu --enable-werror --disable-symbols LDFLAGS="-L$others -Wl,-rpath-link,$libraries:$others"; then
 		result ok "the tree builds for aarch64"
 		qemu="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$libraries:$others"
-		TEST_EMULATED=yes CK_TIMEOUT_MULTIPLIER=5 run_make build-aarch64 check-unit 420 EMULATOR="$qemu"
+		TEST_EMULATED=yes CK_TIMEOUT_MULTIPLIER=5 run_make build-aarch64 check-unit 900 EMULATOR="$qemu"
 	else
 		result fail "the tree builds for aarch64"
 	fi
@@ -228,7 +228,7 @@ suite_distcheck()
 {
 	local began=$SECONDS
 	rm -f build/weir-*.tar.xz
-	if TEST_FORKS=20 quietly .dev/log/distcheck timeout -k 20 600 \
+	if TEST_FORKS=20 quietly .dev/log/distcheck timeout -k 20 900 \
 		make -C build -j"$JOBS" distcheck DISTCHECK_CONFIGURE_FLAGS=--enable-werror; then
 		result ok "make distcheck, with installcheck" "$((SECONDS - began)) s"
 	else

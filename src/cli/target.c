@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "cli/process.h"
 #include "pool/apart.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/pool.h"
 #include "track/sites.h"
 

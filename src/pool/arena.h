@@ -1,11 +1,12 @@
 /*
- * arena.h -- the heap: runs and slabs under a lock, several of them side by side.
+ * arena.h -- one arena: free runs under a lock, and counts of what is out of it.
  *
- * A page belongs to the arena that committed its chunk, so a free finds home by
- * address. All CPUs begin on arena 0; one that keeps finding its arena locked moves
- * to another, so a program without contention keeps its memory in one place. A
- * request that finds no resident run in its own arena looks into the others' before it
- * takes pages that would fault.
+ * The heap in layers, each of which calls only what stands below it:
+ *   purge    resident free pages go back to the kernel
+ *   arenas   several arenas side by side: which one a CPU takes from, and who lends
+ *   slab     slots cut from a run of one arena
+ *   arena    a run taken from one arena, and given to it
+ *   runs     best fit and coalescing; range: the pages themselves
  */
 #ifndef WEIR_POOL_ARENA_H
 #define WEIR_POOL_ARENA_H
@@ -14,7 +15,6 @@
 #include "pool/runs.h"
 #include "pool/size_class.h"
 
-#define ARENAS_MAX 32
 #define PEAK_WINDOWS 4
 
 struct arena {
@@ -33,72 +33,42 @@ struct arena {
 	uint64_t purged_pages, purges_refused;
 } __attribute__((aligned(CACHE_LINE)));
 
-struct arenas {
-	struct arena *at;	       /* frozen */
-	unsigned count;		       /* frozen */
-	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
-	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
-};
+/* The arena's lock is held, but where it says otherwise. */
 
-extern struct arenas arenas;
+INLINE void arena_count_out(struct arena *arena, uint32_t pages)
+{
+	arena->out_pages += pages;
+	if (arena->out_pages > arena->peak_pages[0])
+		STORE_RELAXED(&arena->peak_pages[0], (uint32_t)arena->out_pages);
+}
 
-void arenas_init(struct arena *at, unsigned count);
+/* A run of that temperature; 0: there is none. */
+INLINE uint32_t arena_take_run(
+    struct arena *arena, enum temperature temperature, uint32_t pages, bool *was_cold)
+{
+	uint32_t page = runs_take(&arena->runs, temperature, pages, was_cold);
 
-/* What a call did to the heap. */
-struct arena_change {
-	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
-	uint32_t fresh_pages; /* of those taken, so many will fault */
-};
+	if (page != 0)
+		arena_count_out(arena, pages);
+	return page;
+}
 
-/*
- * Up to want buffers of a class for this CPU. The first may be cold, more come along only
- * while they are as warm as the first. Returns how many; 0: the range is exhausted.
- * Entries are RUN_IDLE and created now.
- */
-unsigned arenas_take(
-    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
+INLINE void arena_give_run(struct arena *arena, uint32_t page, uint32_t pages, uint32_t now)
+{
+	arena->out_pages -= pages;
+	runs_free_hot(&arena->runs, page, pages, now);
+}
+
+/* So many pages more of the range are this arena's, cold. False: the range is exhausted. */
+bool arena_extend_range(struct arena *arena, uint32_t pages);
 
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
-uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);
-
-/* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
-uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold);
-/* The same as it came: nobody has written to it. */
-void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
-/* It goes back; its entries are RUN_NONE again. */
-void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
-
-/* Buffers that are RUN_IDLE go back. Their order does not matter. */
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
-
-/* Free pages that may be resident, in all arenas, and these with all that is out of the heap; guesses. */
-uint64_t arenas_hot_pages(void);
-uint64_t arenas_held_pages(void);
-
-/* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
-uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);
-/* Cut the run in use at page to that length. */
-void arenas_trim(uint32_t page, uint32_t pages, uint32_t now);
-
-/* Give back resident pages, oldest first: at most surplus_pages of any age, and all that
- * was freed more than idle_ticks ago. No lock is held over the system calls. */
-uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now);
+uint32_t arena_take_exact(
+    struct arena *arena, uint32_t pages, uint32_t alignment_pages, uint32_t now, bool *was_cold);
 
 /*
- * Purging by pieces: a hand goes round over all arenas' runs. The maintain lock is held.
- */
-struct purge_hand {
-	uint32_t page;		/* the next to look at; 0: from the beginning */
-	uint64_t surplus_pages; /* still to go, whatever their age */
-	uint32_t idle_ticks;	/* what has been idle for so long goes in any case, in this round */
-	unsigned rounds; /* still to go; in the last one, those freed a moment ago go as well. 0: done */
-};
-/* Two rounds from here on. */
-void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
-/* At most so many pages, within so many looks at runs. Returns how many pages went. */
-uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
-
-/*
+ * Called without the lock, which the latter two take.
+ *
  * The highest out_pages since windows ago; start a new window, as the maintenance pass does. Sizes that change
  * need more than the highest use, since no run fits them all: what had to be taken fresh in a window beyond that
  * is left resident from then on, up to a bound, and ever less, until nothing is taken any more.
@@ -107,10 +77,5 @@ uint64_t arena_peak(const struct arena *arena);
 void arena_rotate_peak(struct arena *arena);
 /* So many pages counted as out of the heap, but only idled in magazines in all windows but the oldest. */
 void arena_lower_peak(struct arena *arena, uint32_t pages);
-
-/* slab.c; the arena's lock is held */
-uint32_t slab_take(struct arena *arena, unsigned class);
-void slab_give(struct arena *arena, uint32_t page, uint32_t now);
-uint32_t arena_take_run(struct arena *arena, enum temperature temperature, uint32_t pages, bool *was_cold);
 
 #endif

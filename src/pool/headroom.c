@@ -4,7 +4,7 @@
  * Called on the slow paths that took pages which will fault, a few times for each doubling of use, by
  * threads of the program; holds the maintain lock while it does, which it only tries: one look at a time is enough,
  * and fork comes between two. Opens and reads one or two small files, as the monitor does.
- * Allocates nothing; never in a signal handler.
+ * Allocates nothing; never in a signal handler. Knows nothing of the pass (reclaim.c), which stands above it.
  *
  * What costs a look nothing while there is plenty: how many pages the heap holds is compared with
  * a mark, which the last look set. What others in the process take (jemalloc) is counted by what is asked
@@ -13,9 +13,9 @@
 #include "pool/headroom.h"
 
 #include "base/clock.h"
-#include "pool/arena.h"
 #include "pool/pool.h"
-#include "pool/reclaim.h"
+#include "pool/purge.h"
+#include "pool/turn.h"
 
 #define RESERVE_SHARE 8
 #define RESERVE_MIN (2 * MIB)
@@ -78,7 +78,7 @@ void headroom_init(const struct settings *settings)
 
 void headroom_learn(const struct meminfo_source *source, const struct meminfo_gauge *gauge)
 {
-	if (!reclaim_begin())
+	if (!turn_begin())
 		return;
 	headroom.source = *source;
 	headroom.gauge = *gauge;
@@ -86,7 +86,7 @@ void headroom_learn(const struct meminfo_source *source, const struct meminfo_ga
 	/* What nobody has written to for long, nobody may ever. */
 	headroom.promised_bytes /= 2;
 	headroom_look_soon();
-	reclaim_end();
+	turn_end();
 }
 
 void headroom_look_soon(void)
@@ -186,7 +186,7 @@ static bool look(uint32_t now)
 	headroom.held_bytes = arenas_held_pages() << PAGE_SHIFT;
 	headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
 	set_marks(plan.step_bytes);
-	reclaim_hurry(now);
+	turn_hurry(now);
 	return purged < plan.missing_bytes;
 }
 
@@ -194,7 +194,7 @@ static COLD void look_and_purge(bool is_look_due, uint64_t piece_pages, uint32_t
 {
 	bool is_short = false;
 
-	if (!reclaim_begin())
+	if (!turn_begin())
 		return; /* somebody is at it */
 	if (is_look_due)
 		is_short = look(now);
@@ -202,7 +202,7 @@ static COLD void look_and_purge(bool is_look_due, uint64_t piece_pages, uint32_t
 		purge_piece(&headroom.hand, piece_pages, PURGE_PIECE_LOOKS, now);
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 	}
-	reclaim_end();
+	turn_end();
 	if (is_short && pool.purge_others != NULL)
 		pool.purge_others();
 }

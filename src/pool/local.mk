@@ -5,6 +5,8 @@ libpool_a_SOURCES = \
 	src/pool/apart.h \
 	src/pool/arena.c \
 	src/pool/arena.h \
+	src/pool/arenas.c \
+	src/pool/arenas.h \
 	src/pool/headroom.c \
 	src/pool/headroom.h \
 	src/pool/magazine.c \
@@ -14,6 +16,7 @@ libpool_a_SOURCES = \
 	src/pool/pressure.c \
 	src/pool/pressure.h \
 	src/pool/purge.c \
+	src/pool/purge.h \
 	src/pool/range.c \
 	src/pool/range.h \
 	src/pool/reclaim.c \
@@ -24,6 +27,9 @@ libpool_a_SOURCES = \
 	src/pool/runs.h \
 	src/pool/size_class.h \
 	src/pool/slab.c \
+	src/pool/slab.h \
 	src/pool/stats.c \
 	src/pool/stats.h \
-	src/pool/tuning.h
+	src/pool/tuning.h \
+	src/pool/turn.c \
+	src/pool/turn.h

@@ -15,9 +15,10 @@
 
 #include "base/clock.h"
 #include "pool/apart.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/headroom.h"
 #include "pool/reclaim.h"
+#include "pool/turn.h"
 
 /* So that a place (range.h) is 32 bits. */
 #define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
@@ -196,7 +197,7 @@ static bool limits_take(uint64_t pages, uint64_t buffers)
 	}
 	if (UNLIKELY(after >= threshold && after - pages < threshold)) {
 		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
-		reclaim_wake();
+		turn_wake();
 	}
 	return true;
 }
@@ -512,7 +513,7 @@ static bool is_open(struct lock *lock)
 
 bool pool_is_quiet(void)
 {
-	if (!reclaim_is_quiet() || !is_open(&range.lock))
+	if (!turn_is_free() || !is_open(&range.lock))
 		return false;
 	for (unsigned i = 0; i < arenas.count; i++)
 		if (!is_open(&arenas.at[i].lock))
@@ -529,7 +530,7 @@ void pool_fork_prepare(void)
 {
 	if (range.bytes == 0)
 		return;
-	reclaim_fork_prepare();
+	turn_fork_prepare();
 	magazines_fork_prepare();
 	apart_fork_prepare();
 	for (unsigned i = 0; i < arenas.count; i++)
@@ -555,7 +556,7 @@ static void fork_done(bool is_child)
 	magazines_fork_done(is_child);
 	if (is_child)
 		headroom_forget();
-	reclaim_fork_done(is_child);
+	turn_fork_done(is_child);
 }
 
 void pool_fork_parent(void)

@@ -7,7 +7,7 @@
  * looked at again under the lock. It is taken out of the free runs (RUN_BUSY: neighbours
  * cannot join it, nobody can take it) and the lock dropped for the madvise.
  */
-#include "pool/arena.h"
+#include "pool/purge.h"
 
 #define AGE_BUCKETS 64
 #define LOOKS_NO_BOUND UINT32_MAX
@@ -177,24 +177,6 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 			purged += purge_run(arena, run.page, at_most);
 	}
 	return purged;
-}
-
-UNLOCKED_READER uint64_t arenas_hot_pages(void)
-{
-	uint64_t pages = 0;
-
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
-}
-
-UNLOCKED_READER uint64_t arenas_held_pages(void)
-{
-	uint64_t pages = 0;
-
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].out_pages) + LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
 }
 
 void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks)

@@ -10,13 +10,17 @@
  * what a burst needed stays resident for four of them (6 to 8 s by default), so the
  * next burst finds it, and is gone within ten seconds if none came. What idles in magazines
  * (3 MiB, or a share of the pool; tuning.h) counts as in use until it is drained, so it goes some seconds later.
+ *
+ * Stands above headroom.c, which it tells what a pass has changed, and shares with it what lies below both:
+ * the maintain lock and the bell (turn.h), and the purge.
  */
 #include "pool/reclaim.h"
 
 #include "base/clock.h"
-#include "pool/arena.h"
 #include "pool/headroom.h"
 #include "pool/pool.h"
+#include "pool/purge.h"
+#include "pool/turn.h"
 
 #define WINDOWS_A_MONITOR 5
 /* So much above the demand is not worth a system call. */
@@ -27,8 +31,7 @@
 static struct {
 	/* Frozen after reclaim_init(). */
 	uint32_t max_idle_ticks, monitor_ticks, window_ticks, gc_ticks;
-	/* Shared. */
-	struct lock lock;				      /* LOCK_maintain */
+	/* Shared; the lock is the maintain lock (turn.h). */
 	uint32_t last_window, last_collection, last_age_walk; /* under lock */
 	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
 	struct purge_hand hand; /* under lock: what a bounded pass left to be done by pieces */
@@ -38,8 +41,6 @@ static struct {
 	_Atomic bool has_debt; /* relaxed: the hand is not done */
 	_Atomic bool is_busy;  /* relaxed: whether another pass soon is worth while */
 } reclaim;
-
-_Atomic uint32_t reclaim_bell;
 
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 {
@@ -80,13 +81,8 @@ void reclaim_init(const struct settings *settings)
 	    (uint32_t)MAX(ns_to_ticks(settings->monitor_interval), (uint64_t)WINDOWS_A_MONITOR);
 	reclaim.window_ticks = reclaim.monitor_ticks / WINDOWS_A_MONITOR;
 	reclaim.gc_ticks = (uint32_t)MAX(ns_to_ticks(settings->gc_interval), (uint64_t)1);
+	turn_init(look_ticks());
 	STORE_RELAXED(&pool.due, MIN(look_ticks(), reclaim.gc_ticks));
-}
-
-void reclaim_wake(void)
-{
-	atomic_fetch_add_explicit(&reclaim_bell, 1, memory_order_relaxed);
-	sys_futex_wake(&reclaim_bell, 1);
 }
 
 UNLOCKED_READER static struct reclaim_facts facts_of(
@@ -122,7 +118,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	    is_window = now - reclaim.last_window >= reclaim.window_ticks;
 	struct reclaim_plan plan;
 
-	if (range.bytes == 0 || !lock_try(&reclaim.lock))
+	if (range.bytes == 0 || !turn_begin())
 		return 0; /* a pass is under way, which does what we would */
 	is_wanted = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) ||
 		    atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed);
@@ -182,7 +178,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
 	if (purged != 0)
 		headroom_look_soon();
-	lock_release(&reclaim.lock);
+	turn_end();
 	return purged << PAGE_SHIFT;
 }
 
@@ -203,20 +199,10 @@ bool reclaim_has_debt(void)
 
 void reclaim_piece(uint32_t now)
 {
-	if (!lock_try(&reclaim.lock))
+	if (!turn_begin())
 		return;
 	piece_locked(now);
-	lock_release(&reclaim.lock);
-}
-
-void reclaim_hurry(uint32_t now)
-{
-	uint32_t due = now + look_ticks();
-
-	if ((int32_t)(LOAD_RELAXED(&pool.due) - due) <= 0)
-		return;
-	STORE_RELAXED(&pool.due, due);
-	reclaim_wake();
+	turn_end();
 }
 
 uint32_t reclaim_next(uint32_t now)
@@ -234,10 +220,10 @@ bool reclaim_drain(uint32_t now)
 {
 	bool is_done;
 
-	if (!lock_try(&reclaim.lock))
+	if (!turn_begin())
 		return false;
 	is_done = magazines_drain(now, 0, pool_drained);
-	lock_release(&reclaim.lock);
+	turn_end();
 	return is_done;
 }
 
@@ -245,42 +231,11 @@ void reclaim_purge(uint64_t pages, uint32_t now)
 {
 	struct purge_hand hand;
 
-	if (!lock_try(&reclaim.lock))
+	if (!turn_begin())
 		return;
 	hand.page = reclaim.limit_page;
 	purge_begin(&hand, pages, UINT32_MAX);
 	purge_piece(&hand, pages, UINT32_MAX, now);
 	reclaim.limit_page = hand.page;
-	lock_release(&reclaim.lock);
-}
-
-bool reclaim_begin(void)
-{
-	return lock_try(&reclaim.lock);
-}
-
-void reclaim_end(void)
-{
-	lock_release(&reclaim.lock);
-}
-
-bool reclaim_is_quiet(void)
-{
-	if (!lock_try(&reclaim.lock))
-		return false;
-	lock_release(&reclaim.lock);
-	return true;
-}
-
-void reclaim_fork_prepare(void)
-{
-	lock_acquire(&reclaim.lock);
-}
-
-void reclaim_fork_done(bool is_child)
-{
-	if (is_child)
-		lock_reset(&reclaim.lock);
-	else
-		lock_release(&reclaim.lock);
+	turn_end();
 }

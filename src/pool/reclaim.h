@@ -47,8 +47,7 @@ uint64_t reclaim_run_bounded(uint32_t now, enum pressure_level pressure);
 bool reclaim_has_debt(void);
 void reclaim_piece(uint32_t now);
 
-/* Pages were taken: the next pass comes as soon as in a busy pool, whose pressure is looked at so often. */
-void reclaim_hurry(uint32_t now);
+/* In a busy pool passes come so often, and so often is pressure looked at. */
 #define RECLAIM_LOOKS_A_MONITOR 10
 
 /* When the next pass is due, in ticks. */
@@ -61,19 +60,5 @@ bool reclaim_drain(uint32_t now);
  * so that threads at a limit do not each give back the same excess, and that no fork comes
  * between: its child would never see the runs again that are being purged. */
 void reclaim_purge(uint64_t pages, uint32_t now);
-
-/* Whoever sleeps until the next pass is woken: a collection is wanted. */
-void reclaim_wake(void);
-extern _Atomic uint32_t reclaim_bell; /* futex word, counts up */
-
-/* The maintain lock, for a purge that is no pass. False: somebody is at it. */
-bool reclaim_begin(void);
-void reclaim_end(void);
-
-/* No pass is under way, nor anything else that takes its lock. */
-bool reclaim_is_quiet(void);
-
-void reclaim_fork_prepare(void);
-void reclaim_fork_done(bool is_child);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "pool/apart.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/pool.h"
 
 UNLOCKED_READER static size_t capacity_of(const struct run *run)

@@ -1,7 +1,7 @@
 /*
  * runs.c -- best fit over page runs, with boundary tags beside the range.
  *
- * Called by arena.c with the arena's lock held. Invariants: no two neighbouring
+ * Called by arena.c, arenas.c and purge.c with the arena's lock held. Invariants: no two neighbouring
  * runs of one arena are both free; a free run stands in exactly one bin; range.edges has
  * a bit for its first and its last page, and no other; every entry that is not a head, a
  * tail or part of a slab is RUN_NONE.

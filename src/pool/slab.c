@@ -3,9 +3,9 @@
  *
  * A slab is a run of exactly 4 or 8 slots (size_class.h has the arithmetic). Its entry
  * stands at the run's last page, where no slot starts; an entry of a slot at the page
- * in which it starts. The arena's lock is held throughout.
+ * in which it starts. Called by arenas.c, takes its runs from arena.h; the arena's lock is held throughout.
  */
-#include "pool/arena.h"
+#include "pool/slab.h"
 
 static uint32_t first_page_of(const struct run *slab, uint32_t last)
 {
@@ -113,6 +113,5 @@ void slab_give(struct arena *arena, uint32_t page, uint32_t now)
 	list_remove(arena, last);
 	STORE_RELAXED(&slab->state, RUN_NONE);
 	arena->slab_free_bytes -= (uint64_t)length << PAGE_SHIFT;
-	arena->out_pages -= length;
-	runs_free_hot(&arena->runs, first, length, now);
+	arena_give_run(arena, first, length, now);
 }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/pool.h"
 
 /* Keep the longest in use: an insertion into a short sorted list. */

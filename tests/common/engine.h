@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "pool/apart.h"
-#include "pool/arena.h"
+#include "pool/arenas.h"
 #include "pool/magazine.h"
 #include "pool/pool.h"
 

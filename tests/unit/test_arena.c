@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pool/purge.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"

@@ -106,6 +106,13 @@ static void others_use(uint64_t bytes)
 	write_file("/cg/memory.current", text);
 }
 
+/* The monitor has seen what others took at once; how far away the mark was depends on the CPUs we ran on. */
+static void others_came(uint64_t bytes)
+{
+	others_use(bytes);
+	headroom_look_soon();
+}
+
 static void purge_others(void)
 {
 	others_purged++;
@@ -189,6 +196,7 @@ START_TEST(while_there_is_room_a_request_purges_a_piece_at_most)
 	begin();
 	leave_holes();
 	/* 60 MiB are free, 32 of these the reserve: what idles, 32 MiB, is too much. */
+	others_came(132 * MIB);
 	for (unsigned i = 0; i < 100; i++) {
 		others_use(132 * MIB - (uint64_t)i * 4 * BUFFER);
 		before = purged_pages();
@@ -208,6 +216,7 @@ START_TEST(where_memory_ends_all_that_idles_goes_before_it_does)
 	begin();
 	leave_holes();
 	/* Others leave 40 MiB beside what the heap holds, and the program takes 60 MiB more. */
+	others_came(152 * MIB);
 	for (unsigned i = 0; i < 240; i++) {
 		ck_need(pool_malloc(4 * BUFFER) != NULL);
 		others_use(152 * MIB);
@@ -259,12 +268,14 @@ START_TEST(memory_high_is_kept_like_a_limit)
 	begin();
 	write_file("/cg/memory.high", "134217728\n");
 	leave_holes();
+	others_came(40 * MIB);
 	for (unsigned i = 0; i < 60; i++) {
 		ck_need(pool_malloc(4 * BUFFER) != NULL);
 		others_use(40 * MIB);
 		ck_need(40 * MIB + (arenas_held_pages() << PAGE_SHIFT) <= 128 * MIB);
 	}
-	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 16 * MIB);
+	/* By the limit of 256 MiB alone nothing would go. */
+	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 4 * MIB);
 	end();
 }
 END_TEST

@@ -7,7 +7,9 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "pool/purge.h"
 #include "pool/reclaim.h"
+#include "pool/turn.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 
@@ -341,7 +343,7 @@ START_TEST(the_threshold_rings_when_it_is_passed_and_drops_the_floor)
 	settings.pool_limit = 32 * MIB;
 	settings.gc_threshold = 0.5;
 	start();
-	bell = atomic_load(&reclaim_bell);
+	bell = atomic_load(&turn_bell);
 	collections = pool.gc_count;
 	for (unsigned i = 0; i < 200; i++)
 		all[i] = pool_malloc(BURST_BYTES);
@@ -349,7 +351,7 @@ START_TEST(the_threshold_rings_when_it_is_passed_and_drops_the_floor)
 	for (unsigned i = 200; i < 300; i++)
 		all[i] = pool_malloc(BURST_BYTES);
 	ck_assert(pool.is_collection_wanted);
-	ck_assert_uint_gt(reclaim_bell, bell);
+	ck_assert_uint_gt(turn_bell, bell);
 	for (unsigned i = 100; i < 300; i++)
 		pool_free((uintptr_t)all[i] - range.base);
 	ck_assert_uint_gt(arenas_hot_pages(), 0);

@@ -1,6 +1,7 @@
 /*
  * test_slab.c -- slots cut from slabs: apart, aligned, all of them used, and given back whole.
  */
+#include "pool/slab.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"

@@ -1,0 +1,353 @@
+/*
+ * arenas.c -- taking from and giving to the arenas, in batches.
+ *
+ * Called on magazine misses and overflows, never in a signal handler. A thread holds
+ * one arena's lock at a time, and no system call is made under it but the commit of
+ * a new chunk (range.c). Stands above arena.h and slab.h, and is known to neither.
+ */
+#include "pool/arenas.h"
+
+#include "pool/magazine.h"
+#include "pool/slab.h"
+
+/* An arena that a CPU found locked so often within a tick is left for another. */
+#define CONTENTIONS_MAX 8
+/* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
+#define BORROW_PAGES_MIN 2
+
+/* Waiting for another arena's lock is cheaper than so many faults. */
+#define BORROW_WAIT_PAGES 8
+/* Borrowing begins where more than this share of what is out of the heap lies idle. */
+#define BORROW_SHARE 8
+
+struct arenas arenas;
+
+void arenas_init(struct arena *at, unsigned count)
+{
+	arenas.at = at;
+	arenas.count = count;
+	for (unsigned i = 0; i < count; i++)
+		at[i].runs.arena = i;
+	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
+}
+
+static void note_used(unsigned index)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+
+	while (used < index + 1 && !atomic_compare_exchange_weak_explicit(&arenas.used, &used, index + 1,
+				       memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* The CPU's arena, locked. */
+static struct arena *enter(unsigned cpu)
+{
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
+	unsigned index = atomic_load_explicit(&head->arena, memory_order_relaxed);
+	struct arena *arena = &arenas.at[index];
+
+	if (lock_try(&arena->lock))
+		return arena;
+	if (atomic_fetch_add_explicit(&head->contentions, 1, memory_order_relaxed) + 1 >= CONTENTIONS_MAX) {
+		index = cpu % arenas.count;
+		atomic_store_explicit(&head->contentions, 0, memory_order_relaxed);
+		atomic_store_explicit(&head->arena, index, memory_order_relaxed);
+		note_used(index);
+		arena = &arenas.at[index];
+	}
+	lock_acquire(&arena->lock);
+	return arena;
+}
+
+static void create(
+    struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
+{
+	struct run *run = run_at(page);
+
+	run->size_class = (uint8_t) class;
+	if (!size_class_is_slab(class)) {
+		run->offset = 0;
+		run->pages = pages;
+	}
+	run->buffer.size = 0;
+	run->buffer.created = now;
+	run->buffer.last_used = now;
+	run->buffer.use_count = 0;
+	run->buffer.sample = 0;
+	arena->serial = (arena->serial + 1) & ~BUFFER_FLAGS;
+	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
+	arena->creations++;
+	STORE_RELAXED(&run->state, RUN_IDLE);
+}
+
+/* One buffer of a class; 0: none of that temperature. */
+static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
+{
+	uint32_t pages = size_class_pages(class), page;
+	bool was_cold = false;
+
+	if (size_class_is_slab(class)) {
+		/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
+		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
+		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+			return 0;
+		page = slab_take(arena, class);
+	} else {
+		page = arena_take_run(arena, temperature, pages, &was_cold);
+	}
+	if (page != 0)
+		create(arena, page, class, pages, now, was_cold);
+	return page;
+}
+
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+    uint32_t now, uint32_t *pages)
+{
+	unsigned count = 0;
+
+	while (count < want && (pages[count] = take_one(arena, temperature, class, now)) != 0)
+		count++;
+	return count;
+}
+
+/* Whether another arena has a resident run of that length; a guess. */
+static bool is_elsewhere(const struct arena *own, uint32_t length)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+
+	for (unsigned i = 0; i < used; i++)
+		if (&arenas.at[i] != own && runs_has(&arenas.at[i].runs, RUNS_HOT, length))
+			return true;
+	return false;
+}
+
+/* Resident runs of other arenas; the caller holds no lock. */
+static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
+	unsigned count = 0;
+	uint64_t out, fresh;
+
+	for (unsigned i = 1; i < used && count == 0; i++) {
+		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
+
+		if (other == own || !runs_has(&other->runs, RUNS_HOT, length))
+			continue;
+		if (length >= BORROW_WAIT_PAGES)
+			lock_acquire(&other->lock);
+		else if (!lock_try(&other->lock))
+			continue;
+		out = other->out_pages;
+		fresh = other->runs.fresh_pages;
+		count = take_some(other, RUNS_HOT, class, want, now, pages);
+		change->out_pages = (uint32_t)(other->out_pages - out);
+		change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
+		lock_release(&other->lock);
+	}
+	return count;
+}
+
+/*
+ * A borrowed run goes back to its own arena, so borrowing mixes who frees where, and locks
+ * are fought for: it is done only where idle pages are many beside those in use.
+ */
+UNLOCKED_READER static bool is_borrowing_worth(void)
+{
+	uint64_t hot = 0, out = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++) {
+		hot += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+		out += LOAD_RELAXED(&arenas.at[i].out_pages);
+	}
+	return hot > out / BORROW_SHARE;
+}
+
+unsigned arenas_take(
+    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+{
+	struct arena *arena = enter(cpu);
+	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
+	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
+
+	*change = (struct arena_change){0};
+	if (count == 0 && length >= BORROW_PAGES_MIN && is_elsewhere(arena, length) && is_borrowing_worth()) {
+		lock_release(&arena->lock);
+		count = borrow(arena, class, want, now, pages, change);
+		if (count != 0)
+			return count;
+		lock_acquire(&arena->lock);
+		out = arena->out_pages;
+		fresh = arena->runs.fresh_pages;
+	}
+	if (count == 0)
+		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+	if (count == 0 && arena_extend_range(arena, length))
+		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+	if (count == 0) /* what was joined on extension may have become hot */
+		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
+	change->out_pages = (uint32_t)(arena->out_pages - out);
+	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
+	lock_release(&arena->lock);
+	return count;
+}
+
+/* A resident run of another arena's; the caller holds no lock. */
+static uint32_t borrow_pages(unsigned own, uint32_t pages, bool *was_cold)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	uint32_t page = 0;
+
+	for (unsigned i = 1; i < used && page == 0; i++) {
+		struct arena *other = &arenas.at[(own + i) % used];
+
+		if (other->runs.arena == own || !runs_has(&other->runs, RUNS_HOT, pages))
+			continue;
+		lock_acquire(&other->lock);
+		page = arena_take_run(other, RUNS_HOT, pages, was_cold);
+		lock_release(&other->lock);
+	}
+	return page;
+}
+
+uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now)
+{
+	struct arena *arena = enter(cpu);
+	bool was_cold;
+	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
+
+	if (page != 0)
+		create(arena, page, size_class_within(pages), pages, now, was_cold);
+	lock_release(&arena->lock);
+	return page;
+}
+
+uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold)
+{
+	struct arena *arena = enter(cpu);
+	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
+
+	if (page == 0 && pages >= BORROW_WAIT_PAGES && is_elsewhere(arena, pages)) {
+		lock_release(&arena->lock);
+		page = borrow_pages(arena->runs.arena, pages, was_cold);
+		if (page != 0)
+			return page;
+		lock_acquire(&arena->lock);
+	}
+	if (page == 0)
+		page = arena_take_exact(arena, pages, 1, now, was_cold);
+	lock_release(&arena->lock);
+	return page;
+}
+
+void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+
+	lock_acquire(&arena->lock);
+	arena->out_pages -= pages;
+	runs_free_as_marked(&arena->runs, page, pages, now);
+	lock_release(&arena->lock);
+}
+
+void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+
+	lock_acquire(&arena->lock);
+	arena_give_run(arena, page, pages, now);
+	lock_release(&arena->lock);
+}
+
+/* By how many pages less are out of the heap then. */
+static uint32_t give_one(struct arena *arena, uint32_t page, uint32_t now)
+{
+	struct run *run = run_at(page);
+	uint32_t pages = run->pages;
+	uint64_t out = arena->out_pages;
+
+	arena->retired_uses[run->size_class] += run->buffer.use_count;
+	if (size_class_is_slab(run->size_class)) {
+		slab_give(arena, page, now);
+		return (uint32_t)(out - arena->out_pages);
+	}
+	STORE_RELAXED(&run->state, RUN_NONE);
+	arena_give_run(arena, page, pages, now);
+	return pages;
+}
+
+void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
+{
+	struct arena *held = NULL;
+
+	*change = (struct arena_change){0};
+	for (unsigned i = 0; i < count; i++) {
+		struct arena *arena = &arenas.at[page_owner(pages[i])];
+
+		if (held != NULL && arena != held) {
+			lock_release(&held->lock);
+			held = NULL;
+		}
+		if (held == NULL) {
+			lock_acquire(&arena->lock);
+			held = arena;
+		}
+		change->out_pages += give_one(held, pages[i], now);
+	}
+	if (held != NULL)
+		lock_release(&held->lock);
+}
+
+uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+	struct run *run = run_at(page);
+	uint32_t pages = run->pages, room, more;
+	bool was_cold;
+
+	lock_acquire(&arena->lock);
+	room = runs_free_length(&arena->runs, page + pages);
+	if (pages + room < least) {
+		lock_release(&arena->lock);
+		return 0;
+	}
+	more = MIN(room, wanted - pages);
+	runs_take_at(&arena->runs, page + pages, more, &was_cold);
+	arena_count_out(arena, more);
+	STORE_RELAXED(&run->pages, pages + more);
+	lock_release(&arena->lock);
+	return pages + more;
+}
+
+void arenas_trim(uint32_t page, uint32_t pages, uint32_t now)
+{
+	struct arena *arena = &arenas.at[page_owner(page)];
+	struct run *run = run_at(page);
+	uint32_t surplus = run->pages - pages;
+
+	lock_acquire(&arena->lock);
+	STORE_RELAXED(&run->pages, pages);
+	arena_give_run(arena, page + pages, surplus, now);
+	lock_release(&arena->lock);
+}
+
+UNLOCKED_READER uint64_t arenas_hot_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	return pages;
+}
+
+UNLOCKED_READER uint64_t arenas_held_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+		pages += LOAD_RELAXED(&arenas.at[i].out_pages) + LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
+	return pages;
+}

@@ -1,0 +1,64 @@
+/*
+ * arenas.h -- the heap: several arenas side by side, of runs and slabs; above arena.h and slab.h.
+ *
+ * A page belongs to the arena that committed its chunk, so a free finds home by
+ * address. All CPUs begin on arena 0; one that keeps finding its arena locked moves
+ * to another, so a program without contention keeps its memory in one place. A
+ * request that finds no resident run in its own arena looks into the others' before it
+ * takes pages that would fault.
+ */
+#ifndef WEIR_POOL_ARENAS_H
+#define WEIR_POOL_ARENAS_H
+
+#include "pool/arena.h"
+
+#define ARENAS_MAX 32
+
+struct arenas {
+	struct arena *at;	       /* frozen */
+	unsigned count;		       /* frozen */
+	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
+	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
+};
+
+extern struct arenas arenas;
+
+void arenas_init(struct arena *at, unsigned count);
+
+/* What a call did to the heap. */
+struct arena_change {
+	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
+	uint32_t fresh_pages; /* of those taken, so many will fault */
+};
+
+/*
+ * Up to want buffers of a class for this CPU. The first may be cold, more come along only
+ * while they are as warm as the first. Returns how many; 0: the range is exhausted.
+ * Entries are RUN_IDLE and created now.
+ */
+unsigned arenas_take(
+    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
+
+/* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
+uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);
+
+/* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
+uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold);
+/* The same as it came: nobody has written to it. */
+void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
+/* It goes back; its entries are RUN_NONE again. */
+void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
+
+/* Buffers that are RUN_IDLE go back. Their order does not matter. */
+void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
+
+/* Free pages that may be resident, in all arenas, and these with all that is out of the heap; guesses. */
+uint64_t arenas_hot_pages(void);
+uint64_t arenas_held_pages(void);
+
+/* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
+uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);
+/* Cut the run in use at page to that length. */
+void arenas_trim(uint32_t page, uint32_t pages, uint32_t now);
+
+#endif

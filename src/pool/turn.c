@@ -1,0 +1,72 @@
+/*
+ * turn.c -- the maintain lock, and the bell that brings the next pass forward.
+ *
+ * Called by whoever gives memory back: the pass (reclaim.c), looks at the limit while memory is taken
+ * (headroom.c), a request past the pool's limit. One at a time, so that threads do not each give back
+ * the same excess, and that no fork comes between two steps. Nobody waits for the lock but fork.
+ * turn_is_free() may be called in a signal handler, the rest not. Allocates nothing.
+ */
+#include "pool/turn.h"
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "pool/pool.h"
+
+static struct {
+	uint32_t hurry_ticks; /* frozen after turn_init() */
+	struct lock lock;     /* LOCK_maintain */
+} turn;
+
+_Atomic uint32_t turn_bell;
+
+void turn_init(uint32_t hurry_ticks)
+{
+	turn.hurry_ticks = hurry_ticks;
+}
+
+bool turn_begin(void)
+{
+	return lock_try(&turn.lock);
+}
+
+void turn_end(void)
+{
+	lock_release(&turn.lock);
+}
+
+bool turn_is_free(void)
+{
+	if (!lock_try(&turn.lock))
+		return false;
+	lock_release(&turn.lock);
+	return true;
+}
+
+void turn_hurry(uint32_t now)
+{
+	uint32_t due = now + turn.hurry_ticks;
+
+	if ((int32_t)(LOAD_RELAXED(&pool.due) - due) <= 0)
+		return;
+	STORE_RELAXED(&pool.due, due);
+	turn_wake();
+}
+
+void turn_wake(void)
+{
+	atomic_fetch_add_explicit(&turn_bell, 1, memory_order_relaxed);
+	sys_futex_wake(&turn_bell, 1);
+}
+
+void turn_fork_prepare(void)
+{
+	lock_acquire(&turn.lock);
+}
+
+void turn_fork_done(bool is_child)
+{
+	if (is_child)
+		lock_reset(&turn.lock);
+	else
+		lock_release(&turn.lock);
+}
