@@ -13,8 +13,8 @@
  *              share^-0.9 (0.7 : 1 at 10%, 0.13 : 1 at 60%). So a site that keeps one in ten
  *              needs hours of flatness, since entries with a time to live look the same until it ends. Where
  *              others live for long (what a collector frees, sessions, entries that are asked for again), a large
- *              share is kept on purpose the more likely: the power grows by 1/16 with each doubling of the age from
- *              which it is flat, from a minute on; 0.4 : 1 at 10% where that is an hour.
+ *              share is kept on purpose the more likely: the power grows by 1/16 with each doubling of the age
+ *              that 99% of them end before, from a minute on; 0.4 : 1 at 10% where that is an hour.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
  *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
@@ -50,7 +50,7 @@
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.03
 #define PRIOR_POWER 0.9
-#define PRIOR_FLAT_FROM 60.0	/* seconds */
+#define PRIOR_LIFE 60.0		/* seconds */
 #define PRIOR_POWER_MORE 0.0625 /* a doubling */
 
 #define WARM_UP_FIRST 10.0
@@ -83,21 +83,21 @@ static double evidence_of(double objects)
 	return 1 - approx_exp(-objects * approx_sqrt(objects));
 }
 
-/* share is kept, from flat_from seconds of age on. */
-static double prior_odds(double share, double flat_from)
+/* share is kept where nearly all others live for less than others_life seconds. */
+static double prior_odds(double share, double others_life)
 {
-	double power = PRIOR_POWER + PRIOR_POWER_MORE * approx_log2(MAX(flat_from / PRIOR_FLAT_FROM, 1));
+	double power = PRIOR_POWER + PRIOR_POWER_MORE * approx_log2(MAX(others_life / PRIOR_LIFE, 1));
 
 	if (share <= PRIOR_SHARE)
 		return PRIOR_ODDS;
 	return PRIOR_ODDS * approx_exp(-power * LN2 * approx_log2(share / PRIOR_SHARE));
 }
 
-static double p_flat(const struct flat_tail *tail, double share, unsigned sites_tested)
+static double p_flat(const struct flat_tail *tail, double share, double others_life, unsigned sites_tested)
 {
 	/* Bonferroni's correction, beyond the number of sites that the prior is for. */
 	double tests = LN2 * approx_log2(MAX(1, sites_tested / JUDGED_TOGETHER));
-	double odds = prior_odds(share, facts_age_from(tail->from)) * tail->stays_factor;
+	double odds = prior_odds(share, others_life) * tail->stays_factor;
 
 	return tail->to == 0 ? 0 : odds / (1 + odds) * approx_sigmoid(tail->log_evidence - tests);
 }
@@ -249,7 +249,7 @@ void risk_judge_site(
 	else if (tail.to != 0)
 		accrual_measure(&accrual, facts, live, facts_age_from(tail.from), ACCRUAL_BY_BIRTHS);
 	describe(risk, facts, live);
-	risk->p_flat = p_flat(&tail, accrual.share, sites_tested);
+	risk->p_flat = p_flat(&tail, accrual.share, live->old_age, sites_tested);
 	risk->p_accruing = accrual.continues * accrual.spread * (is_mixture ? warmed_up(uptime) : 1);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
