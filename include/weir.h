@@ -108,7 +108,7 @@ uint64_t weir_now_ns(void);
 
 /*
  * Make a pool; config NULL: the default. *pool is the pool, or NULL where an error is returned.
- * WEIR_ERROR_INVALID: a setting is outside its bounds. WEIR_ERROR_NO_MEMORY.
+ * WEIR_ERROR_INVALID: a setting is outside its bounds; the log (weir_set_log()) names it. WEIR_ERROR_NO_MEMORY.
  */
 int weir_pool_create(struct weir_pool **pool, const struct weir_pool_config *config);
 

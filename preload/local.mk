@@ -17,6 +17,7 @@ libweir_preload_so_SOURCES = \
 	preload/elf_symbol.c preload/elf_symbol.h \
 	preload/engine.c \
 	preload/glibc.c \
+	preload/limit.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
 	preload/metrics_file.c preload/metrics_file.h \
@@ -28,7 +29,8 @@ libweir_preload_so_SOURCES = \
 	preload/signal.c \
 	preload/start.c \
 	preload/state.c preload/state.h \
-	preload/thread.c
+	preload/thread.c \
+	preload/vfork.c
 
 # -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would
 # make a call of calloc out of the malloc and memset within calloc.

@@ -3,16 +3,29 @@
  *
  * Called by free and realloc for pointers into the range whose entry does not say
  * that they are in use. Two threads that free one buffer at the same moment may both
- * pass; everything else is caught. Takes no lock, allocates nothing.
+ * pass; everything else is caught. A second line names the callers, where tracking is on
+ * and so knows how to walk a stack. Takes no lock, allocates nothing.
  */
 #include "preload/misuse.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/pool.h"
 #include "preload/preload.h"
+#include "track/stack.h"
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+/* From glibc 2.35 on: of the loader, without its lock. */
+#pragma weak _dl_find_object
+#endif
+
+#define CALLERS_SHOWN 8 /* as many as a line has room for */
 
 static void describe_buffer(struct out *out, const struct pool_buffer_info *info)
 {
@@ -28,6 +41,43 @@ static void describe_buffer(struct out *out, const struct pool_buffer_info *info
 	out_decimal(out, (double)age / TICKS_PER_SECOND, 1);
 	out_str(out, info->is_in_use ? " s, handed out " : " s ago, handed out ");
 	out_number_of(out, info->use_count, "time");
+}
+
+/* "relay+0x1234", as addr2line takes it: the offset from where the file is loaded. */
+static void put_caller(struct out *out, uintptr_t pc)
+{
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+	struct dl_find_object object;
+
+	if (_dl_find_object != NULL && _dl_find_object((void *)pc, &object) == 0) {
+		const char *path = object.dlfo_link_map->l_name, *slash = strrchr(path, '/');
+
+		/* The program itself has no name in the loader's list. */
+		out_str(out, path[0] == '\0' ? program_invocation_short_name
+			     : slash != NULL ? slash + 1
+					     : path);
+		out_char(out, '+');
+		pc -= object.dlfo_link_map->l_addr;
+	}
+#endif
+	out_hex(out, pc);
+}
+
+static void say_callers(void)
+{
+	struct stack stack;
+	struct log_line line;
+
+	/* The walk takes no lock, so it may interrupt another one of this thread: where a handler frees. */
+	if (!preload.settings.track || !log_is_on(LOG_ERROR) || !stack_capture(&stack) ||
+	    !log_begin(&line, LOG_ERROR))
+		return;
+	out_str(&line.out, "the call came from ");
+	for (unsigned i = 0; i < MIN(stack.count, (unsigned)CALLERS_SHOWN); i++) {
+		out_str(&line.out, i > 0 ? ", " : "");
+		put_caller(&line.out, stack.pcs[i]);
+	}
+	log_end(&line);
 }
 
 void misuse_free(const void *p)
@@ -54,6 +104,7 @@ void misuse_free(const void *p)
 				       : "; ignored");
 		log_end(&line);
 	}
+	say_callers();
 	if (preload.settings.on_misuse == ON_MISUSE_ABORT)
 		abort();
 }

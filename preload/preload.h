@@ -43,6 +43,9 @@ void preload_bind(void);
 void *preload_real(const char *name);	  /* the next definition of name after ours; NULL: none */
 void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 
+/* vfork.c: in the child of a fork, behind pool_fork_child() */
+void vfork_in_fork_child(void);
+
 /* thread.c: once, after jemalloc has registered its own handlers for fork. */
 void preload_watch_fork(void);
 

@@ -3,13 +3,15 @@
  *
  * The first pthread_create of the program starts our maintenance thread. Of fork, the handlers
  * of pthread_atfork are enough; libc's daemon(), forkpty() and such run them too, which an
- * interposed fork would miss. What runs none (vfork, posix_spawn, popen, system, _Fork) makes a
- * child that only execs, or one that may call nothing but async-signal-safe functions.
+ * interposed fork would miss. What runs none (posix_spawn, popen, system, _Fork) makes a
+ * child that only execs, or one that may call nothing but async-signal-safe functions; vfork.c has vfork.
  *
  * Order is all: prepare handlers run last registered first. Ours are registered when jemalloc is
  * bound, right after jemalloc's and before any constructor of another library: so a program's
  * handlers, which may allocate or lock what threads hold that allocate, are through before
- * we lock anything. Then stdio's list of streams is locked, and only then the allocators. libc
+ * we lock anything. Then, with nothing held, we wait for a pass that is under way, and for whoever asks the loader what
+ * is loaded: he waits for callbacks of dl_iterate_phdr(), which may allocate or open a stream. It also keeps
+ * other threads' forks out. Then stdio's list of streams is locked, and only then the allocators. libc
  * itself takes that list after all handlers, when jemalloc's locks are held already, while a
  * thread that holds the list (fflush(NULL), fopen) may wait for just those; libc's own malloc is
  * locked after it for that reason.
@@ -33,12 +35,13 @@ static bool has_list_lock; /* from prepare to parent or child */
 
 static void fork_prepare(void)
 {
+	maintain_fork_prepare();
+	track_fork_wait();
 	/* A process of one thread has nobody to wait for, as libc sees it, too. */
 	has_list_lock = !__libc_single_threaded && _IO_list_lock != NULL && _IO_list_unlock != NULL &&
 			_IO_list_resetlock != NULL;
 	if (has_list_lock)
 		_IO_list_lock();
-	maintain_fork_prepare();
 	pool_fork_prepare();
 	track_fork_prepare();
 }
@@ -47,15 +50,16 @@ static void fork_parent(void)
 {
 	track_fork_parent();
 	pool_fork_parent();
-	maintain_fork_parent();
 	if (has_list_lock)
 		_IO_list_unlock();
+	maintain_fork_parent();
 }
 
 static void fork_child(void)
 {
 	track_fork_child();
 	pool_fork_child();
+	vfork_in_fork_child();
 	maintain_fork_child();
 	if (has_list_lock)
 		_IO_list_resetlock();

@@ -199,8 +199,9 @@ static int show_dump(const struct wish *wish, const struct target *target, const
 	int status = EXIT_SUCCESS;
 
 	if (answer->status == STATE_FAILED) {
-		complain("process %d could not write its dump to %s: %s", (int)wish->pid,
-		    target->settings.dump, strerror(answer->error));
+		complain("process %d could not write its dump to %s: %s; weir report and weir top --once "
+			 "need no file",
+		    (int)wish->pid, target->settings.dump, strerror(answer->error));
 		status = EXIT_WEIR_FAILED;
 	} else if (answer->files == 0) {
 		complain(
@@ -279,7 +280,9 @@ static int run(int argc, char **argv, const char *help, enum state_command comma
 						       : show_collection(&wish, &answer, before.rss_bytes);
 		break;
 	case ASK_LATE:
-		complain("%s", why);
+		complain("%s%s", why,
+		    command == STATE_COMMAND_DUMP ? "; weir report and weir top look at it from outside"
+						  : "");
 		status = EXIT_LATE;
 		break;
 	default:

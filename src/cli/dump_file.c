@@ -50,25 +50,34 @@ static char *read_all(int fd, size_t *length, struct reader *reader)
 	return text;
 }
 
-struct dump *dump_read(const char *path, char *why, size_t why_size)
+struct dump *dump_read_open(int fd, const char *name, char *why, size_t why_size)
 {
-	bool is_stdin = strcmp(path, "-") == 0;
-	struct reader reader = {.name = is_stdin ? "standard input" : path, .why = why, .why_size = why_size};
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	struct reader reader = {.name = name, .why = why, .why_size = why_size};
 	struct dump *dump = NULL;
 	size_t length;
-	char *text;
+	char *text = read_all(fd, &length, &reader);
+
+	if (text != NULL)
+		dump = dump_parse(text, length, name, why, why_size);
+	free(text);
+	return dump;
+}
+
+struct dump *dump_read(const char *path, char *why, size_t why_size)
+{
+	struct reader reader = {.name = path, .why = why, .why_size = why_size};
+	struct dump *dump;
+	int fd;
 
 	why[0] = '\0';
+	if (strcmp(path, "-") == 0)
+		return dump_read_open(STDIN_FILENO, "standard input", why, why_size);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		reader_refuse(&reader, "cannot be opened: %s", strerror(errno));
 		return NULL;
 	}
-	text = read_all(fd, &length, &reader);
-	if (!is_stdin)
-		close(fd);
-	if (text != NULL)
-		dump = dump_parse(text, length, reader.name, why, why_size);
-	free(text);
+	dump = dump_read_open(fd, path, why, why_size);
+	close(fd);
 	return dump;
 }

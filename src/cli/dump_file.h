@@ -14,4 +14,7 @@
  */
 struct dump *dump_read(const char *path, char *why, size_t why_size);
 
+/* The same of what is open already, and stays open. name is what complaints call it. */
+struct dump *dump_read_open(int fd, const char *name, char *why, size_t why_size);
+
 #endif

@@ -47,7 +47,8 @@ int list_processes(void)
 			why = fleet.members[i].why;
 	}
 	if (fleet.unseen > 0 && geteuid() != 0)
-		complain("%zu processes of others were not looked into; root sees them", fleet.unseen);
+		complain("%zu process%s of others not looked into; root sees all", fleet.unseen,
+		    fleet.unseen == 1 ? "" : "es");
 	if (why != NULL)
 		complain("%s", why);
 	return finish_output();

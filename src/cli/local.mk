@@ -36,6 +36,7 @@ libcli_a_SOURCES = \
 	src/cli/report_diff.c \
 	src/cli/report_folded.c \
 	src/cli/report_html.c \
+	src/cli/report_live.c \
 	src/cli/report_openmetrics.c \
 	src/cli/report_pprof.c \
 	src/cli/report_site.c \

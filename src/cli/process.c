@@ -19,7 +19,8 @@
 #include "cli/cli.h"
 #include "cli/target.h"
 
-#define OBJECT_PREFIX "libweir"
+#define OBJECT_PREFIX "libweir"	    /* libweir-preload.so, or as it was called when it was copied */
+#define LIBRARY_PREFIX "libweir.so" /* the library, which a program links and which has no state to be read */
 
 static FILE *open_proc(pid_t pid, const char *file)
 {
@@ -93,7 +94,8 @@ static bool is_object_start(const char *line, unsigned long long *base)
 	    offset != 0)
 		return false;
 	slash = strrchr(line + path_at, '/');
-	return slash != NULL && strncmp(slash + 1, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0;
+	return slash != NULL && strncmp(slash + 1, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0 &&
+	       strncmp(slash + 1, LIBRARY_PREFIX, strlen(LIBRARY_PREFIX)) != 0;
 }
 
 uint64_t process_weir_base(pid_t pid, int *error)

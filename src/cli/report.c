@@ -29,12 +29,13 @@ struct wish {
 
 static void print_help(void)
 {
-	puts("usage: weir report [--all] FILE...\n"
+	puts("usage: weir report [--all] FILE|PROCESS...\n"
 	     "       weir report --diff BEFORE AFTER\n"
 	     "       weir report --html | --folded | --openmetrics [--output FILE] FILE\n"
 	     "       weir report --pprof OUT | --pprof-lifetimes OUT FILE\n\n"
 	     "Reads dumps (WEIR_DUMP_FORMAT=json; - is standard input) and says what they mean:\n"
-	     "is it a leak, where, how long until the limit, what to do.\n\n"
+	     "is it a leak, where, how long until the limit, what to do. Instead of any file there\n"
+	     "may be a process, by pid or name: it is looked at from outside as it is now.\n\n"
 	     "  -a, --all              every site and every frame\n"
 	     "  -d, --diff             what grew from the first to the second, by site and class\n"
 	     "      --html             one page with charts, which needs nothing else\n"
@@ -54,9 +55,10 @@ static void print_help(void)
 static struct dump *read_or_complain(const char *path)
 {
 	char why[512];
-	struct dump *dump = dump_read(path, why, sizeof why);
+	struct dump *dump =
+	    report_is_process(path) ? report_live(path, why, sizeof why) : dump_read(path, why, sizeof why);
 
-	if (dump == NULL)
+	if (dump == NULL && why[0] != '\0')
 		complain("%s", why);
 	return dump;
 }
@@ -181,7 +183,7 @@ static int each_file(const struct wish *wish, char **files, int count)
 static bool is_count_right(const struct wish *wish, int count)
 {
 	if (count == 0)
-		complain("report wants a dump: `weir help report` says how it is used");
+		complain("report wants a dump or a process: `weir help report` says how it is used");
 	else if (wish->form == DIFF && count != 2)
 		complain("--diff takes two dumps, the earlier one first, and %d were given", count);
 	else if (wish->form != DIFF && count > 1 && (wish->form != TEXT_FORM || wish->output != NULL))

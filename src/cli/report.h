@@ -24,6 +24,11 @@ struct report {
 	bool is_long;	 /* every site and every frame, however many */
 };
 
+/* Whether an argument of weir report is no file, but may be a process. */
+bool report_is_process(const char *name);
+/* Its dump, made from outside, to be freed by dump_free(). NULL, with a line in why or after a complaint. */
+struct dump *report_live(const char *name, char *why, size_t size);
+
 /* For people at a terminal: the verdict first. */
 void report_text(const struct report *report);
 
@@ -50,6 +55,9 @@ void report_openmetrics(const struct report *report);
 bool report_pprof(const struct report *report, bool is_lifetimes);
 
 /* --- the verdict, as sentences: report_verdict.c ------------------------------------ */
+
+/* "dump 2 of pid 4711", or that it was read from outside; returns text. */
+const char *report_origin(const struct dump *dump, char *text, size_t size);
 
 /* "1 h 30 m", and how much faster time ran for the process where WEIR_TIME_SCALE rehearsed; returns text. */
 const char *report_uptime(const struct dump *dump, char *text, size_t size);

@@ -218,13 +218,11 @@ static void put_title(const struct report *r, const struct dump *before, const s
 {
 	bool is_one_process = before->pid == after->pid && strcmp(before->started_at, after->started_at) == 0;
 	const char *a = program_build_id(before), *b = program_build_id(after);
-	char figure[TEXT_FIGURE_MAX], text[REPORT_SENTENCE_MAX];
+	char figure[TEXT_FIGURE_MAX], text[REPORT_SENTENCE_MAX], from[64], to[64];
 	double seconds = seconds_between(before, after);
 
-	snprintf(text, sizeof text, "%s: from %s (dump %llu of pid %llu) to %s (dump %llu of pid %llu)",
-	    after->program, before->taken_at, (unsigned long long)before->sequence,
-	    (unsigned long long)before->pid, after->taken_at, (unsigned long long)after->sequence,
-	    (unsigned long long)after->pid);
+	snprintf(text, sizeof text, "%s: from %s (%s) to %s (%s)", after->program, before->taken_at,
+	    report_origin(before, from, sizeof from), after->taken_at, report_origin(after, to, sizeof to));
 	if (seconds >= 0)
 		text_append(text, sizeof text, ", %s", text_duration(figure, seconds));
 	text_wrap(r->to, text, 2, r->columns, 0);

@@ -187,7 +187,7 @@ static void put_sites(const struct report *r)
 void report_html(const struct report *report)
 {
 	const struct dump *dump = report->dump;
-	char uptime[REPORT_NAME_MAX];
+	char uptime[REPORT_NAME_MAX], origin[64];
 
 	fputs(head, report->to);
 	fputs("<title>Weir: ", report->to);
@@ -197,7 +197,7 @@ void report_html(const struct report *report)
 	html_text(report->to, dump->program);
 	fprintf(report->to, ", pid %llu</h1>\n<p class=\"dim\">up ", (unsigned long long)dump->pid);
 	html_text(report->to, report_uptime(dump, uptime, sizeof uptime));
-	fprintf(report->to, ", dump %llu, ", (unsigned long long)dump->sequence);
+	fprintf(report->to, ", %s, ", report_origin(dump, origin, sizeof origin));
 	html_text(report->to, dump->taken_at);
 	fputs(", ", report->to);
 	html_text(report->to, dump->exe);

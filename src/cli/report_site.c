@@ -2,8 +2,8 @@
  * report_site.c -- how every form of a report names a call site.
  *
  * A stack's innermost frames often only hand the request on (operator new, xmalloc,
- * strdup), and are the same for half of the sites: the frame that is named is the
- * first one beyond them.
+ * strdup, whatever of libc), and are the same for half of the sites: the frame that is
+ * named is the first one beyond them.
  */
 #include <math.h>
 #include <string.h>
@@ -25,16 +25,29 @@ static const char *const wrappers[] = {"malloc", "calloc", "realloc", "reallocar
     "CRYPTO_malloc", "CRYPTO_zalloc", "CRYPTO_realloc", "__rust_alloc*", "alloc::alloc*",
     "_IO_file_doallocate"};
 
-static bool is_wrapper(const char *function)
+static bool is_among(const char *const *patterns, size_t count, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(wrappers); i++) {
-		size_t length = strlen(wrappers[i]);
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strlen(patterns[i]);
 
-		if (wrappers[i][length - 1] == '*' ? strncmp(function, wrappers[i], length - 1) == 0
-						   : strcmp(function, wrappers[i]) == 0)
+		if (patterns[i][length - 1] == '*' ? strncmp(name, patterns[i], length - 1) == 0
+						   : strcmp(name, patterns[i]) == 0)
 			return true;
 	}
 	return false;
+}
+
+static bool is_wrapper(const char *function)
+{
+	return is_among(wrappers, ARRAY_LENGTH(wrappers), function);
+}
+
+/* The C and C++ run-time libraries allocate for whoever calls them, whatever the function is called there. */
+static bool is_runtime(const char *module)
+{
+	static const char *const names[] = {"libc.so*", "libc-2*", "libstdc++.so*", "libc++.so*"};
+
+	return is_among(names, ARRAY_LENGTH(names), symbols_base_name(module));
 }
 
 /* Of the functions at a frame the first that is none, or NULL. */
@@ -49,15 +62,26 @@ static const struct symbol *first_beyond(const struct symbol_list *list)
 static const struct dump_frame *find_frame(
     struct symbols *symbols, const struct dump_site *site, const struct symbol **symbol)
 {
+	const struct dump_frame *innermost = NULL; /* where all are of a run-time library */
+
 	*symbol = NULL;
 	for (size_t i = 0; i < site->frame_count; i++) {
-		const struct symbol_list *list = symbols_find(symbols, &site->frames[i]);
+		const struct dump_frame *frame = &site->frames[i];
+		const struct symbol_list *list = symbols_find(symbols, frame);
+		const struct symbol *beyond = first_beyond(list);
 
-		*symbol = first_beyond(list);
-		if (*symbol != NULL || list->count == 0)
-			return &site->frames[i];
+		if (beyond == NULL && list->count > 0)
+			continue;
+		if (!is_runtime(frame->module)) {
+			*symbol = beyond;
+			return frame;
+		}
+		if (innermost == NULL) {
+			innermost = frame;
+			*symbol = beyond;
+		}
 	}
-	return site->frame_count > 0 ? &site->frames[0] : NULL;
+	return innermost != NULL ? innermost : site->frame_count > 0 ? &site->frames[0] : NULL;
 }
 
 const struct dump_frame *site_frame(struct symbols *symbols, const struct dump_site *site)

@@ -65,9 +65,13 @@ static void put_verdict(const struct report *r)
 	const struct dump *dump = r->dump;
 	char text[REPORT_SENTENCE_MAX], uptime[REPORT_NAME_MAX];
 
-	snprintf(text, sizeof text, "%s, pid %llu, up %s, dump %llu by %s, %s", dump->program,
-	    (unsigned long long)dump->pid, report_uptime(dump, uptime, sizeof uptime),
-	    (unsigned long long)dump->sequence, dump->trigger, dump->taken_at);
+	snprintf(text, sizeof text, "%s, pid %llu, up %s, ", dump->program, (unsigned long long)dump->pid,
+	    report_uptime(dump, uptime, sizeof uptime));
+	if (dump->sequence != 0)
+		text_append(text, sizeof text, "dump %llu by %s, %s", (unsigned long long)dump->sequence,
+		    dump->trigger, dump->taken_at);
+	else
+		text_append(text, sizeof text, "read from outside, %s", dump->taken_at);
 	text_wrap(r->to, text, 2, r->columns, 0);
 	fprintf(r->to, "\n%s", colour_of(r, dump->risk.level));
 	text_wrap(r->to, report_verdict(dump, text, sizeof text), 0, r->columns, 0);
@@ -187,17 +191,16 @@ static void put_frame(const struct report *r, const struct dump_frame *frame)
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct symbol *symbol = &list->symbols[i];
-		size_t place_width = text_width(symbol_place(symbol, place, sizeof place));
+		const char *inlined = symbol->is_inlined ? ", inlined" : "";
+		size_t place_width = text_width(symbol_place(symbol, place, sizeof place)) + strlen(inlined);
 		size_t name_room = place_width + 3 < room ? room - place_width - 3 : 8;
 
 		snprintf(name, sizeof name, "%s", symbol->function);
-		fprintf(r->to, "       %s%.*s", symbol->is_inlined ? "~ " : "  ",
-		    (int)text_fit(name, name_room), name);
+		fprintf(r->to, "         %.*s", (int)text_fit(name, name_room), name);
 		if (place[0] != '\0')
-			fprintf(r->to, " (%s)", place);
+			fprintf(r->to, " (%s)%s\n", place, inlined);
 		else
-			fprintf(r->to, " [%s]", symbols_base_name(frame->module));
-		putc('\n', r->to);
+			fprintf(r->to, " [%s]%s\n", symbols_base_name(frame->module), inlined);
 	}
 	if (list->count == 0)
 		fprintf(r->to, "         %s\n", symbols_name(r->symbols, frame, name, sizeof name));
@@ -235,8 +238,11 @@ static void put_sites(const struct report *r)
 	if (!r->dump->has_sites)
 		return;
 	heading(r, "Sites, most at risk first");
-	if (shown == 0)
-		fputs("  none was seen\n", r->to);
+	fputs(shown == 0 ? "  none was seen\n" : "  ", r->to);
+	if (shown > 0)
+		text_wrap(r->to,
+		    "ages on a line: = from half of those freed to 99% of them, A half of those alive", 2,
+		    r->columns, 2);
 	for (size_t i = 0; i < shown; i++)
 		put_site(r, &r->dump->sites[i], i + 1);
 	if (shown < r->dump->site_count)

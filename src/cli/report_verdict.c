@@ -92,12 +92,24 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	    risk->confidence, is_suspect ? ", " : "", is_suspect ? risk->reason : "", why != NULL ? ": " : "",
 	    why != NULL ? why : "");
 	if (risk->is_fragmenting)
-		text_append(text, size,
-		    " Resident memory grows while what it holds does not: fragmentation, no leak.");
+		text_append(text, size, "%s",
+		    is_suspect ? " Besides, resident memory grows faster than what it holds."
+			       : " Resident memory grows while what it holds does not: fragmentation, or "
+				 "memory that the program maps itself, and no leak of what it allocates.");
 	if (isfinite(risk->time_to_limit_seconds) &&
 	    risk->time_to_limit_seconds < (is_suspect ? OUT_OF_SIGHT : FAR_OFF))
 		text_append(text, size, " At the present growth the memory limit is reached in %s.",
 		    text_duration(figure, risk->time_to_limit_seconds));
+	return text;
+}
+
+const char *report_origin(const struct dump *dump, char *text, size_t size)
+{
+	if (dump->sequence != 0)
+		snprintf(text, size, "dump %llu of pid %llu", (unsigned long long)dump->sequence,
+		    (unsigned long long)dump->pid);
+	else
+		snprintf(text, size, "pid %llu, read from outside", (unsigned long long)dump->pid);
 	return text;
 }
 

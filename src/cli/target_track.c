@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/target.h"
 #include "cli/text.h"
+#include "track/risk.h"
 #include "track/samples.h"
 #include "track/sites.h"
 
@@ -106,6 +107,15 @@ static void fetch_texts(struct target *target, struct track_snapshot *track)
 
 /* --- as of the last tick ----------------------------------------------------------- */
 
+/* Before the first tick nothing is published; a process that was told to follow lifetimes does, or will. */
+static void put_unjudged(const struct target *target, struct track_snapshot *track)
+{
+	*track = (struct track_snapshot){.is_active = target->settings.track && target->settings.enable};
+	track->risk.level_name = risk_level_name(RISK_LOW);
+	track->risk.reason = risk_reason_name(RISK_INSUFFICIENT);
+	track->risk.time_to_limit_seconds = -1;
+}
+
 enum target_result target_track(struct target *target, struct track_snapshot *track)
 {
 	uint64_t number = target->address + offsetof(struct weir_state, sequence);
@@ -131,7 +141,9 @@ enum target_result target_track(struct target *target, struct track_snapshot *tr
 		if (before == after && before % 2 == 0)
 			break;
 	}
-	if (track->is_active)
+	if (before == 0)
+		put_unjudged(target, track);
+	else if (track->is_active)
 		fetch_texts(target, track);
 	return TARGET_OK;
 }

@@ -303,7 +303,8 @@ static int run_screen(struct top *top)
 	sigaction(SIGHUP, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	if (!draw_begin(top->is_ascii)) {
-		complain("the terminal '%s' is not known here; TERM=xterm may do, or `weir top --once`",
+		complain(
+		    "the terminal '%s' is not known here, or cannot be drawn on; TERM=xterm may do, or `weir top --once`",
 		    getenv("TERM") != NULL ? getenv("TERM") : "");
 		return EXIT_WEIR_FAILED;
 	}

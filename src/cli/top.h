@@ -114,9 +114,10 @@ void draw_help(int first, int last);
 int view_columns(enum top_view view);
 /* top_site.c */
 void draw_site_detail(struct top *top, const struct track_site *site, int first, int last);
-/* top_sites.c: "relay_push (queue.c:112)" of the site, and of one of its frames. */
+/* top_sites.c: "relay_push (queue.c:112)" of the site, and of the functions at one of its frames, innermost
+ * first; false: there are no more. */
 void sites_name(const struct track_site *site, char *name, size_t size);
-void sites_frame(const struct track_site *site, unsigned frame, char *name, size_t size);
+bool sites_frame(const struct track_site *site, unsigned frame, unsigned function, char *name, size_t size);
 int sites_columns(void);
 const struct track_site *sites_find_id(
     const struct track_snapshot *track, uint64_t id); /* NULL: not listed */

@@ -48,6 +48,12 @@ bool draw_begin(bool is_ascii)
 	if (screen == NULL)
 		return false;
 	set_term(screen);
+	/* "dumb", as in an editor's window: there is no way to draw. */
+	if (tigetstr("cup") == NULL) {
+		endwin();
+		delscreen(screen);
+		return false;
+	}
 	cbreak();
 	noecho();
 	keypad(stdscr, TRUE);

@@ -47,9 +47,10 @@ void draw_list(struct top *top, int first, int last)
 	from = top->selected >= shown ? top->selected - shown + 1 : 0;
 	for (size_t i = from; i < count && i < from + shown; i++)
 		draw_member(&top->fleet.members[i], first + 2 + (int)(i - from), i == top->selected);
-	if (top->fleet.unseen > 0)
-		draw_text(last - 1, 0, 1000, STYLE_LABEL,
-		    "%zu processes of others were not looked into; root sees them", top->fleet.unseen);
+	if (top->fleet.unseen > 0 && geteuid() != 0)
+		draw_text(last - 1, 1, 1000, STYLE_LABEL,
+		    "%zu process%s of others not looked into; root sees all", top->fleet.unseen,
+		    top->fleet.unseen == 1 ? "" : "es");
 }
 
 void draw_help(int first, int last)

@@ -140,10 +140,10 @@ static void draw_pressure(const struct top *top, int y)
 	    "%s", pressure_level_name(p->level));
 	x = draw_text(y, x, 1000, STYLE_PLAIN, ", %s by %s", text_percent(value, p->value), p->source);
 	if (p->limit_bytes != 0 && p->limit_bytes != UINT64_MAX)
-		x = draw_text(y, x, 1000, STYLE_PLAIN, ": %s of %s", text_bytes(used, (double)p->used_bytes),
-		    text_bytes(limit, (double)p->limit_bytes));
+		x = draw_text(y, x, 1000, STYLE_PLAIN, ": %s of %s used",
+		    text_bytes(used, (double)p->used_bytes), text_bytes(limit, (double)p->limit_bytes));
 	if (p->has_psi)
-		draw_text(y, x, 1000, STYLE_PLAIN, "; stalled %s/%s", text_percent(some, p->psi_some_avg10),
+		draw_text(y, x, 1000, STYLE_PLAIN, "; PSI %s/%s", text_percent(some, p->psi_some_avg10),
 		    text_percent(full, p->psi_full_avg10));
 }
 

@@ -88,7 +88,7 @@ static void draw_cohorts(const struct target_site *site, int y, int x)
 	for (unsigned i = 0; i < FACTS_COHORTS; i++)
 		bars[i] = highest > 0 ? bars[i] / highest : 0;
 	draw_chart(y, x, FACTS_COHORTS, CHART_LINES, bars, FACTS_COHORTS, STYLE_WARN);
-	draw_text(y + CHART_LINES, x, 30, STYLE_LABEL, "live, born %s ago to now",
+	draw_text(y + CHART_LINES, x, 38, STYLE_LABEL, "live, born %s ago to now",
 	    text_duration(since, site->live.now - site->live.first_at));
 }
 
@@ -106,20 +106,33 @@ void draw_site_detail(struct top *top, const struct track_site *site, int first,
 	} else if (result != TARGET_OK) {
 		LINE("(its ages cannot be read just now)");
 	}
-	for (unsigned i = 0; i < site->frame_count && y < last; i++) {
-		sites_frame(site, i, name, sizeof name);
-		draw_text(y++, 1, 1000, STYLE_PLAIN, "#%-2u %s", i, name);
+	for (unsigned i = 0; i < site->frame_count; i++) {
+		for (unsigned k = 0; y < last && sites_frame(site, i, k, name, sizeof name); k++, y++) {
+			if (k == 0)
+				draw_text(y, 1, 1000, STYLE_PLAIN, "#%-2u", i);
+			draw_text(y, 5, 1000, STYLE_PLAIN, "%s", name);
+		}
 	}
 }
 
 /* --- the lifetimes of all ------------------------------------------------------------- */
+
+/* Buckets from i up to before end, as one. */
+static double sum_of(const double *buckets, unsigned i, unsigned end)
+{
+	double sum = 0;
+
+	for (; i < end; i++)
+		sum += buckets[i];
+	return sum;
+}
 
 void draw_lifetimes(struct top *top, int first, int last)
 {
 	const struct track_snapshot *track = &top->now.snapshot.track;
 	const struct track_lifetimes *l = &track->lifetimes;
 	double highest_freed = 0, highest_live = 0;
-	unsigned begin = TRACK_AGE_BUCKETS, end = 0;
+	unsigned begin = TRACK_AGE_BUCKETS, end = 0, room = (unsigned)(last - first - 1), step;
 	int y = first + 1;
 
 	if (!track->is_active) {
@@ -127,26 +140,33 @@ void draw_lifetimes(struct top *top, int first, int last)
 		return;
 	}
 	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++) {
-		highest_freed = fmax(highest_freed, l->freed[i]);
-		highest_live = fmax(highest_live, l->live[i]);
 		if (l->freed[i] > 0 || l->live[i] > 0) {
 			begin = MIN(begin, i);
 			end = i + 1;
 		}
 	}
+	if (begin >= end) {
+		draw_text(y, 2, 1000, STYLE_PLAIN, "Nothing has been followed yet.");
+		return;
+	}
+	/* All of them are seen, by two or more in a row where there is less room. */
+	step = (end - begin + room - 1) / room;
+	for (unsigned i = begin; i < end; i += step) {
+		highest_freed = fmax(highest_freed, sum_of(l->freed, i, MIN(i + step, end)));
+		highest_live = fmax(highest_live, sum_of(l->live, i, MIN(i + step, end)));
+	}
 	draw_text(first, 0, 1000, STYLE_HEAD, "%11s  %-32s  %-32s", "AGE BELOW", "FREED", "LIVE");
-	if (end > begin + (unsigned)(last - y))
-		begin = end - (unsigned)(last - y);
-	for (unsigned i = begin; i < end && y < last; i++, y++) {
-		char age[TEXT_FIGURE_MAX], freed[TEXT_FIGURE_MAX], live[TEXT_FIGURE_MAX];
+	for (unsigned i = begin; i < end; i += step, y++) {
+		unsigned next = MIN(i + step, end);
+		double freed = sum_of(l->freed, i, next), live = sum_of(l->live, i, next);
+		char text[TEXT_FIGURE_MAX];
 
 		draw_text(y, 0, 11, STYLE_LABEL, "%11s",
-		    isinf(track_age_below(i)) ? "older" : text_duration(age, track_age_below(i)));
-		draw_bar(y, 13, 20, highest_freed > 0 ? l->freed[i] / highest_freed : 0, STYLE_GOOD);
-		draw_text(y, 34, 12, STYLE_PLAIN, "%s", text_count(freed, l->freed[i]));
-		draw_bar(y, 47, 20, highest_live > 0 ? l->live[i] / highest_live : 0, STYLE_WARN);
-		draw_text(y, 68, 12, STYLE_PLAIN, "%s", text_count(live, l->live[i]));
+		    isinf(track_age_below(next - 1)) ? "older"
+						     : text_duration(text, track_age_below(next - 1)));
+		draw_bar(y, 13, 20, highest_freed > 0 ? freed / highest_freed : 0, STYLE_GOOD);
+		draw_text(y, 34, 12, STYLE_PLAIN, "%s", text_count(text, freed));
+		draw_bar(y, 47, 20, highest_live > 0 ? live / highest_live : 0, STYLE_WARN);
+		draw_text(y, 68, 12, STYLE_PLAIN, "%s", text_count(text, live));
 	}
-	if (begin >= end)
-		draw_text(y, 2, 1000, STYLE_PLAIN, "Nothing has been followed yet.");
 }

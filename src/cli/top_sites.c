@@ -32,12 +32,12 @@ static const struct {
 } columns[SITE_COLUMNS] = {
     [COLUMN_RISK] = {"RISK", 5},
     [COLUMN_LEVEL] = {"LEVEL", 7},
-    [COLUMN_BYTES] = {"LIVE", 10},
-    [COLUMN_OBJECTS] = {"OBJECTS", 9},
-    [COLUMN_GROWTH] = {"GROWTH/H", 11},
-    [COLUMN_AGE] = {"AGE P50", 9},
+    [COLUMN_BYTES] = {"LIVE", 8},
+    [COLUMN_OBJECTS] = {"OBJECTS", 10},
+    [COLUMN_GROWTH] = {"GROWTH/H", 9},
+    [COLUMN_AGE] = {"AGE P50", 8},
     [COLUMN_LIFE] = {"LIFE P99", 9},
-    [COLUMN_WHERE] = {"WHERE", 20},
+    [COLUMN_WHERE] = {"WHERE", 23},
 };
 
 struct site_row {
@@ -95,21 +95,27 @@ void sites_name(const struct track_site *site, char *name, size_t size)
 		site_name(symbols_kept(), &as_dump, name, size);
 }
 
-void sites_frame(const struct track_site *site, unsigned frame, char *name, size_t size)
+bool sites_frame(const struct track_site *site, unsigned frame, unsigned function, char *name, size_t size)
 {
 	struct dump_frame frames[TRACK_FRAMES_MAX];
 	struct dump_site as_dump = dump_site_of(site, frames);
 	const struct symbol_list *found;
+	const struct symbol *symbol;
 	char place[REPORT_NAME_MAX];
 
-	name[0] = '\0';
 	if (frame >= as_dump.frame_count || symbols_kept() == NULL)
-		return;
+		return false;
 	found = symbols_find(symbols_kept(), &frames[frame]);
-	if (found->count > 0 && symbol_place(&found->symbols[0], place, sizeof place)[0] != '\0')
-		snprintf(name, size, "%s (%s)", found->symbols[0].function, place);
+	if (function >= MAX(found->count, (size_t)1))
+		return false;
+	symbol = found->count > 0 ? &found->symbols[function] : NULL;
+	if (symbol != NULL && symbol_place(symbol, place, sizeof place)[0] != '\0')
+		snprintf(
+		    name, size, "%s (%s)%s", symbol->function, place, symbol->is_inlined ? ", inlined" : "");
 	else
 		symbols_name(symbols_kept(), &frames[frame], name, size);
+	text_make_printable(name); /* where it was cut off */
+	return true;
 }
 
 /* --- rows ---------------------------------------------------------------------------- */
@@ -178,6 +184,17 @@ uint64_t sites_selected(const struct top *top)
 
 /* --- the table ------------------------------------------------------------------------ */
 
+/* "80.5 MiB" as 80.5M, "1 h 11 m" as 1h11m: what is saved is there for the name of the place. */
+static void make_short(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++)
+		if (*from != ' ' && strcmp(from, "iB") != 0 && strcmp(from, "B") != 0)
+			*to++ = *from;
+	*to = '\0';
+}
+
 static void cell_text(const struct top *top, const struct site_row *row, int column, char *text)
 {
 	double value = row->values[column];
@@ -205,6 +222,7 @@ static void cell_text(const struct top *top, const struct site_row *row, int col
 	default:
 		text_duration(text, value);
 	}
+	make_short(text);
 }
 
 static void draw_site(const struct top *top, const struct site_row *row, int y, bool is_selected)

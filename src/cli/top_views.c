@@ -31,8 +31,8 @@ static const struct {
     [COLUMN_SIZE] = {"SIZE", 10, true, false, false},
     [COLUMN_IN_USE] = {"IN USE", 9, false, false, true},
     [COLUMN_IDLE] = {"IDLE", 8, false, false, true},
-    [COLUMN_HOT] = {"HOT", 10, true, false, true},
-    [COLUMN_COLD] = {"COLD", 10, true, false, true},
+    [COLUMN_HOT] = {"HOT", 11, true, false, true},
+    [COLUMN_COLD] = {"COLD", 11, true, false, true},
     [COLUMN_PEAK] = {"PEAK", 8, false, false, false},
     [COLUMN_RATE] = {"REQ/S", 9, false, false, false},
     [COLUMN_REUSE] = {"REUSE", 7, false, true, false},
@@ -67,13 +67,12 @@ static struct class_row row_of(const struct top *top, unsigned i)
 	return row;
 }
 
+/* Sizes that were never asked for and have nothing but memory that went back would hide those in use. */
 static bool is_used(const struct top *top, unsigned i)
 {
 	const struct target_class *c = &top->now.classes[i];
 
-	return c->in_use + c->idle + c->free_hot_bytes + c->free_cold_bytes +
-		   top->now.snapshot.pool.classes[i].allocations >
-	       0;
+	return c->in_use + c->idle + c->free_hot_bytes + top->now.snapshot.pool.classes[i].allocations > 0;
 }
 
 static struct {

@@ -33,20 +33,34 @@ static bool is_within(double value, double smallest, double largest)
 	return value >= smallest && value <= largest;
 }
 
-bool config_is_valid(const struct weir_pool_config *config)
+const char *config_fault(const struct weir_pool_config *config)
 {
-	uint64_t reserved = 0;
+	uint64_t reserved = (uint64_t)(unsigned)config->reserved_int;
+	const struct {
+		bool is_within;
+		const char *name;
+	} members[] = {
+	    {config->max_buffers >= 1 && config->max_buffers <= CONFIG_BUFFERS_MAX, "max_buffers"},
+	    {config->min_buffer_bytes >= 1, "min_buffer_bytes"},
+	    {config->max_buffer_bytes >= config->min_buffer_bytes &&
+		    config->max_buffer_bytes <= SIZE_CLASS_MAX_BYTES,
+		"max_buffer_bytes"},
+	    {config->max_bytes == 0 || config->max_bytes >= config->min_buffer_bytes, "max_bytes"},
+	    {is_within(config->growth_factor, 1.0, 4.0), "growth_factor"},
+	    {is_within(config->gc_threshold, 0.1, 1.0), "gc_threshold"},
+	    {config->max_idle_ns != 0, "max_idle_ns"},
+	    {config->gc_interval_ns != 0, "gc_interval_ns"},
+	    {config->monitor_interval_ns != 0, "monitor_interval_ns"},
+	    {config->background >= WEIR_BACKGROUND_AUTO && config->background <= WEIR_BACKGROUND_NEVER,
+		"background"},
+	};
 
+	for (unsigned i = 0; i < ARRAY_LENGTH(members); i++)
+		if (!members[i].is_within)
+			return members[i].name;
 	for (unsigned i = 0; i < ARRAY_LENGTH(config->reserved); i++)
 		reserved |= config->reserved[i];
-	return config->max_buffers >= 1 && config->max_buffers <= CONFIG_BUFFERS_MAX &&
-	       config->min_buffer_bytes >= 1 && config->min_buffer_bytes <= config->max_buffer_bytes &&
-	       config->max_buffer_bytes <= SIZE_CLASS_MAX_BYTES &&
-	       (config->max_bytes == 0 || config->max_bytes >= config->min_buffer_bytes) &&
-	       is_within(config->growth_factor, 1.0, 4.0) && is_within(config->gc_threshold, 0.1, 1.0) &&
-	       config->max_idle_ns != 0 && config->gc_interval_ns != 0 && config->monitor_interval_ns != 0 &&
-	       config->background >= WEIR_BACKGROUND_AUTO && config->background <= WEIR_BACKGROUND_NEVER &&
-	       reserved == 0 && config->reserved_int == 0;
+	return reserved != 0 ? "a reserved member (start from weir_pool_config_default())" : NULL;
 }
 
 void config_as_settings(const struct weir_pool_config *config, struct settings *settings)

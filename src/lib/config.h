@@ -10,7 +10,8 @@
 
 #define CONFIG_BUFFERS_MAX 1000000
 
-bool config_is_valid(const struct weir_pool_config *config);
+/* The first member that is outside its bounds; NULL: none is. */
+const char *config_fault(const struct weir_pool_config *config);
 
 /* Over what stands in *settings for the process: what the pool has settings of its own for. */
 void config_as_settings(const struct weir_pool_config *config, struct settings *settings);

@@ -63,6 +63,19 @@ void pool_count_error(struct weir_pool *pool, enum pool_error error)
 	event_survived(pool, error);
 }
 
+COLD void event_refused(const char *name, const char *fault)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_WARN))
+		return;
+	out_str(&line.out, "pool ");
+	out_str(&line.out, name != NULL ? name : "pool");
+	out_str(&line.out, ": not made: outside its bounds is ");
+	out_str(&line.out, fault);
+	log_end(&line);
+}
+
 COLD void event_survived(struct weir_pool *pool, enum pool_error error)
 {
 	static const struct {

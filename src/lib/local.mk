@@ -63,6 +63,7 @@ install-exec-local: install-libweirPROGRAMS
 	cd '$(DESTDIR)$(libdir)' && rm -f libweir.so && $(LN_S) libweir.so.0 libweir.so
 uninstall-hook:
 	rm -f '$(DESTDIR)$(libdir)/libweir.so'
+	rmdir '$(DESTDIR)$(datadir)/weir' 2>/dev/null || :
 
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = weir.pc

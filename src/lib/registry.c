@@ -241,15 +241,20 @@ int weir_pool_create(struct weir_pool **pool, const struct weir_pool_config *con
 	struct weir_pool_config defaults = weir_pool_config_default();
 	int saved = errno;
 	struct weir_pool *made;
+	const char *fault;
 
 	if (pool == NULL)
 		return WEIR_ERROR_INVALID;
 	*pool = NULL;
 	if (config == NULL)
 		config = &defaults;
-	if (!config_is_valid(config))
-		return WEIR_ERROR_INVALID;
 	engine_get();
+	fault = config_fault(config);
+	if (fault != NULL) {
+		event_refused(config->name, fault);
+		errno = saved;
+		return WEIR_ERROR_INVALID;
+	}
 	made = lib_map(sizeof(*made));
 	if (made == NULL)
 		return WEIR_ERROR_NO_MEMORY;

@@ -183,4 +183,7 @@ void figures_fork_done(bool is_child);
 /* Count it, and say it where the count is a power of two. Under no lock. */
 void event_survived(struct weir_pool *pool, enum pool_error error);
 
+/* Say which member of a configuration makes that there is no pool. name may be NULL. */
+void event_refused(const char *name, const char *fault);
+
 #endif

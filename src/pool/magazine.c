@@ -21,6 +21,9 @@
 #define FREEING_COUNT 8
 #define ROW_MAX 7u
 #define ROW_OF_OVERFLOWS 0x80u
+/* In stopped: */
+#define DRAINED 1u
+#define LENT_ONE 2u
 
 #if defined(__x86_64__)
 #define IS_LOAD_ORDERED true
@@ -346,10 +349,10 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {
-			atomic_store_explicit(&head->stopped, 1, memory_order_relaxed);
+			atomic_fetch_or_explicit(&head->stopped, DRAINED, memory_order_relaxed);
 			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
 			if (!sys_rseq_fence(cpu)) {
-				atomic_store_explicit(&head->stopped, 0, memory_order_relaxed);
+				atomic_fetch_and_explicit(&head->stopped, ~DRAINED, memory_order_relaxed);
 				return false;
 			}
 			drain_cpu(cpu, now, idle_ticks, give);
@@ -357,7 +360,7 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 			 * before it; after a second fence it cannot. x86 keeps loads in order. */
 			if (!IS_LOAD_ORDERED)
 				sys_rseq_fence(cpu);
-			atomic_store_explicit(&head->stopped, 0, memory_order_release);
+			atomic_fetch_and_explicit(&head->stopped, ~DRAINED, memory_order_release);
 		} else {
 			lock_acquire(&head->lock);
 			drain_cpu(cpu, now, idle_ticks, give);
@@ -365,6 +368,24 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 		}
 	}
 	return true;
+}
+
+uint32_t magazines_lend(void)
+{
+	int cpu = rseq_cpu(&magazines.cpus);
+
+	if (cpu < 0)
+		return 0;
+	/* Relaxed: who lends meets it by the order of its own code. Others may go on there: it does not. */
+	atomic_fetch_add_explicit(&magazine_cpu_at((unsigned)cpu)->stopped, LENT_ONE, memory_order_relaxed);
+	return (uint32_t)cpu + 1;
+}
+
+void magazines_take_back(uint32_t lent)
+{
+	if (lent != 0)
+		atomic_fetch_sub_explicit(
+		    &magazine_cpu_at(lent - 1)->stopped, LENT_ONE, memory_order_relaxed);
 }
 
 void magazines_fork_prepare(void)
@@ -380,5 +401,12 @@ void magazines_fork_done(bool is_child)
 			lock_reset(&magazine_cpu_at(cpu)->lock);
 		else
 			lock_release(&magazine_cpu_at(cpu)->lock);
+	}
+	for (unsigned cpu = 0; is_child && cpu < magazines.cpu_bound; cpu++) {
+		_Atomic uint32_t *stopped = &magazine_cpu_at(cpu)->stopped;
+
+		/* Read first: pages that nobody used stay as they are. */
+		if (atomic_load_explicit(stopped, memory_order_relaxed) != 0)
+			atomic_store_explicit(stopped, 0, memory_order_relaxed);
 	}
 }

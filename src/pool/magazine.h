@@ -23,7 +23,8 @@ _Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazi
 
 /* At the start of a CPU's area. */
 struct magazine_cpu {
-	_Atomic uint32_t stopped;     /* not zero: every sequence misses; written under the maintain lock */
+	/* Not zero: every sequence misses. One bit says that it is drained (maintain lock), the rest how often it was lent. */
+	_Atomic uint32_t stopped;
 	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
 	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
 	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
@@ -107,7 +108,15 @@ uint64_t magazines_count(void);
  */
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count));
 
-/* Without sequences: all CPUs' locks, around fork. */
+/*
+ * The caller has no struct rseq that the kernel keeps, but reads that of another thread, which waits (a child of
+ * vfork): its CPU is closed, to all, until it is taken back. Returns what to give then; 0: nothing is to be.
+ * Async-signal-safe.
+ */
+uint32_t magazines_lend(void);
+void magazines_take_back(uint32_t lent);
+
+/* Around fork: without sequences all CPUs' locks. In a child what other threads had lent is open again. */
 void magazines_fork_prepare(void);
 void magazines_fork_done(bool is_child);
 

@@ -25,6 +25,8 @@
 #define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
+/* Of RLIMIT_AS. */
+#define ADDRESS_SPACE_SHARE 8
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
 #define POLL_MASK_MAX 31
 
@@ -38,7 +40,7 @@ static size_t range_bytes_wanted(uint64_t ram)
 	while (wanted < 4 * ram && wanted < RANGE_BYTES_MAX)
 		wanted *= 2;
 	/* Leave most of a tight address space to the program. */
-	while (wanted > limit / 8)
+	while (wanted > limit / ADDRESS_SPACE_SHARE)
 		wanted /= 2;
 	return wanted;
 }
@@ -96,6 +98,12 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 	    (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold), memory_order_relaxed);
 }
 
+void pool_fit_address_space(uint64_t limit_bytes)
+{
+	if (range.bytes != 0 && range.bytes >= limit_bytes)
+		range_cut(limit_bytes / ADDRESS_SPACE_SHARE);
+}
+
 /* --- time ------------------------------------------------------------------- */
 
 /*
@@ -146,16 +154,20 @@ void pool_look(void)
 	maintain_if_due(look_at_clock());
 }
 
+/* The use count came round: the buffer is no longer at its first use, though it will say 1. */
+static COLD void note_wrap(struct run *run)
+{
+	atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
+	run->buffer.serial &= ~BUFFER_WAS_COLD;
+}
+
 COLD void *pool_poll(void *p)
 {
 	struct run *run = run_of(p);
 	uint32_t now = look_at_clock();
 
-	if (UNLIKELY(run->buffer.use_count == 0)) {
-		/* The count wrapped: the buffer is no longer at its first use. */
-		atomic_fetch_add_explicit(&pool.lost_uses, (uint64_t)1 << 32, memory_order_relaxed);
-		run->buffer.serial &= ~BUFFER_WAS_COLD;
-	}
+	if (UNLIKELY(run->buffer.use_count == 0))
+		note_wrap(run);
 	maintain_if_due(now);
 	return p;
 }
@@ -318,7 +330,8 @@ COLD void *pool_malloc_slow(size_t size)
 		page = refill(cpu, class, now);
 	if (page == 0)
 		return NULL;
-	buffer_begin(run_at(page), size);
+	if (UNLIKELY(buffer_begin(run_at(page), size) == 0))
+		note_wrap(run_at(page));
 	maintain_if_due(now);
 	return buffer_address(page);
 }

@@ -57,6 +57,12 @@ bool pool_init(const struct settings *settings);
 /* The memory limit is known (bytes): limits that are auto follow. */
 void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes);
 
+/*
+ * The process may have so many bytes of address space from now on. Where the range alone has more, all of it
+ * goes back but an eighth of the limit, or what was used already; as at the start.
+ */
+void pool_fit_address_space(uint64_t limit_bytes);
+
 void *pool_malloc_slow(size_t size);
 void pool_free_slow(uint32_t page);
 /* The use count of p came round: look at the clock. Returns p. */

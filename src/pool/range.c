@@ -1,7 +1,7 @@
 /*
  * range.c -- reserving and committing the range.
  *
- * Called once at start, and by an arena that has no run that fits. The range
+ * Called once at start, by an arena that has no run that fits, and where address space gets scarce. The range
  * lock is the last in order: nothing else is taken under it. Commits happen under
  * it and under the asking arena's lock; they are one or two system calls each 4 to
  * 64 MiB. Tables are committed together with the chunks that they describe, so strict
@@ -15,6 +15,8 @@
 #define CHUNKS_MAX_AT_ONCE 16
 
 struct range range;
+
+static uintptr_t reserved_end; /* under the range lock */
 
 static size_t table_bytes(size_t range_bytes, size_t bytes_a_page)
 {
@@ -48,6 +50,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	range.base = (uintptr_t)base;
 	range.bytes = bytes;
 	range.fast_bytes = bytes;
+	reserved_end = (uintptr_t)start + total;
 	return true;
 }
 
@@ -91,4 +94,25 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 	}
 	lock_release(&range.lock);
 	return 0;
+}
+
+void range_cut(size_t bytes)
+{
+	size_t had, end;
+
+	lock_acquire(&range.lock);
+	had = range.bytes;
+	bytes = MAX(bytes, (size_t)range_committed() << PAGE_SHIFT);
+	bytes = ROUND_UP(MAX(bytes, (size_t)1), (size_t)1 << CHUNK_SHIFT);
+	if (bytes < had) {
+		/* First of all: what others map there from now on is not ours. Nobody has a pointer to it. */
+		STORE_RELAXED(&range.fast_bytes, MIN(range.fast_bytes, bytes));
+		STORE_RELAXED(&range.bytes, bytes);
+		end = table_bytes(had, sizeof(struct run));
+		bytes = table_bytes(bytes, sizeof(struct run));
+		sys_release((char *)range.runs + bytes, end - bytes);
+		sys_release((void *)(range.base + range.bytes), reserved_end - (range.base + range.bytes));
+		reserved_end = range.base + range.bytes;
+	}
+	lock_release(&range.lock);
 }

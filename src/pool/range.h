@@ -16,7 +16,7 @@
 #define CHUNK_PAGES ((uint32_t)1 << (CHUNK_SHIFT - PAGE_SHIFT))
 
 struct range {
-	/* What free reads stands together. Frozen once range_reserve() is over. */
+	/* What free reads stands together. Frozen once range_reserve() is over, but that range_cut() lowers the bytes. */
 	uintptr_t base;
 	/* Pointers into so much take the fast path of free: bytes, or 0 where every free has more to
 	 * do. All of the table can be read, so a wild pointer meets RUN_NONE, not a fault. */
@@ -45,6 +45,9 @@ bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
  * and the length in *got, or 0 where address space or the kernel's will ends.
  */
 uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got);
+
+/* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. */
+void range_cut(size_t bytes);
 
 INLINE struct run *run_at(uint32_t page)
 {

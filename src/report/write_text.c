@@ -19,11 +19,15 @@ static OWN_FRAME void put_title(struct out *out, const struct snapshot *s)
 	text_plain(out, metrics_program_name(s));
 	out_str(out, ", pid ");
 	out_u64(out, s->pid);
-	out_str(out, ", dump ");
-	out_u64(out, s->sequence);
-	out_str(out, " by ");
-	out_str(out, metrics_trigger_name(s->trigger));
-	out_str(out, "\n");
+	if (s->sequence != 0) {
+		out_str(out, ", dump ");
+		out_u64(out, s->sequence);
+		out_str(out, " by ");
+		out_str(out, metrics_trigger_name(s->trigger));
+	} else {
+		out_str(out, ", read from outside");
+	}
+	out_char(out, '\n');
 	text_label(out, "taken");
 	out_time_rfc3339(out, s->taken_at_ns);
 	out_str(out, ", up ");
@@ -107,7 +111,7 @@ static OWN_FRAME void put_pressure(struct out *out, const struct snapshot *s)
 		out_str(out, p->source);
 		out_str(out, ": ");
 		out_size_human(out, p->used_bytes);
-		out_str(out, " of ");
+		out_str(out, " in use of ");
 		out_size_human(out, p->limit_bytes);
 	}
 	out_char(out, ')');

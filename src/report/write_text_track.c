@@ -38,6 +38,18 @@ static void put_frame(struct out *out, const struct track_frame *frame)
 	out_hex(out, frame->offset);
 }
 
+/* The innermost frame that is not of libc, which allocates for whoever calls it (strdup, fopen). */
+static const struct track_frame *frame_to_name(const struct track_site *site)
+{
+	for (unsigned i = 0; i < site->frame_count; i++) {
+		const char *module = site->frames[i].module;
+
+		if (module == NULL || strncmp(base_name(module), "libc.so", strlen("libc.so")) != 0)
+			return &site->frames[i];
+	}
+	return &site->frames[0];
+}
+
 /* The one sentence that somebody who was woken up reads. */
 OWN_FRAME void text_risk(struct out *out, const struct snapshot *s)
 {
@@ -59,7 +71,7 @@ OWN_FRAME void text_risk(struct out *out, const struct snapshot *s)
 	out_str(out, risk->reason);
 	if (site != NULL && risk->level > 0 && site->frame_count > 0) {
 		out_str(out, " at ");
-		put_frame(out, &site->frames[0]);
+		put_frame(out, frame_to_name(site));
 	}
 	if (risk->time_to_limit_seconds >= 0) {
 		out_str(out, "; the memory limit is reached in ");

@@ -39,6 +39,7 @@ static struct {
 	_Atomic uint64_t left_out; /* relaxed; a statistic */
 	/* Under lock. */
 	bool is_filled;
+	bool is_frozen;		       /* a child of a process that had threads: see modules_fork_done() */
 	unsigned long long adds, subs; /* the loader's, at the last refresh */
 	struct {
 		bool is_first, is_changed, is_marked;
@@ -351,6 +352,10 @@ bool modules_refresh(void (*gone)(unsigned module), void (*mark_used)(uint64_t *
 
 	if (table.rows == NULL || !lock_try(&table.lock))
 		return false;
+	if (table.is_frozen) {
+		lock_release(&table.lock);
+		return true;
+	}
 	count = modules_count();
 	for (unsigned i = 0; i < count; i++)
 		table.rows[i].is_seen = false;
@@ -413,8 +418,13 @@ void modules_fork_prepare(void)
 
 void modules_fork_done(bool is_child)
 {
-	if (is_child)
+	if (is_child) {
+		/* Another thread may have held the loader's lock, which libc does not open again in a child: who asks
+		 * would wait for ever, and he asks within malloc. What was known stays, what is loaded later does not
+		 * get known. */
+		table.is_frozen |= !is_single_threaded();
 		lock_reset(&table.lock);
-	else
+	} else {
 		lock_release(&table.lock);
+	}
 }

@@ -40,7 +40,8 @@ bool modules_start(void);
  * Ask the loader what is loaded now. gone() is told of each module that is not any more, before
  * its addresses can be found as another's; mark_used() sets the bits of those modules that are on
  * some site's stack, and is asked once the table is full. Returns whether anything has changed. A call beside another does nothing. Takes the
- * loader's lock for reading: outside of signal handlers, under no lock of ours.
+ * loader's lock for reading: outside of signal handlers, under no lock of ours. In the child of a process that had
+ * threads nobody is asked any more, and what has changed is not known: true.
  */
 bool modules_refresh(void (*gone)(unsigned module), void (*mark_used)(uint64_t *bits));
 

@@ -31,7 +31,10 @@ static void out_stuck(struct out *out, const struct risk_site *risk)
 	if (!(risk->stuck_per_hour > 0))
 		return;
 	out_str(out, "; ");
-	out_decimal(out, risk->stuck_per_hour, risk->stuck_per_hour < 10 ? 1 : 0);
+	if (risk->stuck_per_hour < 10)
+		out_decimal(out, risk->stuck_per_hour, 1);
+	else
+		out_count(out, whole(risk->stuck_per_hour));
 	out_str(out, " an hour stay (");
 	out_size_human(out, whole(risk->stuck_bytes_per_hour));
 	out_str(out, "), ");
@@ -75,7 +78,7 @@ void risk_explain_site(struct out *out, const struct risk_site *risk)
 		out_str(out, "what stays came early, and ever less of it comes");
 		return;
 	case RISK_INSUFFICIENT:
-		out_str(out, "too few or too young to say more");
+		out_str(out, "too few were picked, or they are too young, to say more");
 		return;
 	case RISK_NONE:
 		out_lifetimes(out, risk);

@@ -21,8 +21,8 @@ struct stack {
 void stack_start(uintptr_t own_start, uintptr_t own_end);
 
 /*
- * Fill *stack, from the caller's frame on. False: not one frame could be had. Thread-safe; not from a
- * signal handler that interrupted it (the caller has a flag for that). Keeps errno.
+ * Fill *stack, from the caller's frame on. False: not one frame could be had. Thread-safe, lock-free;
+ * a signal handler that interrupted it may call it. Keeps errno.
  */
 bool stack_capture(struct stack *stack);
 

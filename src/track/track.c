@@ -301,23 +301,19 @@ void track_modules_changed(void)
 
 /* --- fork -------------------------------------------------------------------- */
 
-/* From prepare to parent or child, which the pool's locks keep to one thread. The locks of tracking are
- * there from the start, so it is all one whether another thread makes the tables meanwhile. */
-static bool is_fork_locked;
+/* The locks are there from the start, so it is all one whether another thread makes the tables meanwhile. */
+void track_fork_wait(void)
+{
+	modules_fork_prepare();
+}
 
 void track_fork_prepare(void)
 {
-	is_fork_locked = phase() != PHASE_OFF;
-	if (!is_fork_locked)
-		return;
-	modules_fork_prepare();
 	sites_fork_prepare();
 }
 
 static void fork_done(bool is_child)
 {
-	if (!is_fork_locked)
-		return;
 	sites_fork_done(is_child);
 	modules_fork_done(is_child);
 }

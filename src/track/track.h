@@ -89,7 +89,12 @@ void track_tick(const struct track_facts *facts);
  * are there. Outside of malloc and of signal handlers. */
 void track_modules_changed(void);
 
-/* Around fork, by the forking thread: after pool_fork_prepare(), and before what undoes it. */
+/*
+ * Around fork, by the forking thread. The first with no lock held at all: it waits for whoever asks the loader
+ * what is loaded, and so for all who allocate in a callback of dl_iterate_phdr(). The others after
+ * pool_fork_prepare(), and before what undoes it.
+ */
+void track_fork_wait(void);
 void track_fork_prepare(void);
 void track_fork_parent(void);
 void track_fork_child(void);

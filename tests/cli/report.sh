@@ -263,14 +263,25 @@ else
 	try "$WEIR" report s.json
 	grep -q '^The site to look at is push_inlined (report_program.c:[0-9]*): ' stdout
 	ok $? "the site is named by the function beyond those that only hand on, inlined as it is"
-	sed -n 's/^       [ ~] \([a-z_]* (.*)\)$/\1/p' stdout >stack
+	python3 -c '
+import json, sys
+dump = json.load(open("s.json"))
+for name in "libc.so.6", "libstdc++.so.6.0.30":
+    dump["sites"][0]["frames"].insert(0, {"pc": "0x10", "module": "/lib/" + name, "offset": "0x10"})
+json.dump(dump, open("libc.json", "w"))
+'
+	try "$WEIR" report libc.json
+	grep -q '^The site to look at is push_inlined (report_program.c:[0-9]*): ' stdout
+	ok $? "and beyond what is of libc and libstdc++"
+	try "$WEIR" report s.json
+	sed -n 's/^         \([a-z_]* (.*)\(, inlined\)\{0,1\}\)$/\1/p' stdout >stack
 	line_of()
 	{
 		grep -nF "$1" "$source/tests/cli/report_program.c" | head -n 1 | cut -d : -f 1
 	}
 	{
 		echo "xmalloc (report_program.c:$(line_of 'p = malloc(size)'))"
-		echo "push_inlined (report_program.c:$(line_of '= xmalloc('))"
+		echo "push_inlined (report_program.c:$(line_of '= xmalloc(')), inlined"
 		echo "relay_push (report_program.c:$(line_of 'push_inlined(i);'))"
 		echo "relay_serve (report_program.c:$(line_of 'sum += relay_push(i)'))"
 		echo "main (report_program.c:$(line_of 'return relay_serve'))"

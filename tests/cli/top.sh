@@ -34,6 +34,22 @@ ok $? "and the process has made none"
 try "$WEIR" top --once "$one"
 test "$status" -eq 0 && grep -q "^Weir .*: $name, pid $one" "$work/stdout"
 ok $? "--once of a process is the text of a dump"
+grep -q '^  leak risk *not known yet' "$work/stdout"
+ok $? "before the first look of the monitor it says so of the leak risk"
+try "$WEIR" report "$one"
+test "$status" -eq 0 && grep -q "^$name, pid $one, up .*, read from outside, " "$work/stdout" &&
+	grep -q '^Not judged yet' "$work/stdout" && test ! -e "$work/dump.$one.1.txt"
+ok $? "report of a process is one of what it is now, and it makes no dump for that either"
+(cd "$work" && "$WEIR" report "$name") >"$work/stdout" 2>"$work/stderr"
+status=$?
+test "$status" -eq 0 && grep -q "^$name, pid $one, " "$work/stdout"
+ok $? "by its name, too, where the program itself is a file of that name"
+"$WEIR" top --once --json "$one" >"$work/before.json"
+try "$WEIR" report --diff "$work/before.json" "$one"
+test "$status" -eq 0 && grep -q '^Size classes, buffers in use' "$work/stdout"
+ok $? "and what grew since a dump of it"
+try "$WEIR" report 999999999
+says "a process that is not there" 1 'there is no process 999999999'
 try "$WEIR" top --once --json
 test "$status" -eq 0 && python3 -c '
 import json, sys
@@ -107,18 +123,27 @@ status=0
 start WEIR_MONITOR_INTERVAL=100ms tick
 one=$pid
 terminal 80 24 "LC_ALL=C.UTF-8 '$WEIR' top --delay 0.2"
-shows "the first screen lists processes" "^ *$one $name +.* 1\.0 MiB "
+# select_process PID: there may be others in the list, which come and go, and more than the screen has room for
+select_process()
+{
+	before_it=$("$WEIR" list 2>/dev/null | awk -v pid="$1" '$1 ~ /^[0-9]+$/ && $1 < pid' | wc -l)
+	key Home
+	test "$before_it" -eq 0 || mux send-keys -N "$before_it" Down
+}
+# shellcheck disable=SC2317 # called by until_true
+is_listed()
+{
+	select_process "$one"
+	is_shown "^ *$one $name +.* 1\.0 MiB "
+}
+until_true is_shown '^ weir top: [0-9]+ process' && until_true is_listed
+ok $? "the first screen lists processes"
 test "$(wc -L <"$work/stdout")" -le 80
 ok $? "within 80 columns"
-# watch PID: there may be others in the list, which come and go
 watch()
 {
 	for _ in $(seq 40); do
-		key Home
-		screen
-		awk -v pid="$1" '$1 == pid { exit } $1 ~ /^[0-9]+$/' "$work/stdout" | while read -r _; do
-			key Down
-		done
+		select_process "$1"
 		key Enter
 		until_true is_shown ', process [0-9]+, '
 		is_shown ", process $1, up" && return 0
@@ -184,6 +209,16 @@ ok $? "with no byte that is not"
 kill -STOP "$pid"
 key g
 shows "a command that a stopped process cannot answer is told so, and the screen goes on" 'is stopped'
+try "$WEIR" report "$pid"
+test "$status" -eq 0 && grep -q "^$name, pid $pid, .*read from outside" "$work/stdout"
+ok $? "a report of it needs no answer"
+end_all
+mux kill-server
+
+start stuck
+terminal 80 24 "TERM=dumb '$WEIR' top $pid"
+shows "a terminal without a cursor is refused, with what to do" "the terminal 'dumb' is not known here, or cannot be drawn on.*"
+shows "with status 125" '^status 125$'
 end_all
 mux kill-server
 

@@ -148,6 +148,38 @@ static void a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped(void)
 	free(before);
 }
 
+/* Of blocks of one size: whether there are 100 MiB. All are freed. */
+static bool has_100_MiB(size_t size)
+{
+	static void *blocks[500000];
+	size_t count = 0;
+	bool is_enough;
+
+	while (count * size < 100 * MIB && (blocks[count] = malloc(size)) != NULL)
+		count++;
+	is_enough = count * size >= 100 * MIB;
+	while (count > 0)
+		free(blocks[--count]);
+	return is_enough;
+}
+
+/* What an allocator has only reserved is no reason for a program to get nothing. */
+static void a_limit_that_comes_later_leaves_what_is_below_it(void)
+{
+	static const size_t sizes[] = {256, 2000, 20000, 300000, 5000000};
+	const struct rlimit limit = {1024 * MIB, 1024 * MIB};
+	void *before = malloc(100 * KIB);
+
+	REQUIRE(before != NULL, "errno %d", errno);
+	pattern_fill(before, 100 * KIB, 1, PATTERN_SPARSE);
+	REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0, "errno %d", errno);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		EXPECT(has_100_MiB(sizes[i]), "blocks of %zu bytes", sizes[i]);
+	EXPECT(pattern_check(before, 100 * KIB, 1, PATTERN_SPARSE) == PATTERN_OK, "an older buffer changed");
+	free(before);
+	EXPECT(malloc(limit.rlim_cur) == NULL && errno == ENOMEM, "the limit does not hold");
+}
+
 static const struct test tests[] = {
     {"malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS",
 	malloc_in_the_main_thread_gives_NULL_under_RLIMIT_AS, TEST_GLIBC},
@@ -155,5 +187,7 @@ static const struct test tests[] = {
 	TEST_GLIBC},
     {"a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped",
 	a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped, TEST_GLIBC},
+    {"a_limit_that_comes_later_leaves_what_is_below_it", a_limit_that_comes_later_leaves_what_is_below_it,
+	TEST_GLIBC},
 };
 const struct suite limit_suite = SUITE(tests);

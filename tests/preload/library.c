@@ -118,12 +118,27 @@ static void in_child(void)
 	raise(SIGUSR1);
 }
 
+/* To be looked at from outside. */
+static void wait_a_while(void)
+{
+	struct weir_pool *pool;
+	struct weir_buffer buffer;
+
+	alarm(20);
+	if (weir_pool_create(&pool, NULL) != WEIR_OK || weir_pool_allocate(pool, 100000, &buffer) != WEIR_OK)
+		exit(3);
+	puts("ready");
+	fflush(stdout);
+	pause();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} deeds[] = {{"count", count}, {"near", near}, {"limit", limit}, {"child", in_child}};
+	} deeds[] = {
+	    {"count", count}, {"near", near}, {"limit", limit}, {"child", in_child}, {"wait", wait_a_while}};
 
 	static char text[4096];
 

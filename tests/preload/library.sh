@@ -57,6 +57,31 @@ for tunables in '' glibc.pthread.rseq=0; do
 		'grep -Eq "^ .* 100,000 " "$scratch"/library.*.1.txt'
 	rm -f "$scratch"/library.*
 done
+# looked_at PRELOAD: weir list and weir report of a process that waits, in $scratch/out and why
+looked_at()
+{
+	rm -f "$scratch/ready"
+	mkfifo "$scratch/ready"
+	LD_PRELOAD=$1 "$program" wait >"$scratch/ready" &
+	pid=$!
+	read -r _ <"$scratch/ready"
+	"$weir" list >"$scratch/out" 2>"$scratch/why"
+	status=0
+	"$weir" report "$pid" >>"$scratch/out" 2>>"$scratch/why" || status=$?
+	cat "$scratch/out" >>"$scratch/why"
+	{
+		kill "$pid"
+		wait "$pid"
+	} 2>/dev/null
+}
+weir=${TEST_WEIR:-$build_dir/weir}
+looked_at "$object"
+judge "weir finds the interposer in a program that has the library, too" \
+	'[ "$status" -eq 0 ] && grep -Eq "^ *$pid +library " "$scratch/out" && grep -Eq "in use in [1-9] buffer" "$scratch/out"'
+looked_at ''
+judge "and does not take the library for it" \
+	'[ "$status" -eq 1 ] && ! grep -Eq "^ *$pid " "$scratch/out" && grep -q "does not run with Weir" "$scratch/why"'
+
 run "$object" WEIR_ENABLE=off limit
 judge "with WEIR_ENABLE=off malloc serves all pools, and nothing fails" 'printed "exhausted yes"'
 run '' count

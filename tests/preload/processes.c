@@ -5,8 +5,10 @@
  * be able to use it, at once and again in its own child. A child that hangs is
  * ended by its alarm, and a parent that hangs by the harness's.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -26,6 +28,7 @@
 #define CHILD_SECONDS 20
 
 extern char **environ;
+extern const struct suite vfork_suite; /* vfork.c */
 
 static volatile bool is_over;
 static volatile unsigned long progress[THREADS];
@@ -267,6 +270,65 @@ static void handlers_of_pthread_atfork_may_allocate(void)
 	EXPECT(status == 0, "status 0x%x", (unsigned)status);
 }
 
+static _Atomic bool is_in_callback;
+
+/* As a program does that names its stack's functions. The others have half a second to come to where they wait. */
+static int allocate_in_callback(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	void *p[400];
+
+	(void)info, (void)size, (void)unused;
+	is_in_callback = true;
+	sleep_ms(500);
+	for (size_t i = 0; i < ARRAY_LENGTH(p); i++)
+		p[i] = malloc(40000 + 100 * i);
+	for (size_t i = 0; i < ARRAY_LENGTH(p); i++)
+		free(p[i]);
+	fclose(fopen("/dev/null", "re"));
+	return 1;
+}
+
+static void *ask_the_loader(void *argument)
+{
+	dl_iterate_phdr(allocate_in_callback, NULL);
+	return argument;
+}
+
+static void *close_a_library(void *library)
+{
+	while (!is_in_callback)
+		sleep_ms(1);
+	dlclose(library);
+	return library;
+}
+
+static void fork_does_not_hang_on_who_allocates_while_the_loader_is_asked(void)
+{
+	pthread_t asks, closes;
+	void *library = dlopen("libanl.so.1", RTLD_NOW);
+	int status = -1;
+	pid_t child;
+
+	REQUIRE(library != NULL, "%s", dlerror());
+	alarm(CHILD_SECONDS);
+	/* So much that tracking is awake. */
+	for (size_t i = 0; i < 1000; i++)
+		free(malloc(5000));
+	is_in_callback = false;
+	REQUIRE(pthread_create(&asks, NULL, ask_the_loader, NULL) == 0, "pthread_create");
+	REQUIRE(pthread_create(&closes, NULL, close_a_library, library) == 0, "pthread_create");
+	while (!is_in_callback)
+		sleep_ms(1);
+	sleep_ms(200);
+	child = fork();
+	if (child == 0)
+		_exit(be_child(1, 0));
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
+	EXPECT(status == 0, "status 0x%x", (unsigned)status);
+	pthread_join(asks, NULL);
+	pthread_join(closes, NULL);
+}
+
 static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
 void atfork_lock(void);
 void atfork_unlock(void);
@@ -463,6 +525,8 @@ static const struct test tests[] = {
     {"a_handler_of_pthread_atfork_may_lock_what_is_held_over_fopen",
 	a_handler_of_pthread_atfork_may_lock_what_is_held_over_fopen, TEST_GLIBC},
     {"handlers_of_pthread_atfork_may_allocate", handlers_of_pthread_atfork_may_allocate, TEST_GLIBC},
+    {"fork_does_not_hang_on_who_allocates_while_the_loader_is_asked",
+	fork_does_not_hang_on_who_allocates_while_the_loader_is_asked, TEST_GLIBC},
     {"vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0},
     {"posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0},
     {"a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid",
@@ -473,11 +537,11 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = {SUITE(tests)};
+	const struct suite suites[] = {SUITE(tests), vfork_suite};
 
 	if (argc >= 2 && strcmp(argv[1], "--inner-work") == 0)
 		return work_some(3, 300) ? 7 : 1;
 	if (argc >= 3 && strncmp(argv[1], "--inner-exec", 12) == 0)
 		return execute_again(argv);
-	return harness_run(argc, argv, suites, 1);
+	return harness_run(argc, argv, suites, ARRAY_LENGTH(suites));
 }

@@ -170,6 +170,19 @@ aborted_and_named()
 	[ "$status" -eq 134 ] && ! grep -qx 'went on' "$scratch/out" && names_the_address "$@"
 }
 
+# The caller may be the function that calls the deed: a free at its end is a jump.
+names_the_caller()
+{
+	local where
+	where=$(sed -n 's/^weir.*: the call came from probe+\(0x[0-9a-f]*\).*/\1/p' "$scratch/err")
+	[ -n "$where" ] && addr2line -fe "$program_dir/probe" "$where" | grep -Eqx 'double_free|main'
+}
+
+warned_alone()
+{
+	went_on && said 'double free' && ! said 'the call came from'
+}
+
 warned_and_named()
 {
 	went_on && names_the_address "$@"
@@ -196,6 +209,11 @@ misuse()
 		wild-free (wild|never|no buffer|not a buffer|unknown)
 		realloc-of-freed (freed|realloc)
 	DEEDS
+
+	probe double-free
+	judge 'a second line says where a double free came from' names_the_caller
+	probe WEIR_TRACK=off WEIR_ON_MISUSE=warn double-free
+	judge 'without WEIR_TRACK there is no such line, and the program goes on' warned_alone
 
 	probe usable-size-of-freed
 	judge 'malloc_usable_size of a freed buffer is 0 and disturbs nothing' went_on

@@ -4,6 +4,7 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
@@ -13,6 +14,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
+	tests/sabotage/child-asks-the-loader.patch \
+	tests/sabotage/child-of-vfork-takes-part.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -33,6 +36,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
+	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
@@ -51,13 +55,17 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
 	tests/sabotage/large-past-the-limit.patch \
+	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/misuse-goes-on.patch \
+	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
@@ -134,6 +142,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
@@ -143,5 +152,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/worst-fit.patch \
+	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
 	tests/sabotage/zero-on-free-short.patch

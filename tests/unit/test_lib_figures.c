@@ -343,6 +343,28 @@ START_TEST(what_is_survived_is_said_to_the_callback_ever_less_often)
 }
 END_TEST
 
+START_TEST(the_setting_that_is_out_of_bounds_is_named)
+{
+	struct weir_pool_config config = lib_config();
+	struct weir_pool *pool;
+
+	said[0] = '\0';
+	weir_set_log(listen, said, WEIR_LOG_WARN);
+	config.name = "frames";
+	config.gc_threshold = 80;
+	errno = 4242;
+	ck_assert_int_eq(weir_pool_create(&pool, &config), WEIR_ERROR_INVALID);
+	ck_assert_int_eq(errno, 4242);
+	ck_assert_str_eq(said, "pool frames: not made: outside its bounds is gc_threshold\n");
+	config = lib_config();
+	config.max_buffer_bytes = config.min_buffer_bytes - 1;
+	said[0] = '\0';
+	ck_assert_int_eq(weir_pool_create(&pool, &config), WEIR_ERROR_INVALID);
+	ck_assert_ptr_nonnull(strstr(said, "outside its bounds is max_buffer_bytes\n"));
+	weir_set_log(NULL, NULL, 0);
+}
+END_TEST
+
 START_TEST(every_error_has_words_and_so_has_what_is_none)
 {
 	for (int error = -20; error <= 20; error++) {
@@ -385,6 +407,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, health_as_json_is_what_another_parser_reads);
 	tcase_add_test(tests, health_as_json_fits_any_buffer_as_snprintf_does);
 	tcase_add_test(tests, what_is_survived_is_said_to_the_callback_ever_less_often);
+	tcase_add_test(tests, the_setting_that_is_out_of_bounds_is_named);
 	tcase_add_test(tests, every_error_has_words_and_so_has_what_is_none);
 	tcase_add_test(tests, the_version_is_that_of_the_header);
 }

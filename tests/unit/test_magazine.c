@@ -430,6 +430,43 @@ START_TEST(a_drain_while_others_work_loses_nothing)
 }
 END_TEST
 
+START_TEST(a_cpu_that_was_lent_misses_until_all_of_it_is_back)
+{
+	uint32_t page, first, second;
+	start();
+	if (!magazines.is_rseq) {
+		/* Its lock keeps a CPU's stacks from whoever comes. */
+		ck_assert_uint_eq(magazines_lend(), 0);
+		magazines_take_back(0);
+		stop();
+		return;
+	}
+	magazine_grow(cpu, CLASS_64K, &evicted);
+	page = new_item(CLASS_64K, 1);
+	ck_assert(magazine_push_any(CLASS_64K, page));
+	first = magazines_lend();
+	second = magazines_lend();
+	ck_assert_uint_eq(magazine_pop_any(CLASS_64K), 0);
+	/* A drain is no sequence, and gives nothing back that is not its own. */
+	ck_assert(magazines_drain(64, 0, to_heap));
+	ck_assert_uint_eq(drained, 1);
+	magazine_grow(cpu, CLASS_64K, &evicted);
+	page = new_item(CLASS_64K, 1);
+	ck_assert(!magazine_push_any(CLASS_64K, page));
+	magazines_take_back(second);
+	ck_assert(!magazine_push_any(CLASS_64K, page));
+	magazines_take_back(first);
+	ck_assert(magazine_push_any(CLASS_64K, page));
+	ck_assert_uint_eq(magazine_pop_any(CLASS_64K), page);
+	/* The child of a fork has no threads that could give it back. */
+	magazines_lend();
+	magazines_fork_prepare();
+	magazines_fork_done(true);
+	ck_assert(magazine_push_any(CLASS_64K, page));
+	stop();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -447,6 +484,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_above_its_room_is_drained_to_the_last);
 	tcase_add_test(tests, room_stays_within_the_magazine_and_its_bytes_are_its_sum);
 	tcase_add_test(tests, a_drain_while_others_work_loses_nothing);
+	tcase_add_test(tests, a_cpu_that_was_lent_misses_until_all_of_it_is_back);
 }
 
 int main(void)

@@ -2,8 +2,11 @@
  * test_modules.c -- what is loaded where, against what the loader says itself.
  */
 #include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "run_suite.h"
@@ -152,6 +155,51 @@ START_TEST(a_module_that_is_loaded_again_and_again_has_one_row)
 }
 END_TEST
 
+static _Atomic bool is_in_callback, is_over;
+
+static int stay(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)info, (void)size, (void)unused;
+	is_in_callback = true;
+	while (!is_over)
+		usleep(1000);
+	return 1;
+}
+
+static void *ask_the_loader(void *unused)
+{
+	dl_iterate_phdr(stay, NULL);
+	return unused;
+}
+
+START_TEST(the_child_of_a_thread_beside_one_that_asks_does_not_wait_for_it)
+{
+	pthread_t thread;
+	int status = -1;
+	pid_t child;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, ask_the_loader, NULL), 0);
+	while (!is_in_callback)
+		usleep(1000);
+	modules_fork_prepare();
+	child = fork();
+	modules_fork_done(child == 0);
+	if (child == 0) {
+		alarm(5);
+		/* What was known still is; what has changed is not. */
+		_exit(modules_refresh(note_gone, NULL) && gone_count == 0 &&
+			      modules_find((uintptr_t)&setup) != MODULE_NONE
+			  ? 42
+			  : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	is_over = true;
+	pthread_join(thread, NULL);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status 0x%x", (unsigned)status);
+	ck_assert(!modules_refresh(note_gone, NULL));
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, NULL);
@@ -162,6 +210,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_refresh_finds_nothing_new_where_nothing_is);
 	tcase_add_test(tests, an_unloaded_module_is_gone_and_keeps_what_it_was);
 	tcase_add_test(tests, a_module_that_is_loaded_again_and_again_has_one_row);
+	tcase_add_test(tests, the_child_of_a_thread_beside_one_that_asks_does_not_wait_for_it);
 }
 
 int main(void)

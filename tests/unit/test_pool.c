@@ -375,6 +375,26 @@ START_TEST(what_says_that_it_is_zero_is_zero)
 }
 END_TEST
 
+/* Without sequences what a magazine has is handed out on the slow path: run it with glibc.pthread.rseq=0, too. */
+START_TEST(a_use_count_that_comes_round_is_no_first_use)
+{
+	char *p;
+	defaults();
+	start();
+	p = pool_malloc(64 * KIB);
+	ck_assert(pool_is_zero(p));
+	memset(p, 0xee, 64 * KIB);
+	run_of(p)->buffer.use_count = UINT32_MAX;
+	for (int i = 0; i < 2; i++) {
+		ck_assert(free_any(p));
+		ck_assert_ptr_eq(pool_malloc(64 * KIB), p);
+	}
+	ck_assert_uint_eq(run_of(p)->buffer.use_count, 1);
+	ck_assert(!pool_is_zero(p));
+	engine_stop();
+}
+END_TEST
+
 /* --- pointers ------------------------------------------------------------------------- */
 
 START_TEST(a_pointer_is_described_as_what_it_is)
@@ -548,6 +568,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, eight_threads_do_not_pass_a_limit_either, 0, 2);
 	tcase_add_test(tests, zero_on_free_clears_all_that_was_written_wherever_it_goes);
 	tcase_add_test(tests, what_says_that_it_is_zero_is_zero);
+	tcase_add_test(tests, a_use_count_that_comes_round_is_no_first_use);
 	tcase_add_test(tests, a_pointer_is_described_as_what_it_is);
 	tcase_add_test(tests, a_buffer_that_comes_back_has_another_id_only_when_the_heap_made_it_anew);
 	tcase_add_test(tests, the_child_of_a_threaded_program_goes_on);

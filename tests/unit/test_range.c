@@ -140,6 +140,33 @@ static uint64_t address_space(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+START_TEST(what_nobody_used_can_be_given_back_and_what_is_used_stays)
+{
+	uint64_t before = address_space();
+	uint32_t got, first;
+	char *bytes;
+	start(2 * GIB);
+	first = range_extend(1, 3 * CHUNK_PAGES, &got);
+	bytes = page_address(first);
+	bytes[0] = bytes[(size_t)got * PAGE_BYTES - 1] = 1;
+	range_cut(100 * MIB);
+	ck_assert_uint_eq(range.bytes, 100 * MIB);
+	ck_assert_uint_eq(range.fast_bytes, 100 * MIB);
+	ck_assert(!pool_contains((char *)range.base + 100 * MIB));
+	ck_assert_uint_le(address_space() - before, 150 * MIB);
+	/* Less than is used: just that. */
+	range_cut(0);
+	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
+	ck_assert(bytes[0] == 1 && bytes[(size_t)got * PAGE_BYTES - 1] == 1);
+	ck_assert_int_eq(run_at(first + got - 1)->state, RUN_NONE);
+	ck_assert_uint_eq(range_extend(0, 1, &got), 0);
+	/* It never grows. */
+	range_cut(GIB);
+	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
+	engine_stop();
+}
+END_TEST
+
 /* Whether RLIMIT_AS works: not under qemu-user. */
 static bool is_address_space_limited(void)
 {
@@ -223,6 +250,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, at_least_what_is_asked_for_is_committed_in_one_piece);
 	tcase_add_test(tests, extensions_grow_with_the_range_and_it_is_used_to_its_end);
 	tcase_add_test(tests, a_piece_that_is_too_long_leaves_what_is_left_to_others);
+	tcase_add_test(tests, what_nobody_used_can_be_given_back_and_what_is_used_stays);
 	tcase_add_test(tests, a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault);
 	tcase_add_test(tests, where_free_has_more_to_do_no_pointer_takes_the_fast_path);
 	if (!is_address_space_limited())

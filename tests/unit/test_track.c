@@ -323,6 +323,7 @@ START_TEST(a_child_goes_on_with_what_its_parent_knew)
 	for (int i = 0; i < 100; i++) {
 		int status = -1;
 
+		track_fork_wait();
 		track_fork_prepare();
 		pid_t child = fork();
 		if (child == 0) {
@@ -425,6 +426,7 @@ START_TEST(it_may_wake_while_another_thread_forks)
 	settings_default(&settings);
 	clock_start(1);
 	ck_assert(track_prepare(&settings, 0, 0));
+	track_fork_wait();
 	track_fork_prepare();
 	ck_assert(track_wake());
 	/* Nothing is written while the fork copies it. */

@@ -30,7 +30,7 @@ START_TEST(the_headline_says_how_it_stands)
 	    "  pool        60.0 MiB in use in 100 buffers, 40.0 MiB idle; 60.0% of what is held is in use\n"
 	    "  limit       100.0 MiB held of 8.0 GiB allowed (1.2%)\n"
 	    "  requests    1,000,000 served, 98.0% from magazines; 0 temporary buffers past a limit\n"
-	    "  pressure    none (0.31 by available: 6.0 GiB of 24.0 GiB); stalled 0.1% some, 0.0% full\n"
+	    "  pressure    none (0.31 by available: 6.0 GiB in use of 24.0 GiB); stalled 0.1% some, 0.0% full\n"
 	    "  process     150.0 MiB resident, 9 threads; page faults 50,123 minor, 2 major\n"
 	    "  jemalloc    40.0 MiB allocated, 50.0 MiB resident, 8.0 MiB retained\n"
 	    "  upkeep      42 collections, 300.0 MiB given back; maintenance: thread\n"
@@ -215,6 +215,13 @@ START_TEST(leak_risk_is_one_sentence_at_the_top)
 	ck_assert_ptr_nonnull(line);
 	/* The third line. */
 	ck_assert_ptr_eq(line, strchr(strchr(text, '\n') + 1, '\n'));
+	/* What libc does with a request is nobody's leak. */
+	struct track_site *site = &facts.track.sites[0];
+	site->frames[1] = site->frames[0];
+	site->frames[0] = (struct track_frame){0x7f3000000999, 0x999, "/lib/libc.so.6", "00fe"};
+	ck_assert_ptr_nonnull(strstr(written(), "MIXTURE_LEAK at libavutil.so.57+0x1233; "));
+	site->frame_count = 1;
+	ck_assert_ptr_nonnull(strstr(written(), "MIXTURE_LEAK at libc.so.6+0x999; "));
 	risk->is_known = false;
 	ck_assert_ptr_nonnull(strstr(written(), "leak risk   not known yet"));
 	facts_settings.track = false;
