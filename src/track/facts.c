@@ -34,13 +34,23 @@ static double size_log2(uint64_t bytes)
 	return leading + (double)(bytes - ((uint64_t)1 << leading)) / (double)((uint64_t)1 << leading);
 }
 
-#define MASS_BYTES 4096
+#define SQRT2 1.41421356237309504880
+#define MASS_OCTAVES 12 /* 4 KiB */
 
+/* The root to 1.5%: exact at powers of two, and in a straight line between them. A sample pays for it twice. */
 double facts_mass(uint64_t bytes, double weight)
 {
-	if (bytes >= MASS_BYTES)
+	static const double roots[MASS_OCTAVES + 1] = {1 / 64.0, SQRT2 / 64, 1 / 32.0, SQRT2 / 32, 1 / 16.0,
+	    SQRT2 / 16, 1 / 8.0, SQRT2 / 8, 1 / 4.0, SQRT2 / 4, 1 / 2.0, SQRT2 / 2, 1};
+	unsigned octave;
+	double above;
+
+	if (bytes >> MASS_OCTAVES != 0)
 		return weight;
-	return weight * approx_sqrt((double)MAX(bytes, (uint64_t)1) / MASS_BYTES);
+	bytes = MAX(bytes, (uint64_t)1);
+	octave = 63 - (unsigned)__builtin_clzll(bytes);
+	above = (double)(bytes - ((uint64_t)1 << octave)) / (double)((uint64_t)1 << octave);
+	return weight * (roots[octave] + (roots[octave + 1] - roots[octave]) * above);
 }
 
 unsigned facts_age_bucket(double age)
@@ -65,7 +75,7 @@ double facts_age_from(unsigned bucket)
 
 	if (bucket == 0)
 		return 0;
-	return bucket & 1 ? octave * 1.41421356237309504880 : octave;
+	return bucket & 1 ? octave * SQRT2 : octave;
 }
 
 void facts_birth(struct facts *facts, double now, uint64_t bytes, double weight)
