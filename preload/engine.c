@@ -4,7 +4,7 @@
  * libweir finds weir_engine by a weak reference and takes its buffers here, so that the
  * program's pools and its malloc share range, limits and figures. Called with no lock of the
  * interposer held; takes those of the pool. What pool_init() could not make (WEIR_ENABLE=off, no
- * address space) answers NULL to every request, as malloc_slow() finds, too.
+ * address space) answers NULL to every request.
  */
 #include "report/engine.h"
 
@@ -17,7 +17,7 @@ extern EXPORT const struct engine weir_engine;
 
 static void *take(size_t size)
 {
-	return pool_malloc(size);
+	return pool_take(size);
 }
 
 static bool give(void *p)

@@ -17,10 +17,12 @@ libweir_preload_so_SOURCES = \
 	preload/elf_symbol.c preload/elf_symbol.h \
 	preload/engine.c \
 	preload/glibc.c \
+	preload/keeper.c preload/keeper.h \
 	preload/limit.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
 	preload/metrics_file.c preload/metrics_file.h \
+	preload/metrics_left.c preload/metrics_left.h \
 	preload/misuse.c preload/misuse.h \
 	preload/owner.c preload/owner.h \
 	preload/preload.h \
@@ -30,7 +32,8 @@ libweir_preload_so_SOURCES = \
 	preload/start.c \
 	preload/state.c preload/state.h \
 	preload/thread.c \
-	preload/vfork.c
+	preload/vfork.c \
+	preload/walk.c
 
 # -fexceptions: operator new throws through our frames. -fno-builtin-*: gcc would
 # make a call of calloc out of the malloc and memset within calloc.
@@ -41,8 +44,8 @@ libweir_preload_so_CFLAGS = $(LAYER_CFLAGS) -fexceptions \
 libweir_preload_so_LDFLAGS = $(AM_LDFLAGS) -shared \
 	-Wl,-soname,libweir-preload.so \
 	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
-	-Wl,--version-script=$(srcdir)/preload/weir-preload.map
+	-Wl,--version-script=$(srcdir)/preload/weir-preload.map $(ORDER_LDFLAGS)
 libweir_preload_so_LDADD = $(LAYERS) $(JEMALLOC_NEEDED)
-EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map
+EXTRA_libweir_preload_so_DEPENDENCIES = preload/weir-preload.map preload/start.ld
 
-EXTRA_DIST += preload/exports.expected preload/weir-preload.map
+EXTRA_DIST += preload/exports.expected preload/start.ld preload/weir-preload.map

@@ -2,10 +2,8 @@
  * maintain.c -- the monitor tick and the collections: inline, then by a thread.
  *
  * A process of one thread stays one: a pass runs inline, in a request that
- * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. The
- * program's own first pthread_create starts our thread just before; it has all
- * signals blocked, sleeps on the bell of turn.c and never ends. In the child of a fork
- * everything begins anew, inline.
+ * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. Once there is
+ * a thread of ours (keeper.c), it runs them all. In the child of a fork everything begins anew, inline.
  *
  * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
  * is never run by a signal handler.
@@ -13,14 +11,13 @@
 #include "preload/maintain.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
@@ -29,7 +26,6 @@
 #include "preload/state.h"
 #include "track/track.h"
 
-#define THREAD_STACK_BYTES ((size_t)256 << 10)
 #define PROBE_BYTES ((size_t)16 << 20)
 #define PASS_STACK_BYTES ((uintptr_t)16 << 10)
 #define WANTED(command) (1U << (command))
@@ -153,7 +149,7 @@ static void put_facts(
 {
 	const struct fallback_stats *fallback = &preload.fallback;
 	uint64_t limit = pressure_memory_limit(info, preload.settings.memory_limit);
-	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
+	uint64_t out = limits_out_pages() << PAGE_SHIFT;
 
 	*facts = (struct track_facts){
 	    .memory_limit_bytes = limit != UINT64_MAX ? limit : 0,
@@ -420,65 +416,34 @@ const char *maintain_mode(void)
 	return is_thread() ? "thread" : "inline";
 }
 
-/* --- the thread -------------------------------------------------------------- */
+/* --- the thread, for keeper.c ---------------------------------------------------- */
 
-static void *run(void *unused UNUSED)
+bool maintain_take_thread(void)
 {
-	prctl(PR_SET_NAME, "weir", 0, 0, 0);
-	for (;;) {
-		uint32_t bell = atomic_load_explicit(&turn_bell, memory_order_relaxed);
-		int32_t left = (int32_t)(LOAD_RELAXED(&pool.due) - clock_now_ticks());
-
-		if (left > 0 && !atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed) &&
-		    atomic_load_explicit(&maintain.wanted, memory_order_relaxed) == 0) {
-			double scale = preload.settings.time_scale;
-
-			sys_futex_wait(
-			    &turn_bell, bell, (uint64_t)((double)ticks_to_ns((uint64_t)left) / scale) + 1);
-			continue;
-		}
-		if (!pass(false))
-			sys_futex_wait(&turn_bell, bell, MILLISECOND);
-	}
-	return NULL;
-}
-
-static void start_thread(void)
-{
-	static int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, before;
-	int error;
-
-	if (range.bytes == 0 || preload.settings.background == BACKGROUND_NEVER ||
+	if (range.bytes == 0 || preload.settings.background == BACKGROUND_NEVER || is_thread() ||
 	    atomic_exchange_explicit(&maintain.has_thread, true, memory_order_acq_rel))
-		return;
+		return false;
 	/* What jemalloc makes for its statistics is made now, before threads can use up the address space. */
 	read_fallback(&preload.fallback);
-	if (create == NULL)
-		create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
-		    void *))preload_real("pthread_create");
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
-	error = create != NULL ? create(&thread, &attr, run, NULL) : ENOSYS;
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error == 0) {
-		STORE_RELAXED(&pool.maintain, NULL);
-		return;
-	}
-	/* No thread to be had (RLIMIT_NPROC, say): inline, and tried again at the next one. */
-	atomic_store_explicit(&maintain.has_thread, false, memory_order_release);
+	return true;
 }
 
-void maintain_on_thread_create(void)
+void maintain_has_thread(bool is_there)
 {
-	if (!atomic_load_explicit(&maintain.has_thread, memory_order_acquire))
-		start_thread();
+	if (is_there)
+		STORE_RELAXED(&pool.maintain, NULL);
+	else
+		atomic_store_explicit(&maintain.has_thread, false, memory_order_release);
+}
+
+uint64_t maintain_sleep_ns(void)
+{
+	int32_t left = (int32_t)(LOAD_RELAXED(&pool.due) - clock_now_ticks());
+
+	if (left <= 0 || atomic_load_explicit(&pool.is_collection_wanted, memory_order_relaxed) ||
+	    atomic_load_explicit(&maintain.wanted, memory_order_relaxed) != 0)
+		return 0;
+	return (uint64_t)((double)ticks_to_ns((uint64_t)left) / preload.settings.time_scale) + 1;
 }
 
 void maintain_start(void)
@@ -487,8 +452,6 @@ void maintain_start(void)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
 	pool.purge_others = purge_jemalloc_now;
-	if (preload.settings.background == BACKGROUND_ALWAYS)
-		start_thread();
 }
 
 /* --- fork -------------------------------------------------------------------- */

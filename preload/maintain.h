@@ -17,6 +17,15 @@ void maintain_fork_child(void);
  * or at the program's next look at the clock. Async-signal-safe. */
 void maintain_ask(enum state_command command);
 
+/*
+ * For the maintenance thread. maintain_take_thread(): false where there is one, or must be none; true: the
+ * caller starts it, and says with maintain_has_thread() whether that was possible. maintain_sleep_ns(): until
+ * the next pass, in real time; 0: it is due.
+ */
+bool maintain_take_thread(void);
+void maintain_has_thread(bool is_there);
+uint64_t maintain_sleep_ns(void);
+
 /* "thread", "inline" or "none" (WEIR_ENABLE=off) */
 const char *maintain_mode(void);
 

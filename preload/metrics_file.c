@@ -19,6 +19,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "preload/metrics_left.h"
 #include "preload/preload.h"
 #include "report/dump_name.h"
 #include "report/metrics.h"
@@ -114,6 +115,7 @@ void metrics_file_write(const struct snapshot *snapshot, char *buffer, size_t si
 	if (error == 0) {
 		metrics_file.pid = snapshot->pid;
 		metrics_file.is_complained = false;
+		metrics_left_remove(metrics_file.path, buffer, size);
 		return;
 	}
 	unlink(metrics_file.beside);

@@ -25,7 +25,7 @@ struct next {
 	size_t (*malloc_usable_size)(void *);
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t); /* NULL where jemalloc lacks it */
 };
-extern struct next next;
+extern HIDDEN struct next next;
 
 /* The state of the interposer; frozen once preload_start() is over, but for what is said. */
 struct preload {
@@ -34,7 +34,7 @@ struct preload {
 	struct fallback_stats fallback; /* as of the last tick; relaxed by members, a statistic */
 	struct pressure pressure;	/* likewise */
 };
-extern struct preload preload;
+extern HIDDEN struct preload preload;
 
 void preload_start(void);
 
@@ -50,9 +50,11 @@ void vfork_in_fork_child(void);
 void preload_watch_fork(void);
 
 /* maintain.c */
-void maintain_on_thread_create(void); /* before the program's own first pthread_create */
 bool maintain_now(
     bool is_everything); /* a pass, or (everything) a full clean-up, by the caller; whether pages went back */
+
+/* walk.c: before the first refresh, and before there is a second thread; does it once */
+void walk_start(void);
 
 /* signal.c */
 void signal_start(void); /* take WEIR_SIGNAL */

@@ -23,6 +23,7 @@ extern const char own_end[] __asm__("_etext") __attribute__((visibility("hidden"
 
 void sample_wake(void)
 {
+	walk_start();
 	if (track_wake())
 		sampler_go_on();
 	else if (!track_is_asleep())

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "pool/pool.h"
 #include "preload/alloc.h"
+#include "preload/keeper.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
@@ -63,6 +64,8 @@ void preload_start(void)
 		next.free = alloc_free_zeroing;
 	sample_start();
 	maintain_start();
+	if (preload.settings.background == BACKGROUND_ALWAYS)
+		keeper_start();
 	signal_start();
 	say_hello();
 	atomic_store_explicit(&preload.is_started, true, memory_order_release);

@@ -19,8 +19,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "pool/arenas.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
+#include "pool/turn.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "track/samples.h"
@@ -56,6 +59,8 @@ void state_start(const char *program, const char *exe)
 	state.parts[STATE_RUN].bytes = sizeof(struct run);
 	state.parts[STATE_TRACK] = PART(track);
 	state.parts[STATE_SITE].bytes = sizeof(struct site);
+	state.parts[STATE_BELL] = PART(turn_bell);
+	state.keeper.filters_at_start = sys_filters_at_start();
 	state.figures.pid = (uint32_t)getpid();
 	state.clock_origin_ns = clock_origin_ns();
 	state.started_at_ns = clock_started_at_ns();
@@ -66,8 +71,7 @@ static void add_point(struct state_figures *figures)
 {
 	figures->points[figures->points_written++ % STATE_POINTS] = (struct state_point){
 	    .uptime_ns = figures->uptime_ns,
-	    .held_bytes = (atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages())
-			  << PAGE_SHIFT,
+	    .held_bytes = (limits_out_pages() + arenas_hot_pages()) << PAGE_SHIFT,
 	    .rss_bytes = figures->process.rss_bytes,
 	    .risk = track.is_active && track.risk.is_known ? track.risk.score : -1,
 	};
@@ -229,8 +233,33 @@ void state_note_worker(enum state_command command, enum state_worker worker)
 	}
 }
 
+void state_keeper_is(uint32_t thread)
+{
+	atomic_store_explicit(&state.keeper.thread, thread, memory_order_relaxed);
+}
+
+void state_keeper_sleeps(bool is_asleep)
+{
+	atomic_store_explicit(&state.keeper.is_asleep, is_asleep, memory_order_relaxed);
+}
+
+uint64_t state_take_left(void)
+{
+	uint64_t request = atomic_load_explicit(&state.keeper.request, memory_order_relaxed);
+
+	/* The kernel's copy of eight bytes may be seen half done: the bell will say when it is whole. */
+	if (!state_is_request(request))
+		return 0;
+	/* Nobody writes it before it is 0 again. */
+	atomic_store_explicit(&state.keeper.request, 0, memory_order_relaxed);
+	return request;
+}
+
 void state_fork_child(void)
 {
+	state_keeper_is(0);
+	atomic_store_explicit(&state.keeper.is_asleep, 0, memory_order_relaxed);
+	atomic_store_explicit(&state.keeper.request, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < STATE_ANSWERS; i++)
 		set_status(&state.answers[i], STATE_FREE);
 	state.figures.pid = (uint32_t)getpid();

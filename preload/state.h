@@ -20,6 +20,14 @@ void state_publish(const struct process_info *process);
 bool state_take(uint64_t request);
 
 /*
+ * The maintenance thread: its id, STATE_KEEPER_STARTS or 0 for none; it goes to sleep on turn_bell, or is
+ * up again; the command that was left for it, 0: none. One that is left after the last look changes the bell.
+ */
+void state_keeper_is(uint32_t thread);
+void state_keeper_sleeps(bool is_asleep);
+uint64_t state_take_left(void);
+
+/*
  * All WAITING answers to a command become RUNNING. Returns how many; *formats gets what their senders
  * ask for, together, or 0 in it for the settings' own. Async-signal-safe.
  */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "pool/pool.h"
+#include "preload/keeper.h"
 #include "preload/maintain.h"
 #include "preload/preload.h"
 #include "track/track.h"
@@ -79,6 +80,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 		    "pthread_create");
 	if (real == NULL)
 		return ENOSYS;
-	maintain_on_thread_create();
+	walk_start();
+	keeper_start();
 	return real(thread, attr, run, argument);
 }

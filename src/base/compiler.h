@@ -15,6 +15,9 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define EXPORT __attribute__((visibility("default")))
+/* On the declaration of an object that the hot path uses: without it, its address is taken from the global
+ * offset table or, where the linker knows better, into a register first. */
+#define HIDDEN __attribute__((visibility("hidden")))
 #define INLINE static inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
 /* Its frame is not to stand on the stack below its caller's other calls. */
@@ -43,6 +46,13 @@
  * field's comment why no order is needed. */
 #define LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+/* The same of a word that may as well be read twice or late; so that gcc can make it the operand of the
+ * instruction that uses it, which it does not do with what it is told is atomic. */
+#if defined(__SANITIZE_THREAD__)
+#define LOAD_HINT(p) LOAD_RELAXED(p)
+#else
+#define LOAD_HINT(p) (*(p))
+#endif
 #define LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 

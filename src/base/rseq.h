@@ -5,11 +5,13 @@
  * preempted, moved or gets a signal before that store, the kernel sends it to the
  * abort address and it starts again; so whoever is on the CPU has the stack for
  * itself. glibc 2.35 and later registers each thread (__rseq_offset); where it did
- * not, the thread's cpu_id is out of bounds and the operation misses.
+ * not, the thread's cpu_id is negative and the operation misses.
  *
- * A CPU's area is 1 << RSEQ_AREA_SHIFT bytes: first a word which, while not zero,
- * makes every operation miss (somebody drains the CPU's stacks: rseq fence, then it is
- * his alone); further on the stacks: { uint32_t count, room; uint32_t items[]; }.
+ * A CPU's area holds its stacks: { uint32_t count, room; uint32_t items[]; }. It is found through
+ * areas[cpu], which points to an area of zeros where every operation has to miss, since stacks there
+ * are empty and have no room: for the numbers -1 and -2 of a thread that is not registered, and for a
+ * CPU whose stacks somebody drains (he swaps the pointer; after an rseq fence they are his alone).
+ * So neither costs the sequence a compare. The kernel's CPU numbers are below its bound (sys_cpu_bound()).
  *
  * Only count is written in a sequence, and last. items above count mean nothing.
  * room is written by anybody with a plain store: a stack may be over its room.
@@ -28,9 +30,11 @@ struct rseq_stack {
 	uint32_t items[];
 };
 
+/* Numbers of threads that are not registered (-1) or could not be (-2) have entries, too. */
+#define RSEQ_AREAS_BEFORE 2
+
 struct rseq_cpus {
-	char *areas;
-	uint32_t limit;	  /* operations on CPUs from here on miss; 0: all do */
+	char **areas;	  /* of CPU n at [n], from -RSEQ_AREAS_BEFORE on */
 	ptrdiff_t offset; /* of struct rseq from the thread pointer */
 };
 
@@ -52,13 +56,8 @@ struct rseq_cpus {
 	"leaq 33b(%%rip), %[area]\n\t"                                         \
 	"movq %[area], %%fs:8(%[rs])\n"                                        \
 	"11:\n\t"                                                              \
-	"movl %%fs:4(%[rs]), %k[area]\n\t"                                     \
-	"cmpl %[limit], %k[area]\n\t"                                          \
-	"jae %l[miss]\n\t"                                                     \
-	"shlq $" RSEQ_TEXT(RSEQ_AREA_SHIFT) ", %[area]\n\t"                    \
-	"addq %[areas], %[area]\n\t"                                           \
-	"cmpl $0, (%[area])\n\t"                                               \
-	"jne %l[miss]\n\t"                                                     \
+	"movslq %%fs:4(%[rs]), %[area]\n\t"                                    \
+	"movq (%[areas], %[area], 8), %[area]\n\t"                             \
 	"addq %[where], %[area]\n\t"                                           \
 	"movl (%[area]), %k[count]\n\t"
 
@@ -84,7 +83,7 @@ again:
 	    "decl %k[count]\n\t"
 	    "movl %k[count], (%[area])\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count), [item] "=&r"(item)
-	    : [rs] "r"(cpus->offset), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset)
+	    : [rs] "r"(cpus->offset), [areas] "r"(cpus->areas), [where] "r"(stack_offset)
 	    : "cc", "memory"
 	    : miss, again);
 	/* None is 0, so that who asks need not be told twice. */
@@ -109,7 +108,7 @@ again:
 	    "incl %k[count]\n\t"
 	    "movl %k[count], (%[area])\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count)
-	    : [rs] "r"(cpus->offset), [limit] "m"(cpus->limit), [areas] "m"(cpus->areas), [where] "r"(stack_offset),
+	    : [rs] "r"(cpus->offset), [areas] "r"(cpus->areas), [where] "r"(stack_offset),
 	    [item] "r"(item)
 	    : "cc", "memory"
 	    : miss, again);
@@ -132,12 +131,8 @@ miss:
 	"add %[area], %[area], :lo12:33b\n\t"                                  \
 	"str %[area], [%[rs], #8]\n"                                           \
 	"11:\n\t"                                                              \
-	"ldr %w[area], [%[rs], #4]\n\t"                                        \
-	"cmp %w[area], %w[limit]\n\t"                                          \
-	"b.hs %l[miss]\n\t"                                                    \
-	"add %[area], %[areas], %[area], lsl #" RSEQ_TEXT(RSEQ_AREA_SHIFT) "\n\t" \
-	"ldr %w[count], [%[area]]\n\t"                                         \
-	"cbnz %w[count], %l[miss]\n\t"                                         \
+	"ldrsw %[area], [%[rs], #4]\n\t"                                       \
+	"ldr %[area], [%[areas], %[area], lsl #3]\n\t"                         \
 	"add %[area], %[area], %[where]\n\t"                                   \
 	"ldr %w[count], [%[area]]\n\t"
 
@@ -162,7 +157,7 @@ again:
 	    "ldr %w[item], [%[item], #8]\n\t"
 	    "str %w[count], [%[area]]\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count), [item] "=&r"(item)
-	    : [rs] "r"(rs), [limit] "r"(cpus->limit), [areas] "r"(cpus->areas), [where] "r"(stack_offset)
+	    : [rs] "r"(rs), [areas] "r"(cpus->areas), [where] "r"(stack_offset)
 	    : "cc", "memory"
 	    : miss, again);
 	return (uint32_t)item;
@@ -185,7 +180,7 @@ again:
 	    "add %w[count], %w[count], #1\n\t"
 	    "str %w[count], [%[area]]\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count), [slot] "=&r"(slot)
-	    : [rs] "r"(rs), [limit] "r"(cpus->limit), [areas] "r"(cpus->areas), [where] "r"(stack_offset),
+	    : [rs] "r"(rs), [areas] "r"(cpus->areas), [where] "r"(stack_offset),
 	    [item] "r"(item)
 	    : "cc", "memory"
 	    : miss, again);
@@ -205,10 +200,12 @@ INLINE bool rseq_push(const struct rseq_cpus *cpus UNUSED, size_t stack_offset U
 #endif
 /* clang-format on */
 
-/* Whether glibc registered this process's threads; and where. */
+/* Whether glibc registered this process's threads; and where, else the stand-in's place. */
 bool rseq_find(ptrdiff_t *offset);
+/* Where each thread has what looks like one that was never registered. */
+ptrdiff_t rseq_stand_in(void);
 
-/* The calling thread's CPU if its sequences work, else -1. */
+/* The calling thread's CPU if its sequences work, else below 0. */
 int rseq_cpu(const struct rseq_cpus *cpus);
 
 #endif

@@ -14,6 +14,8 @@
 
 /* Remember what holds at the start of the process. Once. */
 void sys_start(void);
+/* How many seccomp filters judged the process's calls then; UINT_MAX: not known. */
+unsigned sys_filters_at_start(void);
 
 /* Address space that nothing may touch yet; NULL where the kernel refuses. */
 void *sys_reserve(size_t bytes);

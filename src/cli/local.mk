@@ -25,6 +25,8 @@ libcli_a_SOURCES = \
 	src/cli/fleet.h \
 	src/cli/judge.c \
 	src/cli/judge.h \
+	src/cli/knock.c \
+	src/cli/knock.h \
 	src/cli/list.c \
 	src/cli/object.c \
 	src/cli/object.h \

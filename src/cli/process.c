@@ -221,25 +221,90 @@ bool process_find(const char *text, pid_t *pid)
 	return true;
 }
 
-/* --- signals ------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------- */
 
-static bool is_blocked_in(pid_t pid, const char *thread, int signal_number, bool *is_blocked)
+/* What follows "NAME:" in a thread's status, without the blanks before it. False: it is gone, or has no such line. */
+static bool read_status(pid_t pid, pid_t thread, const char *name, char *value, size_t size)
 {
-	char path[320], line[256];
-	unsigned long long mask = 0;
-	bool is_known = false;
+	size_t length = strlen(name);
+	char path[64], line[512];
+	bool is_found = false;
 	FILE *file;
 
-	snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid, thread);
+	snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)thread);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return false;
-	while (!is_known && fgets(line, sizeof line, file) != NULL)
-		/* NOLINTNEXTLINE(cert-err34-c): the kernel's own number, which fits */
-		is_known = sscanf(line, "SigBlk: %llx", &mask) == 1;
+	while (!is_found && fgets(line, sizeof line, file) != NULL)
+		is_found = strncmp(line, name, length) == 0 && line[length] == ':';
 	fclose(file);
-	*is_blocked = (mask >> (signal_number - 1) & 1) != 0;
-	return is_known;
+	if (is_found)
+		snprintf(value, size, "%s", line + length + 1 + strspn(line + length + 1, " \t"));
+	return is_found;
+}
+
+/* The last of its ids, one for each pid namespace from ours inwards. Linux 4.1 */
+static bool is_inner_thread(pid_t pid, pid_t thread, pid_t inner)
+{
+	char ids[256], *last;
+
+	if (!read_status(pid, thread, "NSpid", ids, sizeof ids))
+		return false;
+	ids[strcspn(ids, "\n")] = '\0';
+	last = strrchr(ids, '\t');
+	return strtol(last != NULL ? last + 1 : ids, NULL, 10) == inner;
+}
+
+pid_t process_thread(pid_t pid, pid_t inner)
+{
+	char path[64];
+	DIR *tasks;
+	const struct dirent *entry;
+	pid_t found = 0;
+
+	/* Mostly there is one namespace. */
+	if (is_inner_thread(pid, inner, inner))
+		return inner;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (tasks != NULL && found == 0 && (entry = readdir(tasks)) != NULL) {
+		pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (thread > 0 && is_inner_thread(pid, thread, inner))
+			found = thread;
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+	return found;
+}
+
+char process_thread_state(pid_t pid, pid_t thread)
+{
+	char state[16];
+
+	return read_status(pid, thread, "State", state, sizeof state) ? state[0] : '\0';
+}
+
+uint32_t process_thread_filters(pid_t pid, pid_t thread)
+{
+	char count[16];
+
+	if (read_status(pid, thread, "Seccomp_filters", count, sizeof count))
+		return (uint32_t)strtoul(count, NULL, 10);
+	/* Before Linux 5.9 it is only said whether there are any. */
+	return read_status(pid, thread, "Seccomp", count, sizeof count) && count[0] == '0' ? 0 : UINT32_MAX;
+}
+
+/* --- signals ------------------------------------------------------------------- */
+
+static bool is_blocked_in(pid_t pid, pid_t thread, int signal_number, bool *is_blocked)
+{
+	char mask[32];
+
+	if (!read_status(pid, thread, "SigBlk", mask, sizeof mask))
+		return false;
+	*is_blocked = (strtoull(mask, NULL, 16) >> (signal_number - 1) & 1) != 0;
+	return true;
 }
 
 bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads)
@@ -254,9 +319,10 @@ bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *
 	if (tasks == NULL)
 		return false;
 	while ((entry = readdir(tasks)) != NULL) {
+		pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
 		bool is_blocked;
 
-		if (entry->d_name[0] == '.' || !is_blocked_in(pid, entry->d_name, signal_number, &is_blocked))
+		if (thread <= 0 || !is_blocked_in(pid, thread, signal_number, &is_blocked))
 			continue;
 		(*threads)++;
 		*blocked += is_blocked;

@@ -34,6 +34,18 @@ pid_t *process_all(size_t *count);
  */
 bool process_find(const char *text, pid_t *pid);
 
+/*
+ * The process's thread that has this id in the process's own pid namespace, by the id that it has in ours; 0: there
+ * is none.
+ */
+pid_t process_thread(pid_t pid, pid_t inner);
+
+/* Its state, as in struct process; '\0': it is gone. */
+char process_thread_state(pid_t pid, pid_t thread);
+
+/* How many seccomp filters judge its calls; UINT32_MAX: not known. */
+uint32_t process_thread_filters(pid_t pid, pid_t thread);
+
 /* In how many of its threads the signal is blocked, of how many; false: not known. */
 bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads);
 

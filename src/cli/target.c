@@ -216,6 +216,7 @@ static const size_t part_bytes[STATE_PARTS] = {
     [STATE_RUN] = sizeof(struct run),
     [STATE_TRACK] = sizeof(struct track_snapshot),
     [STATE_SITE] = sizeof(struct site),
+    [STATE_BELL] = sizeof(uint32_t),
 };
 
 static enum target_result judge_header(struct target *target, const struct weir_state *state)

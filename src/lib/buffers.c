@@ -6,6 +6,9 @@
  * enough; by a new one in the place of idle ones that are too small; last by a temporary
  * one. Memory is the engine's, malloc's where that has none; what malloc gave is always temporary.
  *
+ * A pool whose lock is fought for is spread (spread.c): then most requests are served, and most buffers
+ * taken back, by the shard of their CPU, and what stands here is where that has to pass.
+ *
  * The pool's lock is dropped while memory comes or goes: what is on its way is counted
  * before it comes and after it is gone, so the limits hold at every moment; its slot is
  * SLOT_TAKEN or SLOT_BUSY, which no id reaches. Whatever fails, fails before anything has
@@ -19,6 +22,8 @@
 
 /* A buffer that is idle and larger than so many times the request is kept for others. */
 #define CLOSE_FIT 2
+/* A pool is spread when its lock was found taken so often. */
+#define FOUGHT_FOR 64
 #define ALIGNMENT ((size_t)64)
 
 /* --- memory: no lock held --------------------------------------------------------------------- */
@@ -107,7 +112,8 @@ static bool is_over_threshold(const struct weir_pool *pool)
 /* The pool's own grew: its threshold may be passed. Only idle buffers can be collected. */
 static void note_growth(struct weir_pool *pool)
 {
-	if (pool->idle.count != 0 && !pool->is_collection_wanted && is_over_threshold(pool)) {
+	if ((pool->idle.count != 0 || pool->spread != NULL) && !pool->is_collection_wanted &&
+	    is_over_threshold(pool)) {
 		pool->is_collection_wanted = true;
 		atomic_store_explicit(&pool->due_ns, 0, memory_order_relaxed);
 		if (atomic_load_explicit(&pool->inline_due_ns, memory_order_relaxed) != UINT64_MAX)
@@ -115,17 +121,23 @@ static void note_growth(struct weir_pool *pool)
 	}
 }
 
+void slot_hand_out(struct slot *slot, uint32_t index, size_t size, uint64_t now_ns, struct serials *serials,
+    struct weir_buffer *buffer)
+{
+	slot->size = (uint32_t)size;
+	slot->handed_ns = slot->last_used_ns = now_ns;
+	slot->use_count++;
+	slot->is_offered = false;
+	*buffer = (struct weir_buffer){0, slot->data, size, slot->capacity};
+	buffer->id = slot_begin(slot, index, serials);
+}
+
 static void hand_out(
     struct weir_pool *pool, uint32_t index, size_t size, uint64_t now_ns, struct weir_buffer *buffer)
 {
 	struct slot *slot = slot_at(pool, index);
 
-	*buffer = (struct weir_buffer){slot_new_id(pool, index), slot->data, size, slot->capacity};
-	slot->state = SLOT_IN_USE;
-	slot->size = (uint32_t)size;
-	slot->handed_ns = slot->last_used_ns = now_ns;
-	slot->use_count++;
-	slot->is_offered = false;
+	slot_hand_out(slot, index, size, now_ns, &pool->serials, buffer);
 	pool->allocations++;
 	if (slot->is_temporary) {
 		pool->temporaries++;
@@ -134,7 +146,7 @@ static void hand_out(
 	} else {
 		pool->in_use++;
 		pool->in_use_bytes += slot->capacity;
-		pool->peak = MAX(pool->peak, pool->in_use);
+		pool->peak = MAX(pool->peak, pool->buffers - pool->idle.count);
 	}
 	facts_birth(&pool->facts, leak_seconds(pool, now_ns), slot->capacity, 1);
 }
@@ -182,6 +194,7 @@ static COLD int make(struct weir_pool *pool, uint32_t index, size_t want, uint64
 		bool is_reused;
 
 		lock_acquire(&pool->lock);
+		spread_gather(pool);
 		is_reused = reuse(pool, want, SIZE_MAX, now_ns, buffer);
 		if (is_reused) {
 			if (!is_temporary) {
@@ -226,6 +239,7 @@ static COLD int allocate_slow(
 
 	lock_acquire(&pool->lock);
 	if (!has_room(pool, 1, planned)) {
+		spread_gather(pool);
 		is_reused = reuse(pool, want, SIZE_MAX, now_ns, buffer);
 		is_temporary = !is_reused && !make_room(pool, 1, planned, &victims);
 	}
@@ -247,6 +261,51 @@ static COLD int allocate_slow(
 	return make(pool, index, want, planned, is_temporary, now_ns, buffer);
 }
 
+/* More of the class that index was of, for the shard that had none. Returns how many. */
+static unsigned take_more(struct weir_pool *pool, uint32_t index, uint32_t *more)
+{
+	unsigned class = slot_at(pool, index)->size_class, wanted = spread_wants(pool), count = 0;
+
+	while (count < wanted && pool->idle.heads[class] != SLOT_NONE) {
+		more[count] = pool->idle.heads[class];
+		idle_remove(pool, more[count++]);
+	}
+	return count;
+}
+
+/*
+ * The lock is held, and it was fought for: where the pool is spread and a buffer was handed out, more go to
+ * the shard that had none; else it is spread now. Releases the lock.
+ */
+static COLD void spread_more(struct weir_pool *pool, const struct weir_buffer *buffer)
+{
+	uint32_t more[SPREAD_BATCH_MAX];
+	unsigned count = 0;
+	bool is_new = pool->spread == NULL;
+
+	if (!is_new && buffer->id != 0)
+		count = take_more(pool, (uint32_t)(buffer->id & (SLOTS_MAX - 1)), more);
+	lock_release(&pool->lock);
+	if (is_new)
+		spread_begin(pool);
+	if (count != 0)
+		spread_put(pool, more, count);
+}
+
+/* Out of the idle buffers that no shard holds. */
+static bool reuse_common(struct weir_pool *pool, size_t want, uint64_t now_ns, struct weir_buffer *buffer)
+{
+	bool is_done;
+
+	lock_acquire(&pool->lock);
+	is_done = reuse(pool, want, want * CLOSE_FIT, now_ns, buffer);
+	if (UNLIKELY(pool->spread != NULL || pool->lock.contentions >= FOUGHT_FOR))
+		spread_more(pool, buffer);
+	else
+		lock_release(&pool->lock);
+	return is_done;
+}
+
 int weir_pool_allocate(struct weir_pool *pool, size_t size, struct weir_buffer *buffer)
 {
 	size_t want;
@@ -263,10 +322,8 @@ int weir_pool_allocate(struct weir_pool *pool, size_t size, struct weir_buffer *
 	}
 	want = MAX(size, pool->config.min_buffer_bytes);
 	now_ns = pool_now_ns(pool);
-	lock_acquire(&pool->lock);
-	is_done = reuse(pool, want, want * CLOSE_FIT, now_ns, buffer);
-	lock_release(&pool->lock);
-	if (!is_done)
+	is_done = is_spread(pool) && spread_take(pool, want, want * CLOSE_FIT, now_ns, buffer);
+	if (!is_done && !reuse_common(pool, want, now_ns, buffer))
 		error = allocate_slow(pool, want, now_ns, buffer);
 	if (UNLIKELY(now_ns >= atomic_load_explicit(&pool->inline_due_ns, memory_order_relaxed)))
 		upkeep_due(pool, now_ns);
@@ -275,71 +332,69 @@ int weir_pool_allocate(struct weir_pool *pool, size_t size, struct weir_buffer *
 
 /* --- release ---------------------------------------------------------------------------------- */
 
-static double held_seconds(const struct slot *slot, uint64_t now_ns)
+double slot_held_seconds(const struct slot *slot, uint64_t now_ns)
 {
 	return (double)(now_ns - MIN(slot->handed_ns, now_ns)) * 1e-9;
 }
 
-/* It is no longer the program's. */
-static void take_back(struct weir_pool *pool, struct slot *slot, uint64_t now_ns)
+/* Into the pool's idle buffers; or, if it is temporary, out of the pool: *data is to be given back. */
+static void take_back(
+    struct weir_pool *pool, struct slot *slot, uint32_t index, uint64_t now_ns, struct memory *memory)
 {
-	facts_death(&pool->facts, held_seconds(slot, now_ns), slot->capacity, 1);
+	lock_acquire(&pool->lock);
+	facts_death(&pool->facts, slot_held_seconds(slot, now_ns), slot->capacity, 1);
 	slot->last_used_ns = now_ns;
 	if (slot->is_temporary) {
 		pool->temporary_in_use--;
 		pool->temporary_bytes -= slot->capacity;
+		*memory = (struct memory){slot->data, slot->capacity, slot->is_from_malloc};
+		slot_return(pool, index);
 	} else {
 		pool->in_use--;
 		pool->in_use_bytes -= slot->capacity;
+		idle_push(pool, index);
 	}
-}
-
-/* Found and in use; or the error. */
-static int find(struct weir_pool *pool, weir_id id, struct slot **slot, uint32_t *index)
-{
-	*slot = slot_find(pool, id, index);
-	if (UNLIKELY(*slot == NULL))
-		return WEIR_ERROR_NOT_FOUND;
-	return LIKELY((*slot)->state == SLOT_IN_USE) ? WEIR_OK : WEIR_ERROR_BUSY;
-}
-
-static void clear(struct weir_pool *pool, struct slot *slot)
-{
-	slot->state = SLOT_BUSY;
 	lock_release(&pool->lock);
-	memset(slot->data, 0, slot->capacity);
+}
+
+/* As slot_claim() after it said that another has the slot: if he held the lock meanwhile, he is done. */
+static COLD int claim_again(
+    struct weir_pool *pool, weir_id id, enum slot_state state, struct slot **slot, uint32_t *index)
+{
+	int error;
+
 	lock_acquire(&pool->lock);
+	error = slot_claim(pool, id, state, slot, index);
+	lock_release(&pool->lock);
+	return error;
 }
 
 int weir_pool_release(struct weir_pool *pool, weir_id id)
 {
+	struct memory memory = {.data = NULL};
 	uint64_t now_ns;
-	void *data = NULL;
-	bool is_from_malloc = false;
 	struct slot *slot;
 	uint32_t index;
+	enum slot_state state;
 	int error;
 
 	if (UNLIKELY(pool == NULL))
 		return WEIR_ERROR_INVALID;
 	now_ns = pool_now_ns(pool);
-	lock_acquire(&pool->lock);
-	error = find(pool, id, &slot, &index);
+	state = pool->config.is_zeroing ? SLOT_BUSY : SLOT_TAKEN;
+	error = slot_claim(pool, id, state, &slot, &index);
+	if (UNLIKELY(error == WEIR_ERROR_BUSY))
+		error = claim_again(pool, id, state, &slot, &index);
 	if (LIKELY(error == WEIR_OK)) {
 		if (UNLIKELY(pool->config.is_zeroing))
-			clear(pool, slot);
-		take_back(pool, slot, now_ns);
-		if (LIKELY(!slot->is_temporary)) {
-			idle_push(pool, index);
-		} else {
-			data = slot->data;
-			is_from_malloc = slot->is_from_malloc;
-			slot_return(pool, index);
-		}
+			memset(slot->data, 0, slot->capacity);
+		if (is_spread(pool) && LIKELY(!slot->is_temporary))
+			spread_give(pool, slot, index, now_ns);
+		else
+			take_back(pool, slot, index, now_ns, &memory);
 	}
-	lock_release(&pool->lock);
-	if (UNLIKELY(data != NULL))
-		memory_give(data, is_from_malloc);
+	if (UNLIKELY(memory.data != NULL))
+		memory_give(memory.data, memory.is_from_malloc);
 	if (UNLIKELY(error == WEIR_ERROR_NOT_FOUND))
 		event_survived(pool, POOL_ERROR_NOT_FOUND);
 	if (UNLIKELY(now_ns >= atomic_load_explicit(&pool->inline_due_ns, memory_order_relaxed)))
@@ -347,11 +402,14 @@ int weir_pool_release(struct weir_pool *pool, weir_id id)
 	return error;
 }
 
-/* As find(), and the buffer was used just now. */
+/*
+ * The buffer was used just now, and is the caller's until he sets its state to SLOT_IN_USE again. The
+ * lock is held, so that who would release it meanwhile waits in claim_again().
+ */
 static int find_for_use(
     struct weir_pool *pool, weir_id id, uint64_t now_ns, struct slot **slot, uint32_t *index)
 {
-	int error = find(pool, id, slot, index);
+	int error = slot_claim(pool, id, SLOT_BUSY, slot, index);
 
 	if (error == WEIR_OK) {
 		(*slot)->last_used_ns = now_ns;
@@ -377,6 +435,7 @@ int weir_pool_lookup(struct weir_pool *pool, weir_id id, struct weir_buffer_info
 	error = find_for_use(pool, id, now_ns, &slot, &index);
 	if (error == WEIR_OK) {
 		slot_info(slot, index, info);
+		slot_set_state(slot, SLOT_IN_USE);
 	}
 	lock_release(&pool->lock);
 	if (error == WEIR_ERROR_NOT_FOUND)
@@ -425,7 +484,7 @@ static void set_memory(struct weir_pool *pool, struct slot *slot, const struct m
 	fill(slot, memory, slot->is_temporary, created_ns);
 }
 
-/* In the slot's own place; the lock is held, the slot in use and the engine's. */
+/* In the slot's own place; the lock is held. */
 static bool resize_in_place(struct weir_pool *pool, struct slot *slot, size_t want, size_t grown)
 {
 	const struct engine *engine = engine_get();
@@ -448,7 +507,6 @@ static bool resize_by_copy(struct weir_pool *pool, struct slot *slot, size_t wan
 	size_t keep = MIN(want, (size_t)slot->size);
 	bool is_there;
 
-	slot->state = SLOT_BUSY;
 	lock_release(&pool->lock);
 	is_there = memory_of_engine(grown, &memory);
 	if (!is_there && want > old.capacity) {
@@ -461,7 +519,6 @@ static bool resize_by_copy(struct weir_pool *pool, struct slot *slot, size_t wan
 			memset(old.data, 0, old.capacity);
 	}
 	lock_acquire(&pool->lock);
-	slot->state = SLOT_IN_USE;
 	if (!is_there)
 		return false;
 	set_memory(pool, slot, &memory);
@@ -479,6 +536,14 @@ static size_t grown_bytes(const struct weir_pool *pool, const struct slot *slot,
 	return MIN(MAX(grown, size), pool->config.max_buffer_bytes);
 }
 
+/* What shards hold makes way, too. */
+static void gather_room(struct weir_pool *pool, uint64_t bytes, struct victims *victims)
+{
+	if (!has_room(pool, 0, bytes))
+		spread_gather(pool);
+	make_room(pool, 0, bytes, victims);
+}
+
 static int resize(struct weir_pool *pool, struct slot *slot, size_t size, struct victims *victims)
 {
 	size_t want, grown = grown_bytes(pool, slot, size);
@@ -487,10 +552,12 @@ static int resize(struct weir_pool *pool, struct slot *slot, size_t size, struct
 	if (size > pool->config.max_buffer_bytes || (size == 0 && grown <= slot->capacity))
 		return WEIR_ERROR_TOO_LARGE;
 	want = size == 0 ? grown : MAX(size, pool->config.min_buffer_bytes);
+	/* What it was born with is to be changed in the pool's own figures. */
+	spread_settle(pool);
 	if (want > slot->capacity) {
 		/* What grows past a limit that idle buffers cannot make way for is temporary afterwards. */
 		if (!slot->is_temporary)
-			make_room(pool, 0, grown - slot->capacity, victims);
+			gather_room(pool, grown - slot->capacity, victims);
 		if (!resize_in_place(pool, slot, want, grown) && !resize_by_copy(pool, slot, want, grown))
 			error = WEIR_ERROR_NO_MEMORY;
 	} else if (want < slot->capacity / 2 && !resize_in_place(pool, slot, want, want)) {
@@ -521,6 +588,7 @@ int weir_pool_resize(struct weir_pool *pool, weir_id id, size_t size, struct wei
 	if (error == WEIR_OK) {
 		error = resize(pool, slot, size, &victims);
 		*buffer = (struct weir_buffer){id, slot->data, slot->size, slot->capacity};
+		slot_set_state(slot, SLOT_IN_USE);
 	}
 	lock_release(&pool->lock);
 	victims_give(&victims);

@@ -34,7 +34,7 @@ static struct {
 
 static void *own_take(size_t size)
 {
-	return pool_malloc(size);
+	return pool_take(size);
 }
 
 static bool own_give(void *p)

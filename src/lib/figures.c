@@ -51,12 +51,14 @@ static uint64_t sum_errors(struct weir_pool *pool)
 /* The pool's lock is held. */
 static void fill_stats(struct weir_pool *pool, struct pool_stats *stats)
 {
+	struct held held = spread_settle(pool);
+
 	*stats = (struct pool_stats){
 	    .is_active = true,
 	    .buffers_in_use = pool->in_use,
-	    .buffers_idle = pool->idle.count,
+	    .buffers_idle = pool->idle.count + held.count,
 	    .in_use_bytes = pool->in_use_bytes,
-	    .idle_bytes = pool->idle.bytes,
+	    .idle_bytes = pool->idle.bytes + held.bytes,
 	    .limit_bytes = pool->config.max_bytes,
 	    .limit_buffers = pool->config.max_buffers,
 	    .metadata_bytes = sizeof(*pool) + MAX(pool->slots_made, SLOTS_FIRST) * sizeof(struct slot) -
@@ -241,7 +243,7 @@ int weir_pool_metrics(struct weir_pool *pool, struct weir_pool_metrics *metrics)
 
 void slot_info(const struct slot *slot, uint32_t index, struct weir_buffer_info *info)
 {
-	bool is_in_use = slot->state == SLOT_IN_USE || slot->state == SLOT_BUSY;
+	bool is_in_use = slot_state(slot) == SLOT_IN_USE || slot_state(slot) == SLOT_BUSY;
 
 	*info = (struct weir_buffer_info){
 	    .id = is_in_use ? slot_id(slot, index) : 0,
@@ -305,10 +307,11 @@ static size_t list(struct weir_pool *pool, struct weir_buffer_info *infos, size_
 	size_t kept = 0, count = 0;
 
 	lock_acquire(&pool->lock);
+	spread_stop(pool);
 	for (uint32_t index = 0; index < pool->slots_made; index++) {
 		const struct slot *slot = slot_at(pool, index);
 
-		if (slot->state == SLOT_FREE || slot->state == SLOT_TAKEN)
+		if (slot_state(slot) == SLOT_FREE || slot_state(slot) == SLOT_TAKEN)
 			continue;
 		count++;
 		if (max == 0)
@@ -322,6 +325,7 @@ static size_t list(struct weir_pool *pool, struct weir_buffer_info *infos, size_
 			sift_down(infos, kept, 0);
 		}
 	}
+	spread_go_on(pool);
 	lock_release(&pool->lock);
 	while (kept > 1) {
 		swap(&infos[0], &infos[--kept]);

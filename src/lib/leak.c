@@ -20,7 +20,7 @@ static void add_live(struct weir_pool *pool, struct live *live, uint32_t index, 
 {
 	const struct slot *slot = slot_at(pool, index);
 
-	if (slot->state == SLOT_IN_USE || slot->state == SLOT_BUSY)
+	if (slot_state(slot) == SLOT_IN_USE || slot_state(slot) == SLOT_BUSY)
 		live_add(live, (double)(now_ns - MIN(slot->handed_ns, now_ns)) * 1e-9, slot->capacity, 1);
 }
 
@@ -33,14 +33,17 @@ void leak_tick(struct weir_pool *pool, uint64_t now_ns)
 	uint32_t index = 0;
 
 	lock_acquire(&pool->lock);
+	spread_settle(pool);
 	facts_point(&pool->facts, now);
 	facts_copy(&facts, &pool->facts);
 	live_begin(&live, &facts, now);
 	while (index < pool->slots_made) {
 		uint32_t end = MIN(index + SLOTS_AT_ONCE, pool->slots_made);
 
+		spread_stop(pool);
 		for (; index < end; index++)
 			add_live(pool, &live, index, now_ns);
+		spread_go_on(pool);
 		lock_release(&pool->lock);
 		lock_acquire(&pool->lock);
 	}

@@ -31,6 +31,7 @@ libpools_a_SOURCES = \
 	src/lib/policy.h \
 	src/lib/registry.c \
 	src/lib/slots.c \
+	src/lib/spread.c \
 	src/lib/state.h \
 	src/lib/upkeep.c
 

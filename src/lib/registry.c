@@ -171,14 +171,18 @@ static void fork_prepare(void)
 	monitor_fork_prepare();
 	for (struct weir_pool *pool = registry.first; pool != NULL; pool = pool->next)
 		lock_acquire(&pool->lock);
+	for (struct weir_pool *pool = registry.first; pool != NULL; pool = pool->next)
+		spread_stop(pool);
 	engine_fork_prepare();
 }
 
 static void fork_parent(void)
 {
 	engine_fork_parent();
-	for (struct weir_pool *pool = registry.first; pool != NULL; pool = pool->next)
+	for (struct weir_pool *pool = registry.first; pool != NULL; pool = pool->next) {
+		spread_go_on(pool);
 		lock_release(&pool->lock);
+	}
 	monitor_fork_done(false);
 	figures_fork_done(false);
 	lock_release(&registry.lock);
@@ -192,6 +196,7 @@ static void adopt(struct weir_pool *pool)
 		      pthread_equal(atomic_load_explicit(&pool->pass_thread, memory_order_relaxed),
 			  pthread_self()) != 0;
 
+	spread_reset(pool);
 	lock_reset(&pool->lock);
 	if (!is_own)
 		atomic_store_explicit(&pool->is_in_pass, 0, memory_order_relaxed);
@@ -301,9 +306,9 @@ static void give_all(struct weir_pool *pool)
 		const struct slot *slot = slot_at(pool, index);
 		struct victims one = {.count = 1};
 
-		if (slot->state == SLOT_FREE)
+		if (slot_state(slot) == SLOT_FREE)
 			continue;
-		if (pool->config.is_zeroing && slot->state != SLOT_IDLE)
+		if (pool->config.is_zeroing && slot_state(slot) != SLOT_IDLE)
 			memset(slot->data, 0, slot->capacity);
 		one.at[0].data = slot->data;
 		one.at[0].is_from_malloc = slot->is_from_malloc;
@@ -325,8 +330,10 @@ int64_t weir_pool_destroy(struct weir_pool *pool)
 	lock_release(&registry.lock);
 	while (!upkeep_claim(pool))
 		sys_futex_wait(&pool->is_in_pass, 1, MILLISECOND);
+	spread_settle(pool);
 	out = (int64_t)(pool->in_use + pool->temporary_in_use);
 	give_all(pool);
+	spread_end(pool);
 	for (unsigned chunk = 1; chunk < SLOT_CHUNKS && pool->chunks[chunk] != NULL; chunk++)
 		lib_unmap(pool->chunks[chunk], ((size_t)SLOTS_FIRST << (chunk - 1)) * sizeof(struct slot));
 	lib_unmap(pool, sizeof(*pool));

@@ -30,28 +30,34 @@
 #define SLOT_CHUNKS (SLOT_INDEX_BITS - SLOTS_FIRST_SHIFT + 1)
 #define SLOT_NONE UINT32_MAX
 #define SERIAL_MASK (UINT64_MAX >> SLOT_INDEX_BITS)
+#define SLOT_STATE_BITS 3
 
 enum slot_state {
 	SLOT_FREE,   /* describes nothing; in the list of free slots, or never used */
-	SLOT_TAKEN,  /* somebody fills it; its id is not known yet */
+	SLOT_TAKEN,  /* on its way: somebody fills it, and its id is not known yet, or has released it */
 	SLOT_IDLE,   /* a buffer that waits for a request */
 	SLOT_IN_USE, /* a buffer that the program holds */
 	SLOT_BUSY,   /* the same, while it is resized or cleared */
 };
 
+/*
+ * Whose it is, its tag says: who sets SLOT_TAKEN or SLOT_BUSY where it was in use has it alone. The rest
+ * is written by him, and read by others with the pool's lock and those of all its shards (spread.c), under
+ * one of which a buffer comes and goes.
+ */
 struct slot {
+	_Alignas(
+	    CACHE_LINE) uint64_t tag; /* atomic: serial of the last handing out, 0: none; and the state */
 	void *data;
-	uint64_t serial; /* of the last handing out; 0: none */
 	uint64_t created_ns, handed_ns, last_used_ns;
 	uint64_t use_count;
 	uint32_t size, capacity; /* bytes */
 	uint32_t next, prev;	 /* in its class's list of idle buffers; next also among free slots */
 	uint32_t newer, older;	 /* idle buffers by time of release */
-	uint8_t state;
-	uint8_t size_class;  /* the largest that its capacity covers */
-	bool is_temporary;   /* past the limits: goes at its release */
-	bool is_from_malloc; /* not the engine's */
-	bool is_offered;     /* its pages were offered to swap since its last use */
+	uint8_t size_class;	 /* the largest that its capacity covers */
+	bool is_temporary;	 /* past the limits: goes at its release */
+	bool is_from_malloc;	 /* not the engine's */
+	bool is_offered;	 /* its pages were offered to swap since its last use */
 };
 
 /* Idle buffers: by class, the last released first, and all by time of release. */
@@ -61,6 +67,13 @@ struct idle {
 	uint32_t newest, oldest;
 	uint64_t count, bytes;
 };
+
+/* A stretch of the process's serials. */
+struct serials {
+	uint64_t next, end;
+};
+
+struct spread;
 
 struct weir_pool {
 	/* Frozen. */
@@ -76,16 +89,20 @@ struct weir_pool {
 	_Atomic uint32_t is_in_pass;	      /* acquire and release: one pass at a time */
 	_Atomic(pthread_t) pass_thread;	      /* relaxed; whose pass it is, while is_in_pass */
 	struct weir_pool *next;		      /* under LOCK_pools */
+	struct spread *spread; /* release and acquire; NULL until the lock was fought for (spread.c) */
 
 	_Alignas(CACHE_LINE) struct lock lock; /* LOCK_pool */
-	uint64_t serial, serial_end;	       /* the next one, and where the block ends */
-	uint32_t free_slot, slots_made;
-	struct slot *chunks[SLOT_CHUNKS]; /* NULL: not mapped yet */
+	struct serials serials;
+	uint32_t free_slot;
+	uint32_t slots_made;		  /* release; acquire where an id is looked up without the lock */
+	struct slot *chunks[SLOT_CHUNKS]; /* NULL: not mapped yet; written before slots_made */
 	struct idle idle;
-	uint64_t buffers, bytes;       /* of the pool's own: in use, idle and about to be */
+	uint64_t buffers, bytes; /* of the pool's own: in use, idle and about to be */
+	/* These, and facts: without what shards have counted since they were settled. */
 	uint64_t in_use, in_use_bytes; /* of the pool's own */
 	uint64_t temporary_in_use, temporary_bytes;
-	uint64_t peak, peak_before;		   /* most in use in this monitor interval, and in the last */
+	/* Most out of ->idle in this monitor interval, and in the last: in use, or held by a shard. */
+	uint64_t peak, peak_before;
 	uint64_t allocations, reuses, temporaries; /* requests served; by idle buffers; past limits */
 	uint64_t gc_count, purged_bytes;
 	bool is_collection_wanted; /* use passed the threshold */
@@ -103,17 +120,36 @@ struct weir_pool {
 	struct slot first_slots[SLOTS_FIRST];
 };
 
-/* --- slots.c: all under the pool's lock -------------------------------------------------------- */
+/* --- slots.c ----------------------------------------------------------------------------------- */
+
+INLINE enum slot_state slot_state(const struct slot *slot)
+{
+	return (enum slot_state)(LOAD_RELAXED(&slot->tag) & ((1u << SLOT_STATE_BITS) - 1));
+}
+
+/* By who has the slot. Release: what he did to it comes before; acquire in slot_claim(). */
+INLINE void slot_set_state(struct slot *slot, enum slot_state state)
+{
+	STORE_RELEASE(&slot->tag, LOAD_RELAXED(&slot->tag) >> SLOT_STATE_BITS << SLOT_STATE_BITS | state);
+}
 
 struct slot *slot_at(struct weir_pool *pool, uint32_t index);
+/*
+ * The buffer in use that id names becomes the caller's, in that state. WEIR_ERROR_NOT_FOUND: there is none.
+ * WEIR_ERROR_BUSY: another has it; if he holds the pool's lock meanwhile, he is done once the caller
+ * has it. With or without the lock.
+ */
+int slot_claim(
+    struct weir_pool *pool, weir_id id, enum slot_state state, struct slot **slot, uint32_t *index);
+/* The next handing out: a new id, and SLOT_IN_USE. What it describes is written before. */
+weir_id slot_begin(struct slot *slot, uint32_t index, struct serials *serials);
+weir_id slot_id(const struct slot *slot, uint32_t index);
+
+/* The rest: under the pool's lock. */
+
 /* A slot that is SLOT_TAKEN; SLOT_NONE: 2^20 are out, or no memory. */
 uint32_t slot_take(struct weir_pool *pool);
 void slot_return(struct weir_pool *pool, uint32_t index);
-/* The slot that id names, SLOT_IN_USE or SLOT_BUSY; NULL: none. */
-struct slot *slot_find(struct weir_pool *pool, weir_id id, uint32_t *index);
-/* The id of its next handing out. */
-weir_id slot_new_id(struct weir_pool *pool, uint32_t index);
-weir_id slot_id(const struct slot *slot, uint32_t index);
 
 void idle_init(struct idle *idle);
 void idle_push(struct weir_pool *pool, uint32_t index);
@@ -139,8 +175,54 @@ void victim_take(struct weir_pool *pool, uint32_t index, struct victims *victims
 /* Without it. */
 void victims_give(const struct victims *victims);
 
-/* Under the lock: of a buffer in use or idle. */
+/* The slot is the caller's; afterwards it is the program's. */
+void slot_hand_out(struct slot *slot, uint32_t index, size_t size, uint64_t now_ns, struct serials *serials,
+    struct weir_buffer *buffer);
+/* Since it was handed out. */
+double slot_held_seconds(const struct slot *slot, uint64_t now_ns);
+
+/* Of a buffer in use or idle, which nobody else changes meanwhile. */
 void slot_info(const struct slot *slot, uint32_t index, struct weir_buffer_info *info);
+
+/* --- spread.c ----------------------------------------------------------------------------------- */
+
+/* Idle buffers that shards hold. */
+struct held {
+	uint64_t count, bytes;
+};
+
+/* The pool's lock was fought for: from now on most requests need not have it. Without locks. */
+void spread_begin(struct weir_pool *pool);
+void spread_end(struct weir_pool *pool);
+INLINE bool is_spread(const struct weir_pool *pool)
+{
+	return LOAD_ACQUIRE(&pool->spread) != NULL;
+}
+
+/* Of a pool that is spread, without locks. */
+
+/* As a request: a buffer for want bytes, of a class of at most max_bytes, that this CPU's shard holds. */
+bool spread_take(
+    struct weir_pool *pool, size_t want, size_t max_bytes, uint64_t now_ns, struct weir_buffer *buffer);
+/* A slot that its caller has, and that is not temporary, is released. */
+void spread_give(struct weir_pool *pool, struct slot *slot, uint32_t index, uint64_t now_ns);
+/* How many more of a kind to take out of the pool's idle buffers after a request that no shard served. */
+#define SPREAD_BATCH_MAX 8
+unsigned spread_wants(struct weir_pool *pool);
+/* Idle buffers out of the pool's, SLOT_TAKEN, for this CPU's shard. */
+void spread_put(struct weir_pool *pool, const uint32_t *indexes, unsigned count);
+
+/* Under the pool's lock, spread or not. */
+
+/* What shards have counted is the pool's. Returns what they hold. */
+struct held spread_settle(struct weir_pool *pool);
+/* The same, and what they hold is the pool's, too. */
+void spread_gather(struct weir_pool *pool);
+/* No buffer comes or goes until the end, so that every slot may be read. */
+void spread_stop(struct weir_pool *pool);
+void spread_go_on(struct weir_pool *pool);
+/* In the child of a fork. */
+void spread_reset(struct weir_pool *pool);
 
 /* --- leak.c ----------------------------------------------------------------------------------- */
 

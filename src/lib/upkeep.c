@@ -82,6 +82,7 @@ static uint64_t collect(struct weir_pool *pool, uint64_t now_ns, bool is_everyth
 	uint64_t bytes = 0;
 
 	lock_acquire(&pool->lock);
+	spread_gather(pool);
 	facts = facts_of(pool, is_everything);
 	plan = policy_collect(&facts);
 	pool->is_collection_wanted = false;
@@ -124,7 +125,7 @@ uint64_t weir_pool_clean_up(struct weir_pool *pool)
 
 static bool is_stale(const struct weir_pool *pool, const struct slot *slot, uint64_t now_ns)
 {
-	return slot->state == SLOT_IN_USE && !slot->is_from_malloc && !slot->is_offered &&
+	return slot_state(slot) == SLOT_IN_USE && !slot->is_from_malloc && !slot->is_offered &&
 	       since(now_ns, slot->last_used_ns) >= pool->config.max_idle_ns;
 }
 
@@ -140,6 +141,7 @@ static void offer_stale(struct weir_pool *pool, uint64_t now_ns)
 	unsigned count = 0;
 
 	lock_acquire(&pool->lock);
+	spread_stop(pool);
 	for (unsigned looks = 0; looks < MIN(pool->slots_made, OFFER_LOOKS) && count < VICTIMS_MAX; looks++) {
 		struct slot *slot;
 
@@ -152,6 +154,7 @@ static void offer_stale(struct weir_pool *pool, uint64_t now_ns)
 		stale[count].data = slot->data;
 		stale[count++].bytes = ROUND_DOWN((size_t)slot->capacity, PAGE_BYTES);
 	}
+	spread_go_on(pool);
 	lock_release(&pool->lock);
 	for (unsigned i = 0; i < count; i++) {
 		/* Slots of slabs may begin within a page. */
@@ -177,7 +180,7 @@ static int look_at_pressure(struct weir_pool *pool, struct weir_pressure *now)
 	pool->pressure = *now;
 	pool->has_swap = has_swap;
 	pool->peak_before = pool->peak;
-	pool->peak = pool->in_use;
+	pool->peak = pool->buffers - pool->idle.count;
 	lock_release(&pool->lock);
 	atomic_store_explicit(&pool->pressure_level, now->level, memory_order_relaxed);
 	return before;

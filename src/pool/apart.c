@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "pool/arenas.h"
-#include "pool/magazine.h"
 #include "pool/pool.h"
 
 /* 32 to 128 in steps of 16, then four a doubling up to 4096. */
@@ -142,7 +141,7 @@ static uint32_t slab_create(unsigned class)
 
 	if (block == BLOCKS_MAX)
 		return 0;
-	first = arenas_take_pages(magazine_cpu_current(), pages, LOAD_RELAXED(&pool.now), &was_cold);
+	first = arenas_take_pages(pages, LOAD_RELAXED(&pool.now), &was_cold);
 	if (first == 0) {
 		block_give(block);
 		return 0;
@@ -302,7 +301,7 @@ static void *run_take(size_t size, bool *is_zero)
 	struct run *run;
 
 	now = LOAD_RELAXED(&pool.now);
-	page = arenas_take_pages(magazine_cpu_current(), pages, now, is_zero);
+	page = arenas_take_pages(pages, now, is_zero);
 	if (page == 0)
 		return NULL;
 	if (*is_zero && !is_within_address_space(size)) {

@@ -15,7 +15,8 @@
 bool arena_extend_range(struct arena *arena, uint32_t pages)
 {
 	uint32_t got;
-	uint32_t first = range_extend(arena->runs.arena, pages, &got);
+	uint32_t first =
+	    range_extend(arena->runs.arena, pages, arena->out_pages + arena->runs.free_pages, &got);
 
 	if (first == 0)
 		return false;

@@ -3,7 +3,7 @@
  *
  * The heap in layers, each of which calls only what stands below it:
  *   purge    resident free pages go back to the kernel
- *   arenas   several arenas side by side: which one a CPU takes from, and who lends
+ *   arenas   several arenas side by side: which one a thread takes from, and who lends
  *   slab     slots cut from a run of one arena
  *   arena    a run taken from one arena, and given to it
  *   runs     best fit and coalescing; range: the pages themselves
@@ -20,6 +20,8 @@
 struct arena {
 	struct lock lock;
 	/* All below under lock; the dump reads without it, each word by itself. */
+	uintptr_t taker;   /* the thread that took last: an address of its own */
+	uint32_t taken_at; /* ticks; when that was */
 	struct runs runs;
 	uint32_t slabs[17]; /* by slab class: those with a free slot; 0 none */
 	uint64_t out_pages; /* in use, in magazines and in slabs */

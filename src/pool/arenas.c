@@ -7,11 +7,12 @@
  */
 #include "pool/arenas.h"
 
-#include "pool/magazine.h"
+#include "base/clock.h"
 #include "pool/slab.h"
 
-/* An arena that a CPU found locked so often within a tick is left for another. */
-#define CONTENTIONS_MAX 8
+/* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
+#define MEETINGS_MAX 8
+#define QUIET_TICKS TICKS_PER_SECOND
 /* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
 #define BORROW_PAGES_MIN 2
 
@@ -22,6 +23,12 @@
 
 struct arenas arenas;
 
+/* Of this thread. */
+static __thread struct {
+	unsigned home;	   /* the arena from which it takes, plus one; 0: none yet */
+	unsigned meetings; /* with others that take from it, since it settled there */
+} thread __attribute__((tls_model("initial-exec")));
+
 void arenas_init(struct arena *at, unsigned count)
 {
 	arenas.at = at;
@@ -29,6 +36,8 @@ void arenas_init(struct arena *at, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		at[i].runs.arena = i;
 	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
+	atomic_store_explicit(&arenas.settled, 0, memory_order_relaxed);
+	thread.home = 0;
 }
 
 static void note_used(unsigned index)
@@ -40,23 +49,63 @@ static void note_used(unsigned index)
 		;
 }
 
-/* The CPU's arena, locked. */
-static struct arena *enter(unsigned cpu)
+void arenas_settle(unsigned index)
 {
-	struct magazine_cpu *head = magazine_cpu_at(cpu);
-	unsigned index = atomic_load_explicit(&head->arena, memory_order_relaxed);
-	struct arena *arena = &arenas.at[index];
+	thread.home = index + 1;
+	thread.meetings = 0;
+	note_used(index);
+}
 
-	if (lock_try(&arena->lock))
+/* An arena from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
+UNLOCKED_READER static unsigned find_quiet(uint32_t now)
+{
+	unsigned index = 0;
+
+	while (index < arenas.count && now - LOAD_RELAXED(&arenas.at[index].taken_at) < QUIET_TICKS)
+		index++;
+	return index;
+}
+
+/*
+ * This thread's arena was locked by another that takes from it, too: who keeps meeting others moves to
+ * where nobody takes, if there is such a place. Threads that only give are met wherever one goes.
+ * The arena's lock is held; returns the one that is then.
+ */
+static COLD struct arena *meet(struct arena *arena, uint32_t now)
+{
+	unsigned index;
+
+	thread.meetings++;
+	if (thread.meetings < MEETINGS_MAX)
 		return arena;
-	if (atomic_fetch_add_explicit(&head->contentions, 1, memory_order_relaxed) + 1 >= CONTENTIONS_MAX) {
-		index = cpu % arenas.count;
-		atomic_store_explicit(&head->contentions, 0, memory_order_relaxed);
-		atomic_store_explicit(&head->arena, index, memory_order_relaxed);
-		note_used(index);
-		arena = &arenas.at[index];
-	}
+	thread.meetings = 0;
+	index = find_quiet(now);
+	if (index == arenas.count)
+		return arena;
+	lock_release(&arena->lock);
+	arenas_settle(index);
+	arena = &arenas.at[index];
 	lock_acquire(&arena->lock);
+	return arena;
+}
+
+/* The thread's arena, locked. */
+static struct arena *enter(uint32_t now)
+{
+	uintptr_t self = (uintptr_t)&thread;
+	struct arena *arena;
+
+	if (UNLIKELY(thread.home == 0))
+		arenas_settle(
+		    atomic_fetch_add_explicit(&arenas.settled, 1, memory_order_relaxed) % arenas.count);
+	arena = &arenas.at[thread.home - 1];
+	if (UNLIKELY(!lock_try(&arena->lock))) {
+		lock_acquire(&arena->lock);
+		if (arena->taker != self)
+			arena = meet(arena, now);
+	}
+	arena->taker = self;
+	STORE_RELAXED(&arena->taken_at, now);
 	return arena;
 }
 
@@ -111,42 +160,50 @@ static unsigned take_some(struct arena *arena, enum temperature temperature, uns
 	return count;
 }
 
-/* Whether another arena has a resident run of that length; a guess. */
-static bool is_elsewhere(const struct arena *own, uint32_t length)
+/* What a miss of the class takes out of an arena at least. */
+static uint32_t class_run_pages(unsigned class)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-
-	for (unsigned i = 0; i < used; i++)
-		if (&arenas.at[i] != own && runs_has(&arenas.at[i].runs, RUNS_HOT, length))
-			return true;
-	return false;
+	return size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 }
 
-/* Resident runs of other arenas; the caller holds no lock. */
-static unsigned borrow(const struct arena *own, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
+/*
+ * The other arena whose shortest resident run of that length at least is the shortest of all, so that what is
+ * long stays long; NULL: none has any. Asked without locks, a guess.
+ */
+static struct arena *find_lender(const struct arena *own, uint32_t length)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_BINS;
+	struct arena *lender = NULL;
+
+	for (unsigned i = 1; i <= used; i++) {
+		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
+		unsigned bin = other == own ? RUNS_BINS : runs_best_bin(&other->runs, RUNS_HOT, length);
+
+		if (bin < best) {
+			best = bin;
+			lender = other;
+		}
+	}
+	return lender;
+}
+
+/* Resident runs of another arena; the caller holds no lock. */
+static unsigned borrow(struct arena *other, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
     struct arena_change *change)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
-	unsigned count = 0;
 	uint64_t out, fresh;
+	unsigned count;
 
-	for (unsigned i = 1; i < used && count == 0; i++) {
-		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
-
-		if (other == own || !runs_has(&other->runs, RUNS_HOT, length))
-			continue;
-		if (length >= BORROW_WAIT_PAGES)
-			lock_acquire(&other->lock);
-		else if (!lock_try(&other->lock))
-			continue;
-		out = other->out_pages;
-		fresh = other->runs.fresh_pages;
-		count = take_some(other, RUNS_HOT, class, want, now, pages);
-		change->out_pages = (uint32_t)(other->out_pages - out);
-		change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
-		lock_release(&other->lock);
-	}
+	if (class_run_pages(class) >= BORROW_WAIT_PAGES)
+		lock_acquire(&other->lock);
+	else if (!lock_try(&other->lock))
+		return 0;
+	out = other->out_pages;
+	fresh = other->runs.fresh_pages;
+	count = take_some(other, RUNS_HOT, class, want, now, pages);
+	change->out_pages = (uint32_t)(other->out_pages - out);
+	change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
+	lock_release(&other->lock);
 	return count;
 }
 
@@ -166,17 +223,18 @@ UNLOCKED_READER static bool is_borrowing_worth(void)
 }
 
 unsigned arenas_take(
-    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
-	struct arena *arena = enter(cpu);
+	uint32_t length = class_run_pages(class);
+	struct arena *arena = enter(now), *lender;
 	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
 	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
-	uint32_t length = size_class_is_slab(class) ? size_class_slab_pages(class) : size_class_pages(class);
 
 	*change = (struct arena_change){0};
-	if (count == 0 && length >= BORROW_PAGES_MIN && is_elsewhere(arena, length) && is_borrowing_worth()) {
+	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
+	    is_borrowing_worth()) {
 		lock_release(&arena->lock);
-		count = borrow(arena, class, want, now, pages, change);
+		count = borrow(lender, class, want, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
@@ -195,27 +253,9 @@ unsigned arenas_take(
 	return count;
 }
 
-/* A resident run of another arena's; the caller holds no lock. */
-static uint32_t borrow_pages(unsigned own, uint32_t pages, bool *was_cold)
+uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	uint32_t page = 0;
-
-	for (unsigned i = 1; i < used && page == 0; i++) {
-		struct arena *other = &arenas.at[(own + i) % used];
-
-		if (other->runs.arena == own || !runs_has(&other->runs, RUNS_HOT, pages))
-			continue;
-		lock_acquire(&other->lock);
-		page = arena_take_run(other, RUNS_HOT, pages, was_cold);
-		lock_release(&other->lock);
-	}
-	return page;
-}
-
-uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now)
-{
-	struct arena *arena = enter(cpu);
+	struct arena *arena = enter(now);
 	bool was_cold;
 	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
 
@@ -225,14 +265,16 @@ uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_page
 	return page;
 }
 
-uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold)
+uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 {
-	struct arena *arena = enter(cpu);
+	struct arena *arena = enter(now), *lender;
 	uint32_t page = arena_take_run(arena, RUNS_HOT, pages, was_cold);
 
-	if (page == 0 && pages >= BORROW_WAIT_PAGES && is_elsewhere(arena, pages)) {
+	if (page == 0 && pages >= BORROW_WAIT_PAGES && (lender = find_lender(arena, pages)) != NULL) {
 		lock_release(&arena->lock);
-		page = borrow_pages(arena->runs.arena, pages, was_cold);
+		lock_acquire(&lender->lock);
+		page = arena_take_run(lender, RUNS_HOT, pages, was_cold);
+		lock_release(&lender->lock);
 		if (page != 0)
 			return page;
 		lock_acquire(&arena->lock);

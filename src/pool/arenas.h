@@ -2,9 +2,10 @@
  * arenas.h -- the heap: several arenas side by side, of runs and slabs; above arena.h and slab.h.
  *
  * A page belongs to the arena that committed its chunk, so a free finds home by
- * address. All CPUs begin on arena 0; one that keeps finding its arena locked moves
- * to another, so a program without contention keeps its memory in one place. A
- * request that finds no resident run in its own arena looks into the others' before it
+ * address. A thread takes from one arena wherever it runs, so that what it frees it takes again:
+ * its memory need not follow it from CPU to CPU, and two threads do not come to live off each other's
+ * arenas. Threads settle in turn; one that keeps meeting others in its arena moves to a quiet one.
+ * A request that finds no resident run in its own arena looks into the others' before it
  * takes pages that would fault.
  */
 #ifndef WEIR_POOL_ARENAS_H
@@ -19,11 +20,15 @@ struct arenas {
 	unsigned count;		       /* frozen */
 	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
 	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
+	_Atomic unsigned settled;      /* threads that have settled so far; relaxed */
 };
 
-extern struct arenas arenas;
+extern HIDDEN struct arenas arenas;
 
 void arenas_init(struct arena *at, unsigned count);
+
+/* This thread takes from that arena from now on. */
+void arenas_settle(unsigned index);
 
 /* What a call did to the heap. */
 struct arena_change {
@@ -32,18 +37,18 @@ struct arena_change {
 };
 
 /*
- * Up to want buffers of a class for this CPU. The first may be cold, more come along only
+ * Up to want buffers of a class for this thread. The first may be cold, more come along only
  * while they are as warm as the first. Returns how many; 0: the range is exhausted.
  * Entries are RUN_IDLE and created now.
  */
 unsigned arenas_take(
-    unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
-uint32_t arenas_take_exact(unsigned cpu, uint32_t pages, uint32_t alignment_pages, uint32_t now);
+uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now);
 
 /* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
-uint32_t arenas_take_pages(unsigned cpu, uint32_t pages, uint32_t now, bool *was_cold);
+uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold);
 /* The same as it came: nobody has written to it. */
 void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
 /* It goes back; its entries are RUN_NONE again. */

@@ -9,6 +9,8 @@ libpool_a_SOURCES = \
 	src/pool/arenas.h \
 	src/pool/headroom.c \
 	src/pool/headroom.h \
+	src/pool/limits.c \
+	src/pool/limits.h \
 	src/pool/magazine.c \
 	src/pool/magazine.h \
 	src/pool/pool.c \

@@ -3,9 +3,9 @@
  *
  * magazine_grow() runs on misses, without a lock: room is a hint, and the sum
  * of rooms is kept by relaxed adds, so that the budget is kept but for races that
- * the next miss mends. magazines_drain() stops CPUs one after the other: with the flag
- * set and one rseq fence behind it, no sequence on any CPU can touch that CPU's stacks
- * until the flag is cleared; meanwhile requests there go to the arenas.
+ * the next miss mends. magazines_drain() stops CPUs one after the other: with the CPU's
+ * entry in the table of areas turned to the area of zeros and one rseq fence behind it, no sequence on
+ * any CPU can touch that CPU's stacks until it is turned back; meanwhile requests there go to the arenas.
  */
 #include "pool/magazine.h"
 
@@ -21,45 +21,84 @@
 #define FREEING_COUNT 8
 #define ROW_MAX 7u
 #define ROW_OF_OVERFLOWS 0x80u
-/* In stopped: */
-#define DRAINED 1u
-#define LENT_ONE 2u
-
-#if defined(__x86_64__)
-#define IS_LOAD_ORDERED true
-#else
-#define IS_LOAD_ORDERED false
-#endif
+/* Areas of zeros, so that a CPU may be closed thousands of times at once. */
+#define ZERO_AREAS 2
+#define CLOSED_STEP 8
 
 struct magazines magazines;
 
-size_t magazines_memory(unsigned cpu_bound)
+static size_t table_bytes(unsigned cpu_bound)
 {
-	return (size_t)cpu_bound << RSEQ_AREA_SHIFT;
+	return ROUND_UP((RSEQ_AREAS_BEFORE + cpu_bound) * sizeof(char *), PAGE_BYTES);
 }
 
-void magazines_init(void *areas, unsigned cpu_bound)
+size_t magazines_memory(unsigned cpu_bound)
 {
-	magazines.cpus.areas = areas;
-	magazines.cpu_bound = cpu_bound;
-	magazines.cpus_usable = sys_cpu_usable();
-	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
-	magazines.cpus.limit = magazines.is_rseq ? cpu_bound : 0;
+	return table_bytes(cpu_bound) + ((size_t)(ZERO_AREAS + cpu_bound) << RSEQ_AREA_SHIFT);
 }
 
 struct magazine_cpu *magazine_cpu_at(unsigned cpu)
 {
-	return (struct magazine_cpu *)(void *)(magazines.cpus.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
+	return (struct magazine_cpu *)(void *)(magazines.areas + ((size_t)cpu << RSEQ_AREA_SHIFT));
+}
+
+char *magazine_area(unsigned cpu)
+{
+	return (char *)magazine_cpu_at(cpu) + MAGAZINE_BYTES;
+}
+
+/* Nothing is ever written there: stacks without items and without room. */
+static char *area_of_zeros(void)
+{
+	return magazines.areas - ZERO_AREAS * RSEQ_AREA_BYTES;
+}
+
+void magazines_init(void *memory, unsigned cpu_bound)
+{
+	char **table = memory;
+
+	magazines.areas = (char *)memory + table_bytes(cpu_bound) + ZERO_AREAS * RSEQ_AREA_BYTES;
+	magazines.cpu_bound = cpu_bound;
+	magazines.cpus_usable = sys_cpu_usable();
+	magazines.is_rseq = rseq_find(&magazines.cpus.offset);
+	for (unsigned i = 0; i < RSEQ_AREAS_BEFORE; i++)
+		table[i] = area_of_zeros();
+	magazines.cpus.areas = table + RSEQ_AREAS_BEFORE;
+	for (unsigned cpu = 0; cpu < cpu_bound; cpu++)
+		magazines.cpus.areas[cpu] = magazine_area(cpu);
+}
+
+/*
+ * A CPU's entry in the table: its area, or, while it is closed, the zeros, further in by a step for each time,
+ * since it may be drained and lent at once. One word, so that none sees it open in between. Async-signal-safe.
+ */
+static void close_cpu(unsigned cpu)
+{
+	char **entry = &magazines.cpus.areas[cpu], *seen = LOAD_RELAXED(entry), *next;
+
+	do
+		next = (seen == magazine_area(cpu) ? area_of_zeros() : seen) + CLOSED_STEP;
+	while (!__atomic_compare_exchange_n(entry, &seen, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+/* Release: a sequence that loads the area loads its stack through it; pairs with that dependency. */
+static void open_cpu(unsigned cpu)
+{
+	char **entry = &magazines.cpus.areas[cpu], *seen = LOAD_RELAXED(entry), *next;
+
+	do
+		next = seen == area_of_zeros() + CLOSED_STEP ? magazine_area(cpu) : seen - CLOSED_STEP;
+	while (!__atomic_compare_exchange_n(entry, &seen, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 static struct rseq_stack *stack_at(unsigned cpu, unsigned class)
 {
-	return (struct rseq_stack *)(void *)((char *)magazine_cpu_at(cpu) + MAGAZINE_OFFSET(class));
+	return (struct rseq_stack *)(void *)(magazine_area(cpu) + MAGAZINE_OFFSET(class));
 }
 
 unsigned magazine_cpu_current(void)
 {
-	int cpu = rseq_cpu(&magazines.cpus);
+	int cpu = magazines.is_rseq ? rseq_cpu(&magazines.cpus) : -1;
 
 	return cpu >= 0 ? (unsigned)cpu : sys_cpu_current() % magazines.cpu_bound;
 }
@@ -208,6 +247,9 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	while (more > 1 && !fits(cpu, room * bytes, more * bytes))
 		more /= 2;
 	if (more != 0 && !fits(cpu, room * bytes, bytes)) {
+		/* Where all the room is its own there is none to take. */
+		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) <= room * bytes)
+			return room;
 		misses = LOAD_RELAXED(&head->misses);
 		STORE_RELAXED(&head->misses, misses + 1);
 		if (misses % STEAL_EVERY != 0)
@@ -343,24 +385,21 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 {
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		struct magazine_cpu *head = magazine_cpu_at(cpu);
+		bool is_fenced;
 
 		/* A stack may be over its room, so where there is no room any more there may be items. */
 		if (!atomic_load_explicit(&head->is_used, memory_order_relaxed) ||
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {
-			atomic_fetch_or_explicit(&head->stopped, DRAINED, memory_order_relaxed);
+			close_cpu(cpu);
 			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
-			if (!sys_rseq_fence(cpu)) {
-				atomic_fetch_and_explicit(&head->stopped, ~DRAINED, memory_order_relaxed);
+			is_fenced = sys_rseq_fence(cpu);
+			if (is_fenced)
+				drain_cpu(cpu, now, idle_ticks, give);
+			open_cpu(cpu);
+			if (!is_fenced)
 				return false;
-			}
-			drain_cpu(cpu, now, idle_ticks, give);
-			/* Where loads pass loads, a sequence could meet an open flag with a stack read
-			 * before it; after a second fence it cannot. x86 keeps loads in order. */
-			if (!IS_LOAD_ORDERED)
-				sys_rseq_fence(cpu);
-			atomic_fetch_and_explicit(&head->stopped, ~DRAINED, memory_order_release);
 		} else {
 			lock_acquire(&head->lock);
 			drain_cpu(cpu, now, idle_ticks, give);
@@ -372,20 +411,19 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 
 uint32_t magazines_lend(void)
 {
-	int cpu = rseq_cpu(&magazines.cpus);
+	int cpu = magazines.is_rseq ? rseq_cpu(&magazines.cpus) : -1;
 
 	if (cpu < 0)
 		return 0;
 	/* Relaxed: who lends meets it by the order of its own code. Others may go on there: it does not. */
-	atomic_fetch_add_explicit(&magazine_cpu_at((unsigned)cpu)->stopped, LENT_ONE, memory_order_relaxed);
+	close_cpu((unsigned)cpu);
 	return (uint32_t)cpu + 1;
 }
 
 void magazines_take_back(uint32_t lent)
 {
 	if (lent != 0)
-		atomic_fetch_sub_explicit(
-		    &magazine_cpu_at(lent - 1)->stopped, LENT_ONE, memory_order_relaxed);
+		open_cpu(lent - 1);
 }
 
 void magazines_fork_prepare(void)
@@ -402,11 +440,8 @@ void magazines_fork_done(bool is_child)
 		else
 			lock_release(&magazine_cpu_at(cpu)->lock);
 	}
-	for (unsigned cpu = 0; is_child && cpu < magazines.cpu_bound; cpu++) {
-		_Atomic uint32_t *stopped = &magazine_cpu_at(cpu)->stopped;
-
-		/* Read first: pages that nobody used stay as they are. */
-		if (atomic_load_explicit(stopped, memory_order_relaxed) != 0)
-			atomic_store_explicit(stopped, 0, memory_order_relaxed);
-	}
+	/* Read first: pages that nobody used stay as they are. */
+	for (unsigned cpu = 0; is_child && cpu < magazines.cpu_bound; cpu++)
+		if (LOAD_RELAXED(&magazines.cpus.areas[cpu]) != magazine_area(cpu))
+			STORE_RELAXED(&magazines.cpus.areas[cpu], magazine_area(cpu));
 }

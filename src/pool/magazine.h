@@ -17,24 +17,24 @@
 
 #define MAGAZINE_BYTES ((size_t)256)
 #define MAGAZINE_ITEMS_MAX 62
-#define MAGAZINE_OFFSET(class) ((size_t)((class) + 1) * MAGAZINE_BYTES)
+/* From where the table of areas points to, behind the head. */
+#define MAGAZINE_OFFSET(class) ((size_t)(class) * MAGAZINE_BYTES)
 
-_Static_assert(MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazines fit its area");
+_Static_assert(
+    MAGAZINE_BYTES + MAGAZINE_OFFSET(SIZE_CLASSES) <= RSEQ_AREA_BYTES, "a CPU's magazines fit its area");
 
 /* At the start of a CPU's area. */
 struct magazine_cpu {
-	/* Not zero: every sequence misses. One bit says that it is drained (maintain lock), the rest how often it was lent. */
-	_Atomic uint32_t stopped;
-	_Atomic uint32_t arena;	      /* where this CPU's misses go; relaxed, a hint */
-	_Atomic uint32_t contentions; /* found that arena locked, since the last tick; relaxed, a hint */
-	uint32_t hand;		      /* which class gives up room next; relaxed, a hint */
-	uint32_t slow_paths;	      /* misses and overflows here; relaxed, a rough count */
-	uint32_t misses;	      /* that found the budget used up; relaxed, a hint */
-	uint32_t overflows;	      /* since the last miss; relaxed, a hint */
-	_Atomic bool is_used;	      /* had room once, so there may be items; relaxed, never taken back */
+	uint32_t hand;	      /* which class gives up room next; relaxed, a hint */
+	uint32_t slow_paths;  /* misses and overflows here; relaxed, a rough count */
+	uint32_t misses;      /* that found the budget used up; relaxed, a hint */
+	uint32_t overflows;   /* since the last miss; relaxed, a hint */
+	_Atomic bool is_used; /* had room or credit once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
 	    room_bytes;	  /* sum over the classes of room times size; relaxed, a bound kept roughly */
 	struct lock lock; /* where there are no sequences */
+	/* Returned here, and not taken again yet: still counted as out of the heap (limits.c); relaxed, a count. */
+	_Atomic uint64_t credit_pages;
 	/* Of each class: misses in a row, or, with ROW_OF_OVERFLOWS, overflows; relaxed, a hint. */
 	uint8_t row[SIZE_CLASSES];
 };
@@ -43,9 +43,10 @@ _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits bef
 
 struct magazines {
 	/* Frozen. */
-	struct rseq_cpus cpus;
-	unsigned cpu_bound;   /* areas that there are */
-	unsigned cpus_usable; /* that the process might run on when it started */
+	struct rseq_cpus cpus; /* its table: by compare and swap, to close a CPU to sequences */
+	char *areas;	       /* the CPUs', in a row; before them the one where all misses */
+	unsigned cpu_bound;    /* areas that there are */
+	unsigned cpus_usable;  /* that the process might run on when it started */
 	bool is_rseq;
 	/* Shared. */
 	/* A CPU's, and that of one whose room is mostly one class's; relaxed, bounds kept roughly. */
@@ -53,21 +54,25 @@ struct magazines {
 	_Atomic unsigned cpus_used; /* whose magazines have room; relaxed, a hint */
 };
 
-extern struct magazines magazines;
+extern HIDDEN struct magazines magazines;
 
 size_t magazines_memory(unsigned cpu_bound);
-/* areas: zeroed, magazines_memory() long. */
-void magazines_init(void *areas, unsigned cpu_bound);
+/* memory: zeroed, magazines_memory() long. */
+void magazines_init(void *memory, unsigned cpu_bound);
 
 /* The place of a buffer; 0: none. */
 INLINE uint32_t magazine_pop(unsigned class)
 {
-	return rseq_pop(&magazines.cpus, MAGAZINE_OFFSET(class));
+	struct rseq_cpus cpus = magazines.cpus;
+
+	return rseq_pop(&cpus, MAGAZINE_OFFSET(class));
 }
 
 INLINE bool magazine_push(unsigned class, uint32_t place)
 {
-	return rseq_push(&magazines.cpus, MAGAZINE_OFFSET(class), place);
+	struct rseq_cpus cpus = magazines.cpus;
+
+	return rseq_push(&cpus, MAGAZINE_OFFSET(class), place);
 }
 
 /* The same by whichever way there is, by the buffer's page. */
@@ -75,6 +80,8 @@ uint32_t magazine_pop_any(unsigned class);
 bool magazine_push_any(unsigned class, uint32_t page);
 
 struct magazine_cpu *magazine_cpu_at(unsigned cpu);
+/* What the table of areas says of a CPU that is not stopped. */
+char *magazine_area(unsigned cpu);
 unsigned magazine_cpu_current(void);
 
 /* What had to leave a magazine; the caller gives it to the arenas. */

@@ -1,13 +1,10 @@
 /*
- * pool.c -- the slow paths of the pool: start, misses, overflows, limits, fork.
+ * pool.c -- the slow paths of the pool: start, misses, overflows, fork.
  *
  * Called by the front end's malloc and free when a magazine is empty or full. Takes
  * locks one at a time as locks.def orders them; never in a signal handler; keeps
  * errno. A request that finds nothing returns NULL, and the front end serves it
  * elsewhere.
- *
- * The limits count what is in use and in magazines. They are kept by adding first and
- * taking back, so they are never passed, not even by threads at once.
  */
 #include "pool/pool.h"
 
@@ -17,6 +14,7 @@
 #include "pool/apart.h"
 #include "pool/arenas.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
 
@@ -185,35 +183,6 @@ static uint64_t pages_for(unsigned class, unsigned want)
 	return (uint64_t)((want + slots - 1) / slots) * size_class_slab_pages(class);
 }
 
-static void limits_return(uint64_t pages, uint64_t buffers)
-{
-	if (pages != 0)
-		add_relaxed(&pool.out_pages, -pages);
-	if (pool.limit_buffers != 0 && buffers != 0)
-		atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
-}
-
-static bool limits_take(uint64_t pages, uint64_t buffers)
-{
-	uint64_t threshold = atomic_load_explicit(&pool.threshold_pages, memory_order_relaxed);
-	uint64_t after = add_relaxed(&pool.out_pages, pages);
-	bool fits = after <= atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
-
-	if (pool.limit_buffers != 0)
-		fits &=
-		    atomic_fetch_add_explicit(&pool.out_buffers, buffers, memory_order_relaxed) + buffers <=
-		    pool.limit_buffers;
-	if (UNLIKELY(!fits)) {
-		limits_return(pages, buffers);
-		return false;
-	}
-	if (UNLIKELY(after >= threshold && after - pages < threshold)) {
-		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
-		turn_wake();
-	}
-	return true;
-}
-
 bool pool_count_pages(int64_t pages)
 {
 	if (pages > 0)
@@ -272,7 +241,7 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 
 	if (fresh_pages == 0 && !pool.is_limit_set)
 		return;
-	held = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages();
+	held = limits_out_pages() + arenas_hot_pages();
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
 	if (held > limit)
@@ -296,7 +265,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 		if (!limits_take_hard(counted, 1, now))
 			return 0;
 	}
-	count = arenas_take(cpu, class, want, now, pages, &change);
+	count = arenas_take(class, want, now, pages, &change);
 	limits_return(counted - change.out_pages, want - count);
 	pool_keep_limit(change.fresh_pages, now);
 	if (count == 0)
@@ -321,8 +290,6 @@ COLD void *pool_malloc_slow(size_t size)
 	unsigned class = size_class_of(size), cpu;
 	uint32_t now, page;
 
-	if (range.bytes == 0)
-		return NULL;
 	page = magazines.is_rseq ? 0 : magazine_pop_any(class);
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
@@ -334,6 +301,11 @@ COLD void *pool_malloc_slow(size_t size)
 		note_wrap(run_at(page));
 	maintain_if_due(now);
 	return buffer_address(page);
+}
+
+void *pool_take(size_t size)
+{
+	return range.bytes != 0 ? pool_malloc(size) : NULL;
 }
 
 void *pool_aligned(size_t alignment, size_t size)
@@ -357,7 +329,7 @@ void *pool_aligned(size_t alignment, size_t size)
 	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
 	if (!limits_take_hard(pages, 1, now))
 		return NULL;
-	page = arenas_take_exact(cpu, pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
+	page = arenas_take_exact(pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
 	if (page == 0) {
 		limits_return(pages, 1);
 		return NULL;
@@ -467,8 +439,9 @@ bool pool_free_outgrown(void *p)
 }
 
 /* The magazine is full, or there is none: half of it goes to the heap with the buffer. */
-COLD void pool_free_slow(uint32_t page)
+COLD void pool_free_slow(size_t offset)
 {
+	uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
 	uint32_t pages[BATCH_MAX + 1], room, now;
 	unsigned batch;

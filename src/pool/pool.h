@@ -31,7 +31,7 @@ struct pool {
 	_Atomic bool is_collection_wanted; /* the pool passed its threshold */
 	/* Written on every slow path: apart from what every malloc and free reads. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t out_pages,
-	    out_buffers;	    /* in use and in magazines; slabs count whole */
+	    out_buffers;	    /* in use, in magazines, and credits (limits.c); slabs count whole */
 	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
 	_Atomic uint64_t temporary_buffers, gc_count, errors;
 
@@ -49,7 +49,7 @@ struct pool {
 	void (*sample_resized)(uint32_t sample, size_t size);
 };
 
-extern struct pool pool;
+extern HIDDEN struct pool pool;
 
 /* Reserve the range and make the pool; false where there is no address space. Once. */
 bool pool_init(const struct settings *settings);
@@ -57,6 +57,8 @@ bool pool_init(const struct settings *settings);
 /* The memory limit is known (bytes): limits that are auto follow. */
 void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes);
 
+/* As pool_malloc(), by who may ask before there is a pool, or where there will be none. */
+void *pool_take(size_t size);
 /*
  * The process may have so many bytes of address space from now on. Where the range alone has more, all of it
  * goes back but an eighth of the limit, or what was used already; as at the start.
@@ -64,7 +66,7 @@ void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limi
 void pool_fit_address_space(uint64_t limit_bytes);
 
 void *pool_malloc_slow(size_t size);
-void pool_free_slow(uint32_t page);
+void pool_free_slow(size_t offset);
 /* The use count of p came round: look at the clock. Returns p. */
 COLD void *pool_poll(void *p);
 /* On paths that are slow anyway, and hold no lock: look at the clock, and maintain where it is due. So a
@@ -163,7 +165,7 @@ INLINE uint32_t pool_pop(size_t size)
 INLINE bool pool_begin(uint32_t place, size_t size, void **p)
 {
 	*p = (void *)(range.base + ((uintptr_t)place << PLACE_SHIFT));
-	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_RELAXED(&pool.poll_mask)) == 0);
+	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_HINT(&pool.poll_mask)) == 0);
 }
 
 /* The same. Leaf code: the one call is a tail call, so that nothing is spilled. */
@@ -174,7 +176,8 @@ INLINE void *pool_hand_out(uint32_t place, size_t size)
 	return pool_begin(place, size, &p) ? pool_poll(p) : p;
 }
 
-/* Of any size up to what the classes hold: a pool of the library has smaller buffers, too. */
+/* Of any size up to what the classes hold: a pool of the library has smaller buffers, too. Not before
+ * pool_init(): a sequence needs its table, and a place for the pointer that it writes. */
 INLINE void *pool_malloc(size_t size)
 {
 	uint32_t place = magazine_pop(size_class_of(size));
@@ -192,15 +195,14 @@ INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 /* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
 INLINE bool pool_free(size_t offset)
 {
-	size_t page = offset >> PAGE_SHIFT;
-	struct run *run = &range.runs[page];
+	struct run *run = &range.runs[offset >> PAGE_SHIFT];
 
 	if (UNLIKELY(!pool_is_in_use(run, offset)))
 		return false;
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
 	if (UNLIKELY(!magazine_push(run->size_class, (uint32_t)(offset >> PLACE_SHIFT))))
-		pool_free_slow((uint32_t)page);
+		pool_free_slow(offset);
 	return true;
 }
 

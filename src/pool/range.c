@@ -71,7 +71,7 @@ static bool commit(uint32_t first, uint32_t pages)
 	       sys_commit(page_address(first), (size_t)pages << PAGE_SHIFT);
 }
 
-uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
+uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32_t *got)
 {
 	uint32_t first = 0, chunks, wanted;
 
@@ -79,7 +79,7 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got)
 	first = range_committed();
 	/* Page 0 is lost to us; so a first extension is one page longer. */
 	wanted = (pages + (first == 0) + CHUNK_PAGES - 1) / CHUNK_PAGES;
-	chunks = MAX(wanted, MIN(first / CHUNK_PAGES / 8, (uint32_t)CHUNKS_MAX_AT_ONCE));
+	chunks = MAX(wanted, (uint32_t)MIN(has_pages / CHUNK_PAGES, (uint64_t)CHUNKS_MAX_AT_ONCE));
 	while (chunks >= wanted) {
 		uint32_t length = chunks * CHUNK_PAGES;
 

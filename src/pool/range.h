@@ -34,17 +34,18 @@ struct range {
 	_Atomic uint32_t committed_pages;
 };
 
-extern struct range range;
+extern HIDDEN struct range range;
 
 /* Reserve about wanted bytes (a power of two), or what can be had down to
  * 32 MiB; extra bytes of zeroed memory go to *extra. False: nothing. */
 bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
 
 /*
- * Commit at least pages more, all of them owned by arena. Returns the first page
+ * Commit at least pages more, all of them owned by arena, and about as many as it has already (has_pages): chunks of
+ * several arenas that grow at once would stand by turns, and runs do not join across them. Returns the first page
  * and the length in *got, or 0 where address space or the kernel's will ends.
  */
-uint32_t range_extend(unsigned arena, uint32_t pages, uint32_t *got);
+uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32_t *got);
 
 /* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. */
 void range_cut(size_t bytes);

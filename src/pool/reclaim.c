@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "pool/headroom.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/purge.h"
 #include "pool/turn.h"
@@ -132,13 +133,6 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 					  : now;
 		for (unsigned i = 0; i < used; i++)
 			arena_rotate_peak(&arenas.at[i]);
-		/* Read first: a line that others use is written to only where something changes. */
-		for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
-			_Atomic uint32_t *contentions = &magazine_cpu_at(cpu)->contentions;
-
-			if (atomic_load_explicit(contentions, memory_order_relaxed) != 0)
-				atomic_store_explicit(contentions, 0, memory_order_relaxed);
-		}
 	}
 	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
 	if (is_age_due)
@@ -172,10 +166,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		atomic_fetch_add_explicit(&pool.gc_count, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&reclaim.is_busy,
-	    arenas_hot_pages() > SLACK_PAGES ||
-		atomic_load_explicit(&pool.out_pages, memory_order_relaxed) != reclaim.out_seen,
-	    memory_order_relaxed);
-	reclaim.out_seen = atomic_load_explicit(&pool.out_pages, memory_order_relaxed);
+	    arenas_hot_pages() > SLACK_PAGES || limits_out_pages() != reclaim.out_seen, memory_order_relaxed);
+	reclaim.out_seen = limits_out_pages();
 	if (purged != 0)
 		headroom_look_soon();
 	turn_end();

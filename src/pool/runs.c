@@ -303,7 +303,13 @@ uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pag
 	return 0;
 }
 
+unsigned runs_best_bin(const struct runs *runs, enum temperature temperature, uint32_t pages)
+{
+	/* In a bin of mixed lengths a run may be too short. */
+	return next_bin(&runs->bins[temperature], bin_of(pages) + (pages > RUNS_EXACT_BINS));
+}
+
 bool runs_has(const struct runs *runs, enum temperature temperature, uint32_t pages)
 {
-	return next_bin(&runs->bins[temperature], bin_of(pages) + (pages > RUNS_EXACT_BINS)) < RUNS_BINS;
+	return runs_best_bin(runs, temperature, pages) < RUNS_BINS;
 }

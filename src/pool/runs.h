@@ -54,6 +54,9 @@ void runs_withdraw(struct runs *runs, uint32_t page);
 /* The withdrawn run comes back, as old as it was, as range.hot now says. */
 void runs_restore(struct runs *runs, uint32_t page, uint32_t freed);
 
+/* In which bin the shortest run stands that has so many pages for sure; RUNS_BINS: none. May be asked without
+ * lock, then it is a guess. */
+unsigned runs_best_bin(const struct runs *runs, enum temperature temperature, uint32_t pages);
 /* Whether a run of that many pages is there; may be asked without lock, then it is a guess. */
 bool runs_has(const struct runs *runs, enum temperature temperature, uint32_t pages);
 

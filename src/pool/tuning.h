@@ -9,7 +9,7 @@
 /* All magazines together may hold this share of what is out of the heap, or so much; each
  * CPU in use its part of that, within bounds. Half as much again where one class has most of the room:
  * there it saves every miss, among many classes one in some hundred. */
-#define MAGAZINE_SHARE 24
+#define MAGAZINE_SHARE 36
 #define MAGAZINES_BYTES_MIN (2 * MIB + 896 * KIB)
 #define MAGAZINE_BUDGET_MIN (1 * MIB + 64 * KIB)
 #define MAGAZINE_BUDGET_MAX (8 * MIB)

@@ -97,3 +97,50 @@ bool dump_name_expand(char *path, size_t size, const struct dump_name *name, uin
 	path[out.used] = '\0';
 	return true;
 }
+
+#define NAME_MAX_BYTES 255
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Of the places in name that were reached, those that are reached by one more of what a conversion stands for. */
+static void go_on(bool reached[NAME_MAX_BYTES + 1], const char *name, size_t length, bool is_number)
+{
+	bool is_within = false;
+
+	for (size_t i = 0; i <= length; i++) {
+		bool was = reached[i];
+
+		reached[i] = is_within;
+		is_within = (is_within || was) && (!is_number || is_digit(name[i]));
+	}
+}
+
+static void go_past(bool reached[NAME_MAX_BYTES + 1], const char *name, size_t length, char literal)
+{
+	for (size_t i = length + 1; i-- > 1;)
+		reached[i] = reached[i - 1] && name[i - 1] == literal;
+	reached[0] = false;
+}
+
+bool dump_name_matches(const char *pattern, const char *name)
+{
+	bool reached[NAME_MAX_BYTES + 1] = {true};
+	size_t length = strlen(name);
+
+	if (length > NAME_MAX_BYTES)
+		return false;
+	for (const char *p = pattern; *p != '\0'; p++) {
+		char c = *p == '%' ? p[1] : '\0';
+
+		if (c == 'e' || c == 't' || c == 'p' || c == 'n')
+			go_on(reached, name, length, c == 'p' || c == 'n');
+		else
+			go_past(reached, name, length, *p);
+		if (c == 'e' || c == 't' || c == 'p' || c == 'n' || c == '%')
+			p++;
+	}
+	return reached[length];
+}

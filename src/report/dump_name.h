@@ -26,4 +26,7 @@ bool dump_name_is_numbered(const char *pattern);
  */
 bool dump_name_expand(char *path, size_t size, const struct dump_name *name, uint64_t number);
 
+/* Whether name can be what a pattern became, of any program, process and time. Names above 255 bytes: no. */
+bool dump_name_matches(const char *pattern, const char *name);
+
 #endif

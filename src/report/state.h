@@ -13,9 +13,10 @@
  * the same sources walks its copy of them as a dump walks the originals. A reader that
  * was not must not: layout and every size have to agree.
  *
- * Commands come by the dump signal, sent by sigqueue() with a value that
- * state_request() makes; a signal without one is a plain wish for a dump. What became
- * of a command stands in ->answers.
+ * Commands are values that state_request() makes. Where there is a maintenance thread they
+ * are left in ->keeper, and no thread of the program's own notices anything; elsewhere they
+ * come by the dump signal, sent by sigqueue(). A signal without such a value is a plain wish for a
+ * dump. What became of a command stands in ->answers.
  */
 #ifndef WEIR_REPORT_STATE_H
 #define WEIR_REPORT_STATE_H
@@ -37,6 +38,7 @@ enum state_part {
 	STATE_RUN,	 /* 0 and the size of an entry of the table of runs */
 	STATE_TRACK,	 /* struct track_snapshot, as of the last monitor tick; under ->sequence */
 	STATE_SITE, /* the first row of the table of call sites, as of the last monitor tick, and the size of one; 0: no tracking */
+	STATE_BELL, /* uint32_t: the futex word on which the maintenance thread sleeps */
 	STATE_PARTS,
 };
 
@@ -111,6 +113,23 @@ struct state_answer {
 	char paths[STATE_FILES_MAX][STATE_PATH_BYTES]; /* as the process sees them */
 };
 
+/*
+ * Where a command is left by who has the right to trace: the request, where there is none, then another
+ * number at the bell, then an interruption of that one thread. The thread reads the bell first, then the request,
+ * so it does not go (back) to sleep before it has seen one.
+ */
+#define STATE_KEEPER_STARTS UINT32_MAX
+struct state_keeper {
+	/* 0, or half of one: none. Relaxed: the bell orders it. */
+	_Atomic uint64_t request;
+	/* Its id in the process's own pid namespace, or STATE_KEEPER_STARTS; 0: there is none. Relaxed. */
+	_Atomic uint32_t thread;
+	/* On the bell, or about to be: it holds nothing and waits for nobody. Relaxed. */
+	_Atomic uint32_t is_asleep;
+	uint32_t
+	    filters_at_start; /* frozen: seccomp filters of the process; UINT32_MAX: not known how many */
+};
+
 struct weir_state {
 	uint64_t magic;	  /* STATE_MAGIC; 0 before the start is over */
 	uint32_t layout;  /* STATE_LAYOUT */
@@ -127,6 +146,7 @@ struct weir_state {
 	_Atomic uint32_t sequence;
 	struct state_figures figures;
 
+	struct state_keeper keeper;
 	_Atomic uint32_t next_answer; /* relaxed: where the search for a free slot begins */
 	struct state_answer answers[STATE_ANSWERS];
 };

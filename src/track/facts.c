@@ -121,6 +121,26 @@ void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, d
 	lower(&facts->live_bytes, weight * (double)old_bytes);
 }
 
+void facts_join(struct facts *facts, struct facts *from, double live_count, double live_bytes)
+{
+	if (from->births != 0 && (facts->births == 0 || from->first_at < facts->first_at))
+		facts->first_at = from->first_at;
+	facts->births += from->births;
+	facts->birth_bytes += from->birth_bytes;
+	facts->deaths += from->deaths;
+	facts->birth_mass += from->birth_mass;
+	facts->death_mass += from->death_mass;
+	facts->death_squares += from->death_squares;
+	facts->death_size += from->death_size;
+	facts->death_size_squares += from->death_size_squares;
+	facts->young_age += from->young_age;
+	for (unsigned i = 0; i < FACTS_AGES; i++)
+		facts->died_at[i] += from->died_at[i];
+	facts->live_count += live_count;
+	facts->live_bytes += live_bytes;
+	__builtin_memset(from, 0, sizeof(*from));
+}
+
 void facts_point(struct facts *facts, double now)
 {
 	series_add(&facts->series, (struct series_point){

@@ -65,6 +65,13 @@ void facts_death(struct facts *facts, double age, uint64_t bytes, double weight)
 /* An object grew or shrank where it was: its live bytes are corrected. */
 void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, double weight);
 
+/*
+ * Births and deaths of weight 1 that were counted apart, so that who counts here need not wait: *from is
+ * added and is as new. live_count, live_bytes: what they leave, below 0 where those died that were
+ * born elsewhere; ->live_count and ->live_bytes are right, and not below 0, once all parts are joined.
+ */
+void facts_join(struct facts *facts, struct facts *from, double live_count, double live_bytes);
+
 /* At each monitor tick: remember how much is live. The series keeps what it has place for. */
 void facts_point(struct facts *facts, double now);
 

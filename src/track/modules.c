@@ -3,10 +3,14 @@
  *
  * modules_refresh() is called by the monitor tick and around dlclose(). It asks
  * dl_iterate_phdr(), whose counters of loads and unloads make it cheap when nothing has
- * changed. That takes the loader's write lock, which is recursive and under which the
- * loader itself never allocates; so a tick that runs within malloc may do it. It is held by a
- * program that allocates in its own callback of dl_iterate_phdr(): therefore nobody waits
- * for our lock while somebody may hold the loader's (lock_try only), but for fork.
+ * changed. That takes the loader's write lock, under which the loader itself never allocates, and waits
+ * for nobody. But a program holds it in its own callbacks of dl_iterate_phdr(), which may
+ * wait for whatever is held by who allocates, and so by a tick that runs within malloc, or by who
+ * forks, and so waits for the end of a tick. So no refresh begins while somebody is in there, as
+ * far as we see them go in (preload/walk.c), and nobody goes in while there is a refresh. In a child of a fork which fell
+ * into such a call of another thread the lock is never released again: there the count stays, and
+ * no refresh begins. For the same reason nobody waits for our lock while somebody may hold the
+ * loader's (lock_try only), but for fork.
  *
  * Readers take no lock. They see rows, whose words are written before their state
  * is, and a sorted list of the loaded ones, two of which take turns: a reader that was
@@ -16,10 +20,12 @@
 #include "track/modules.h"
 
 #include <elf.h>
-#include <link.h>
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/sys.h"
 
@@ -47,6 +53,57 @@ static struct {
 	void (*mark_used)(uint64_t *bits);
 	uint64_t used_bits[MODULES_MAX / 64];
 } table;
+
+/* --- the gate ---------------------------------------------------------------- */
+
+static struct {
+	_Atomic uint32_t inside;  /* calls of the program's own. Sequentially consistent against is_shut */
+	_Atomic uint32_t is_shut; /* futex: a refresh is at it. Likewise */
+	_Atomic uintptr_t walker; /* whose refresh; relaxed: a thread finds its own value or another one */
+	_Atomic(modules_walk *) walk; /* relaxed: set before there are threads */
+} gate = {.walk = dl_iterate_phdr};
+
+void modules_set_walk(modules_walk *walk)
+{
+	atomic_store_explicit(&gate.walk, walk, memory_order_relaxed);
+}
+
+static uintptr_t self(void)
+{
+	return (uintptr_t)&errno; /* each thread has its own */
+}
+
+void modules_walk_begin(void)
+{
+	atomic_fetch_add(&gate.inside, 1);
+	/* A handler may have interrupted our own refresh, whose lock is the same thread's. */
+	while (atomic_load(&gate.is_shut) != 0 &&
+	       atomic_load_explicit(&gate.walker, memory_order_relaxed) != self())
+		sys_futex_wait(&gate.is_shut, 1, MILLISECOND);
+}
+
+void modules_walk_end(void)
+{
+	atomic_fetch_sub_explicit(&gate.inside, 1, memory_order_release);
+}
+
+static void open_gate(void)
+{
+	atomic_store_explicit(&gate.walker, 0, memory_order_relaxed);
+	atomic_store(&gate.is_shut, 0);
+	sys_futex_wake(&gate.is_shut, INT_MAX);
+}
+
+/* Under the lock. Either we see who is inside, or they see that it is shut. */
+static bool shut_gate(void)
+{
+	atomic_store_explicit(&gate.walker, self(), memory_order_relaxed);
+	atomic_store(&gate.is_shut, 1);
+	if (atomic_load(&gate.inside) == 0)
+		return true;
+	open_gate();
+	return false;
+}
 
 uint64_t modules_hash(uint64_t h, const void *bytes, size_t length)
 {
@@ -356,6 +413,10 @@ bool modules_refresh(void (*gone)(unsigned module), void (*mark_used)(uint64_t *
 		lock_release(&table.lock);
 		return true;
 	}
+	if (!shut_gate()) {
+		lock_release(&table.lock);
+		return false;
+	}
 	count = modules_count();
 	for (unsigned i = 0; i < count; i++)
 		table.rows[i].is_seen = false;
@@ -363,7 +424,8 @@ bool modules_refresh(void (*gone)(unsigned module), void (*mark_used)(uint64_t *
 	table.pass.is_changed = false;
 	table.pass.is_marked = false;
 	table.mark_used = mark_used;
-	dl_iterate_phdr(see, NULL);
+	atomic_load_explicit(&gate.walk, memory_order_relaxed)(see, NULL);
+	open_gate();
 	is_changed = table.pass.is_changed;
 	if (is_changed) {
 		count = modules_count();

@@ -11,6 +11,8 @@
 #ifndef WEIR_TRACK_MODULES_H
 #define WEIR_TRACK_MODULES_H
 
+#include <link.h>
+
 #include "base/compiler.h"
 
 #define MODULES_MAX 512
@@ -39,11 +41,20 @@ bool modules_start(void);
 /*
  * Ask the loader what is loaded now. gone() is told of each module that is not any more, before
  * its addresses can be found as another's; mark_used() sets the bits of those modules that are on
- * some site's stack, and is asked once the table is full. Returns whether anything has changed. A call beside another does nothing. Takes the
+ * some site's stack, and is asked once the table is full. Returns whether anything has changed. A call beside
+ * another, or between modules_walk_begin() and modules_walk_end(), does nothing. Takes the
  * loader's lock for reading: outside of signal handlers, under no lock of ours. In the child of a process that had
  * threads nobody is asked any more, and what has changed is not known: true.
  */
 bool modules_refresh(void (*gone)(unsigned module), void (*mark_used)(uint64_t *bits));
+
+/* The program calls dl_iterate_phdr(), and is back from it. The first one waits for a refresh that is under way. */
+void modules_walk_begin(void);
+void modules_walk_end(void);
+
+/* What a refresh calls, where dl_iterate_phdr() is not libc's own. Before there are threads. */
+typedef int modules_walk(int (*see)(struct dl_phdr_info *info, size_t size, void *data), void *data);
+void modules_set_walk(modules_walk *walk);
 
 /* The loaded module whose code has pc; MODULE_NONE: none that is known. Lock-free. */
 unsigned modules_find(uintptr_t pc);

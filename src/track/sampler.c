@@ -18,9 +18,9 @@
  * of a million small objects takes. What a sample costs moves only the intervals of later points: whether an
  * allocation is one never depends on its stack.
  *
- * A distance is walked in legs, at most so many bytes each: after a leg that met no
- * point the distance is drawn anew with the interval of that time. So a thread that drew
- * a long one in a storm does not stay blind in the calm after it.
+ * A distance is walked in legs, at most so many bytes each, or so many buffers where these are large:
+ * after a leg that met no point the distance is drawn anew if the interval is another by then. So a thread
+ * that drew a long one in a storm does not stay blind in the calm after it.
  *
  * Intervals are relaxed atomics: hints, whose order means nothing.
  */
@@ -39,6 +39,9 @@
 #define HALF_FULL (SAMPLES_MAX / 2)
 #define TOO_FULL (SAMPLES_MAX / 8 * 7)
 
+/* So that of a thousand calls of malloc and free less than one ends a leg. */
+#define POOL_LEG_BUFFERS 1024
+
 enum mode { MODE_NOT_YET, MODE_ASLEEP, MODE_ON, MODE_OFF };
 
 #define GRACE_GIVEN 1 /* in place of the interval, which a thread that has drawn nothing does not have */
@@ -49,7 +52,8 @@ struct kind {
 	uint64_t first;	 /* the step up from 0 */
 	uint64_t most;
 	uint64_t leg;
-	uint32_t budget; /* a second */
+	uint32_t leg_buffers; /* a leg is at least so many of the size at which it begins */
+	uint32_t budget;      /* a second */
 	/* Shared; relaxed: hints and a rough count. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
 	_Atomic uint64_t floor; /* not below this while the table is fuller than FEW; 0: none */
@@ -70,8 +74,11 @@ static struct {
 	    /* Half of the objects of 44 bytes: from there to all is no great leap. */
 	    [TRACK_SMALL] =
 		{.first = 64, .most = SAMPLER_INTERVAL_MAX, .leg = 1 * MIB, .budget = SAMPLER_BUDGET_SMALL},
-	    [TRACK_POOL] =
-		{.first = 8 * KIB, .most = 4 * GIB, .leg = 16 * MIB, .budget = SAMPLER_BUDGET_POOL},
+	    [TRACK_POOL] = {.first = 8 * KIB,
+		.most = 4 * GIB,
+		.leg = 16 * MIB,
+		.leg_buffers = POOL_LEG_BUFFERS,
+		.budget = SAMPLER_BUDGET_POOL},
 	    [TRACK_LARGE] =
 		{.first = 1 * MIB, .most = 64 * GIB, .leg = 256 * MIB, .budget = SAMPLER_BUDGET_LARGE},
 	},
@@ -152,10 +159,20 @@ static uint64_t next_random(struct sampler_thread *thread)
 	return x * 0x2545f4914f6cdd1d;
 }
 
-static void draw(struct sampler_thread *thread, enum track_kind kind, uint64_t interval)
+/* left and rest, out of what is left of the way to the next point. */
+static void begin_leg(struct sampler_thread *thread, enum track_kind kind, uint64_t way, size_t bytes)
+{
+	const struct kind *state = &sampler.kinds[kind];
+	uint64_t leg = MAX(state->leg, (uint64_t)state->leg_buffers * bytes);
+
+	thread->left[kind] = (int64_t)MIN(way, leg);
+	thread->rest[kind] = way - (uint64_t)thread->left[kind];
+}
+
+/* bytes: of the allocation at which it is drawn. */
+static void draw(struct sampler_thread *thread, enum track_kind kind, uint64_t interval, size_t bytes)
 {
 	double unit, distance;
-	uint64_t bytes;
 
 	thread->interval[kind] = interval;
 	thread->rest[kind] = 0;
@@ -167,9 +184,7 @@ static void draw(struct sampler_thread *thread, enum track_kind kind, uint64_t i
 	unit = (double)((next_random(thread) >> 11) + 1) * 0x1p-53;
 	distance = -LN2 * approx_log2(unit) * (double)interval;
 	/* A point at 2.7 lies in the third byte: what is cut off changes nothing. */
-	bytes = (uint64_t)distance;
-	thread->left[kind] = (int64_t)MIN(bytes, sampler.kinds[kind].leg);
-	thread->rest[kind] = bytes - (uint64_t)thread->left[kind];
+	begin_leg(thread, kind, (uint64_t)distance, bytes);
 }
 
 /* A thread's first look: until now it had drawn nothing, and passed 0 at its first byte. */
@@ -183,7 +198,7 @@ static void first_draw(struct sampler_thread *thread)
 	x = (x ^ x >> 27) * 0x94d049bb133111eb;
 	thread->random = (x ^ x >> 31) | 1;
 	for (unsigned kind = 0; kind < SAMPLER_KINDS; kind++)
-		draw(thread, (enum track_kind)kind, sampler_interval((enum track_kind)kind));
+		draw(thread, (enum track_kind)kind, sampler_interval((enum track_kind)kind), 0);
 }
 
 /* --- the budget -------------------------------------------------------------- */
@@ -340,19 +355,22 @@ float sampler_take(enum track_kind kind, size_t bytes)
 		thread->left[kind] -= (int64_t)bytes;
 	} else if (thread->interval[kind] == 0 && interval != 0) {
 		/* All were samples; from this one on they are not. */
-		draw(thread, kind, interval);
+		draw(thread, kind, interval, bytes);
 		thread->left[kind] -= (int64_t)bytes;
 	}
 	if (thread->left[kind] >= 0)
 		return 0;
 	if (thread->interval[kind] != 0 && thread->left[kind] + (int64_t)thread->rest[kind] >= 0) {
 		/* The leg ended, and no point was met within this allocation. */
-		draw(thread, kind, interval);
+		if (interval == thread->interval[kind])
+			begin_leg(thread, kind, (uint64_t)thread->left[kind] + thread->rest[kind], bytes);
+		else
+			draw(thread, kind, interval, bytes);
 		return 0;
 	}
 	weight = sampler_weight(bytes, thread->interval[kind]);
 	if (!sampler.is_all)
 		sampler_keep_budget(kind, this_second());
-	draw(thread, kind, sampler_interval(kind));
+	draw(thread, kind, sampler_interval(kind), bytes);
 	return weight;
 }

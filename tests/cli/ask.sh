@@ -71,7 +71,7 @@ names_file
 ok $? "64 threads that allocate all the time do not keep a process from its dump"
 try "$WEIR" gc "$pid"
 test "$status" -eq 0 && grep -q 'given back by the pool' "$work/stdout"
-ok $? "the maintenance thread does the collection, asked by a real-time signal"
+ok $? "the maintenance thread does the collection"
 end_all
 
 start WEIR_BACKGROUND=always idle

@@ -3,6 +3,7 @@
 tests_cli_scripts = \
 	tests/cli/ask.sh \
 	tests/cli/completion.sh \
+	tests/cli/guest.py \
 	tests/cli/read_cost.sh \
 	tests/cli/refuse.sh \
 	tests/cli/report.sh \
@@ -23,3 +24,10 @@ tests_cli_live_SOURCES = tests/cli/live.c
 tests_cli_live_CPPFLAGS = -D_GNU_SOURCE
 tests_cli_live_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_cli_live_LDADD = -lpthread
+
+# A program that waits, and notices what interrupts it.
+check_PROGRAMS += tests/cli/waits
+tests_cli_waits_SOURCES = tests/cli/waits.c
+tests_cli_waits_CPPFLAGS = -D_GNU_SOURCE
+tests_cli_waits_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_cli_waits_LDADD = -ldl -lpthread

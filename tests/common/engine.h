@@ -318,7 +318,7 @@ static inline char *engine_check_arena(const struct engine_check *check, const s
 
 static inline const struct rseq_stack *engine_stack(unsigned cpu, unsigned class)
 {
-	return (const void *)((const char *)magazine_cpu_at(cpu) + MAGAZINE_OFFSET(class));
+	return (const void *)(magazine_area(cpu) + MAGAZINE_OFFSET(class));
 }
 
 /* Every item of a magazine is an idle buffer of its class, there once; rooms add up. */
@@ -348,7 +348,7 @@ static inline char *engine_check_magazines(struct engine_check *check, int flags
 		}
 		ENGINE_NEED(
 		    room_bytes == magazine_cpu_at(cpu)->room_bytes || (flags & ENGINE_FORKED) != 0, cpu);
-		ENGINE_NEED(magazine_cpu_at(cpu)->stopped == 0, cpu);
+		ENGINE_NEED(magazines.cpus.areas[cpu] == magazine_area(cpu), cpu);
 		cpus_used += room_bytes != 0;
 	}
 	ENGINE_NEED(cpus_used == magazines.cpus_used || (flags & ENGINE_FORKED) != 0, magazines.cpus_used);
@@ -400,7 +400,7 @@ static inline const char *engine_fault(int flags)
 
 	for (unsigned i = 0; i < arenas.count && why == NULL; i++)
 		why = engine_check_arena(&check, &arenas.at[i]);
-	if (why == NULL && magazines.cpus.areas != NULL)
+	if (why == NULL && magazines.areas != NULL)
 		why = engine_check_magazines(&check, flags);
 	free(check.covered);
 	return why;

@@ -9,6 +9,7 @@ tests_lint = \
 	tests/lint/forbidden-calls.sh \
 	tests/lint/harness.sh \
 	tests/lint/headers-alone.sh \
+	tests/lint/hot-path.sh \
 	tests/lint/library.sh \
 	tests/lint/man.sh \
 	tests/lint/readme.sh \

@@ -8,7 +8,8 @@
 need mandoc
 
 # Pages of others that ours refer to.
-foreign=(env.1 node.1 pprof.1 ps.1 valgrind.1 fork.2 madvise.2 mlockall.2 poll.2 process_vm_readv.2 rename.2 signalfd.2
+foreign=(env.1 node.1 pprof.1 ps.1 valgrind.1 varnishd.1 fork.2 madvise.2 mlockall.2 poll.2 process_vm_readv.2 ptrace.2 rename.2 seccomp.2
+	signalfd.2
 	writev.2 dlopen.3 execvp.3 jemalloc.3 malloc.3 sigqueue.3 sigwait.3 snprintf.3 cgroups.7 signal.7 ld.so.8 nginx.8)
 
 mapfile -t pages < <(for page in man/*.[1-9] "$build_dir"/man/*.[1-9]; do [ -e "$page" ] && echo "$page"; done)

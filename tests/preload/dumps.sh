@@ -134,6 +134,20 @@ shell "${scaled[@]}" WEIR_METRICS_FILE=m.%e.%p WEIR_DUMP=d.%n -- "$live ticks & 
 pid=$(sed -n 's/^m\.live\.//p' "$tmp/out")
 test "$(tr '\n' ' ' <"$tmp/out")" = "1 644 m.live.$pid " && ! names | grep -q live
 report $? "WEIR_METRICS_FILE is there while the program runs, readable by all, and nothing beside it"
+# left NAME PID DATE [TEXT]: a file as a process of that number would have left it then
+left=
+left() { left+="printf '%s\n' '${4:-# HELP weir_x y}' 'weir_x{program=\"p\",pid=\"$2\"} 1' >$1; touch -d '$3' $1;"; }
+left p.4000000.prom 4000000 '20 minutes ago'
+left q.r.4000001.prom 4000001 '2 days ago'
+left p.1.prom 1 '1 January 2020'
+left p.4000002.prom 4000002 '5 minutes ago'
+left p.$$.prom $$ '20 minutes ago'
+left p.4000003.prom 4000003 '20 minutes ago' '# HELP node_x y'
+left p.4000004.txt 4000004 '20 minutes ago'
+shell "${scaled[@]}" WEIR_METRICS_FILE=%e.%p.prom WEIR_DUMP=d.%n WEIR_LOG=off -- "$left ln -s /etc/passwd p.4000005.prom; $live ticks"
+test -h "$tmp/d/p.4000005.prom" && test "$(names)" = "$(printf '%s\n' d.1.txt p.4000002.prom p.4000003.prom p.4000004.txt p.$$.prom | sort | tr '\n' ' ')"
+report $? "whoever writes one removes what killed processes left beside it, and nothing else"
+
 shell "${scaled[@]}" WEIR_METRICS_FILE=absent/m WEIR_DUMP=d.%n -- "exec $live ticks"
 test "$(grep -c 'WEIR_METRICS_FILE: cannot write absent/m: No such file or directory$' "$tmp/err")" = 1
 report $? "one that cannot be written is said once"

@@ -132,6 +132,13 @@ def neighbours():
         "a child goes on with its parent's tables",
         [o["tracking"] for o in run.others],
     )
+    for background in ("never", "auto"):
+        run = Run(TRACKED, "walk", background=background)
+        report(
+            run.went_on() and run.dump["tracking"]["ticks"] >= 3,
+            f"nobody waits for a callback of dl_iterate_phdr that waits for who allocates and forks ({background})",
+            run.why(),
+        )
     run = Run(TRACKED, "handler")
     report(run.went_on() and is_bounded(run.dump), "handlers that allocate and jump out are survived", run.why())
     report(

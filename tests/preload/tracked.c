@@ -10,11 +10,13 @@
  *   tracked leak SECONDS [touch]  three sites, of which one loses one object in 25; in the end look
  *                            at what was lost, and allocate for another second
  *   tracked tableless MODULE a frame of a module that was compiled without unwind tables
+ *   tracked walk             allocate and fork while a callback of dl_iterate_phdr waits for what we hold
  *   tracked hold             take 64 KiB, keep it for ever, wait for a line on stdin
  *
  * Exit status 0 and the line "went on", if all went well.
  */
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -329,6 +331,62 @@ static void leak(unsigned seconds, bool is_touching)
 	}
 }
 
+/* --- a callback of the loader's that waits ----------------------------------------- */
+
+static pthread_mutex_t wanted_inside = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool is_inside;
+
+static int wait_inside(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)info, (void)size, (void)unused;
+	is_inside = true;
+	pthread_mutex_lock(&wanted_inside);
+	pthread_mutex_unlock(&wanted_inside);
+	return 1;
+}
+
+static void *walk_objects(void *unused)
+{
+	(void)unused;
+	dl_iterate_phdr(wait_inside, NULL);
+	return NULL;
+}
+
+/* Allocates for some ticks, and forks, while it holds what that callback waits for. */
+static void hold_what_a_callback_wants(void)
+{
+	pthread_t thread;
+	pid_t child;
+	int status;
+
+	alarm(15);
+	for (unsigned i = 0; i < 1000; i++)
+		take_for_a_moment(4000);
+	pthread_mutex_lock(&wanted_inside);
+	if (pthread_create(&thread, NULL, walk_objects, NULL) != 0)
+		exit(1);
+	while (!is_inside)
+		pause_ms(1);
+	for (unsigned i = 0; i < 100; i++) {
+		free(take_for_a_moment(65536));
+		pause_ms(10);
+	}
+	child = fork();
+	if (child == 0) {
+		/* The loader's lock is lost to this one for good. */
+		alarm(15);
+		for (unsigned i = 0; i < 60; i++) {
+			free(take_for_a_moment(65536));
+			pause_ms(10);
+		}
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child || status != 0)
+		exit(1);
+	pthread_mutex_unlock(&wanted_inside);
+	pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -344,6 +402,8 @@ int main(int argc, char **argv)
 		plugins(count, argv[3]);
 	else if (strcmp(mode, "fork") == 0)
 		forks();
+	else if (strcmp(mode, "walk") == 0)
+		hold_what_a_callback_wants();
 	else if (strcmp(mode, "handler") == 0)
 		handlers();
 	else if (strcmp(mode, "leak") == 0)

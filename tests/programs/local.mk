@@ -21,7 +21,8 @@ tests_programs = \
 	tests/programs/python3.sh \
 	tests/programs/redis.sh \
 	tests/programs/startup.sh \
-	tests/programs/top.sh
+	tests/programs/top.sh \
+	tests/programs/varnish.sh
 
 EXTRA_DIST += $(tests_programs) \
 	tests/programs/.shellcheckrc \

@@ -4,13 +4,17 @@ tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
+	tests/sabotage/any-arena-lends.patch \
+	tests/sabotage/arenas-by-turns.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
+	tests/sabotage/bell-not-rung.patch \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/busy-pays-no-more.patch \
+	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/class-one-too-small.patch \
@@ -20,6 +24,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
+	tests/sabotage/credits-never-called-in.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -36,6 +41,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
+	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -44,19 +50,22 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
-	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/half-cold-is-cold.patch \
+	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
 	tests/sabotage/health-cut-short.patch \
 	tests/sabotage/hysteresis-gone.patch \
 	tests/sabotage/idle-batch-keeps-its-buffer.patch \
 	tests/sabotage/inner-pointer-unseen.patch \
 	tests/sabotage/json-not-escaped.patch \
+	tests/sabotage/knock-past-a-filter.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
+	tests/sabotage/leg-of-bytes-only.patch \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
@@ -64,6 +73,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
+	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/no-rule-remembered.patch \
@@ -78,6 +88,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
+	tests/sabotage/pool-never-spread.patch \
 	tests/sabotage/pools-demand-ignored.patch \
 	tests/sabotage/pressure-told-always.patch \
 	tests/sabotage/promised-pages-forgotten.patch \
@@ -120,6 +131,9 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
+	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-uncounted.patch \
 	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
 	tests/sabotage/sigpipe-let-through.patch \
@@ -130,17 +144,20 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
-	tests/sabotage/stop-flag-ignored.patch \
+	tests/sabotage/stopped-cpu-works-on.patch \
 	tests/sabotage/stream-lock-not-waited-for.patch \
+	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
 	tests/sabotage/tables-through-libgcc.patch \
+	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
+	tests/sabotage/threads-share-an-arena.patch \
 	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \

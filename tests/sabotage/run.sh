@@ -77,7 +77,8 @@ build()
 	tests/unit/*) target=$program ;;
 	# It looks at its program by weir, too.
 	tests/preload/library.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
-	tests/contract/*.sh | tests/preload/*.sh) ;;
+	tests/contract/*.sh | tests/preload/*.sh | tests/preload/*.py) ;;
+	tests/cli/guest.py) make -s -C "$1/build" -j"$jobs" weir tests/cli/waits || return 1 ;;
 	tests/cli/*.sh) make -s -C "$1/build" -j"$jobs" weir || return 1 ;;
 	*) make -s -C "$1/build" -j"$jobs" "$program" || return 1 ;;
 	esac
@@ -94,10 +95,11 @@ run()
 	rm -rf "$dumps"
 	mkdir "$dumps"
 	case $program in
-	*.sh)
+	*.sh | *.py)
 		environment+=(abs_top_srcdir="$source" abs_top_builddir="$build" TEST_OBJECT="$preload" TEST_ALLOCATORS=weir
 			TEST_SOURCE_DIR="$source" TEST_BUILD_DIR="$build" TEST_WEIR="$build/weir")
 		command=(bash "$source/$program")
+		[[ $program == *.py ]] && command=(/usr/bin/python3 "$source/$program")
 		;;
 	tests/contract/* | tests/preload/*)
 		environment+=(LD_PRELOAD="$preload" WEIR_DUMP="$dumps/%e.%p.%n")

@@ -6,6 +6,7 @@ tests_unit = \
 	tests/unit/test_apart \
 	tests/unit/test_approx \
 	tests/unit/test_arena \
+	tests/unit/test_arenas \
 	tests/unit/test_batch \
 	tests/unit/test_batch_pool \
 	tests/unit/test_batch_random \
@@ -21,6 +22,7 @@ tests_unit = \
 	tests/unit/test_growth \
 	tests/unit/test_headroom \
 	tests/unit/test_life_table \
+	tests/unit/test_limits \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
@@ -62,6 +64,7 @@ tests_unit_lib = \
 	tests/unit/test_lib_figures \
 	tests/unit/test_lib_model \
 	tests/unit/test_lib_policy \
+	tests/unit/test_lib_spread \
 	tests/unit/test_lib_threads \
 	tests/unit/test_lib_upkeep
 
@@ -85,6 +88,7 @@ tests_unit_test_lib_faults_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mmap,--wrap=mprotect,--wrap=madvise,--wrap=aligned_alloc
 tests_unit_test_lib_model_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_policy_LDADD = libpools.a $(LDADD)
+tests_unit_test_lib_spread_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_engine_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_threads_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_upkeep_LDADD = libpools.a $(LDADD)

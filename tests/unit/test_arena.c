@@ -1,6 +1,6 @@
 /*
  * test_arena.c -- the heap: what is taken is whole and apart, what is given joins,
- * what is purged is really zero, and arenas lend to each other.
+ * what is purged is really zero.
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -25,7 +25,7 @@ static void start(unsigned count)
 static uint32_t take(unsigned class, uint32_t now)
 {
 	uint32_t page;
-	ck_assert_uint_eq(arenas_take(0, class, 1, now, &page, &change), 1);
+	ck_assert_uint_eq(arenas_take(class, 1, now, &page, &change), 1);
 	return page;
 }
 
@@ -50,7 +50,7 @@ START_TEST(what_is_taken_is_idle_of_its_class_and_counted)
 	start(1);
 	for (unsigned i = 0; i < ARRAY_LENGTH(classes); i++) {
 		uint64_t out = arenas.at[0].out_pages;
-		unsigned count = arenas_take(0, classes[i], 3, 77, pages, &change);
+		unsigned count = arenas_take(classes[i], 3, 77, pages, &change);
 		/* The range is extended for one; what then is left over may not be enough for three. */
 		ck_assert_uint_ge(count, size_class_bytes(classes[i]) < MIB ? 3 : 1);
 		ck_assert_uint_eq(change.out_pages, arenas.at[0].out_pages - out);
@@ -90,12 +90,12 @@ START_TEST(resident_runs_go_before_untouched_ones_and_batches_stay_warm)
 	give(warm[0], 2);
 	give(warm[1], 2);
 	/* Two of eight are warm: no cold one comes along. */
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 8, 3, pages, &change), 2);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 8, 3, pages, &change), 2);
 	ck_assert(change.fresh_pages == 0);
 	ck_assert(pages[0] == warm[0] || pages[0] == warm[1]);
 	ck_assert(pages[1] == warm[0] || pages[1] == warm[1]);
 	ck_assert_uint_eq(run_at(pages[0])->buffer.serial & BUFFER_WAS_COLD, 0);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 8, 3, pages, &change), 8);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 8, 3, pages, &change), 8);
 	ck_assert(change.fresh_pages != 0);
 	ck_assert_uint_ne(wall, 0);
 	ck_engine_is_whole(0);
@@ -127,7 +127,7 @@ START_TEST(exact_runs_are_aligned_and_what_is_cut_off_stays_free_and_cold)
 	for (unsigned i = 0; i < ARRAY_LENGTH(alignments); i++)
 		for (uint32_t pages = 1; pages <= 300; pages += 37) {
 			uint64_t out = arenas.at[0].out_pages;
-			uint32_t page = arenas_take_exact(0, pages, alignments[i], 1);
+			uint32_t page = arenas_take_exact(pages, alignments[i], 1);
 			ck_assert_uint_ne(page, 0);
 			ck_assert_uint_eq((uintptr_t)page_address(page) % (alignments[i] * PAGE_BYTES), 0);
 			ck_assert_uint_eq(run_at(page)->pages, pages);
@@ -177,7 +177,7 @@ START_TEST(a_run_grows_into_its_free_neighbour_and_no_further)
 	ck_assert_uint_eq(run_at(a + 3)->free.freed, 9);
 	ck_engine_is_whole(0);
 	/* The last run before the frontier has no neighbour. */
-	uint32_t last = arenas_take_exact(0, arenas.at[0].runs.free_pages - (2 * PAGES_64K - 3), 1, 1);
+	uint32_t last = arenas_take_exact(arenas.at[0].runs.free_pages - (2 * PAGES_64K - 3), 1, 1);
 	ck_assert_uint_eq(last + run_at(last)->pages, range_committed());
 	ck_assert_uint_eq(arenas_extend(last, run_at(last)->pages + 1, run_at(last)->pages + 9), 0);
 	engine_stop();
@@ -189,7 +189,7 @@ START_TEST(what_is_purged_is_zero_and_what_is_held_is_not_touched)
 	uint32_t pages[40];
 	uint64_t purged;
 	start(1);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 40, 1, pages, &change), 40);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 40, 1, pages, &change), 40);
 	for (unsigned i = 0; i < 40; i++)
 		pattern_fill(page_address(pages[i]), 64 * KIB, i, PATTERN_DENSE);
 	for (unsigned i = 0; i < 40; i++)
@@ -225,7 +225,7 @@ static void five_runs(uint32_t *pages)
 {
 	uint32_t all[10];
 	start(1);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, all, &change), 10);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, all, &change), 10);
 	for (uint32_t i = 0; i < 5; i++)
 		pages[i] = all[2 * i];
 	for (uint32_t i = 0; i < 5; i++)
@@ -254,7 +254,7 @@ START_TEST(of_a_run_that_is_partly_cold_no_more_goes_than_the_surplus)
 {
 	uint32_t page;
 	start(1);
-	page = arenas_take_exact(0, 500, 1, 1);
+	page = arenas_take_exact(500, 1, 1);
 	ck_assert_uint_eq(page, 1);
 	give(page, 2); /* joins the rest of the chunk, which was never touched */
 	ck_assert_uint_eq(runs_free_length(&arenas.at[0].runs, 1), CHUNK_PAGES - 1);
@@ -348,71 +348,18 @@ START_TEST(a_purge_that_is_refused_is_not_tried_again_and_nothing_is_zero)
 }
 END_TEST
 
-START_TEST(a_resident_run_of_another_arena_goes_before_pages_that_fault)
-{
-	uint32_t lent, own, again, count, pages[4];
-	start(3);
-	/* CPU 0 works on arena 1 now, where there is nothing yet; arena 0 has a warm run. */
-	lent = take(CLASS_64K, 1);
-	own = take(CLASS_64K, 1);
-	give(lent, 2);
-	atomic_store(&magazine_cpu_at(0)->arena, 1);
-	atomic_store(&arenas.used, 2);
-	count = arenas_take(0, CLASS_64K, 4, 3, pages, &change);
-	again = pages[0];
-	ck_assert_uint_eq(count, 1);
-	ck_assert_uint_eq(again, lent);
-	ck_assert(change.fresh_pages == 0);
-	ck_assert_uint_eq(change.out_pages, PAGES_64K);
-	ck_assert_uint_eq(page_owner(again), 0);
-	ck_assert_uint_eq(arenas.at[1].out_pages, 0);
-	ck_engine_is_whole(0);
-	/* Nothing warm anywhere: pages of its own. */
-	uint32_t fresh = take(CLASS_64K, 4);
-	ck_assert_uint_eq(page_owner(fresh), 1);
-	ck_assert(change.fresh_pages != 0);
-	/* And each goes home by its address, in whatever order. */
-	uint32_t all[] = {fresh, again, own};
-	arenas_give(all, 3, 5, &change);
-	ck_assert_uint_eq(change.out_pages, 3 * PAGES_64K);
-	ck_assert_uint_eq(engine_out_pages(), 0);
-	ck_engine_is_whole(0);
-	engine_stop();
-}
-END_TEST
-
-START_TEST(a_cpu_that_finds_its_arena_taken_moves_to_another)
-{
-	uint32_t page;
-	start(4);
-	page = take(CLASS_64K, 1);
-	ck_assert_uint_eq(page_owner(page), 0);
-	/* So often that it moves at the next one. */
-	atomic_store(&magazine_cpu_at(3)->contentions, 7);
-	lock_acquire(&arenas.at[0].lock);
-	ck_assert_uint_eq(arenas_take_exact(3, 4, 1, 1) != 0, 1);
-	lock_release(&arenas.at[0].lock);
-	ck_assert_uint_eq(magazine_cpu_at(3)->arena, 3);
-	ck_assert_uint_eq(magazine_cpu_at(3)->contentions, 0);
-	ck_assert_uint_eq(arenas.used, 4);
-	ck_assert_uint_eq(arenas.at[3].out_pages, 4);
-	ck_engine_is_whole(0);
-	engine_stop();
-}
-END_TEST
-
 START_TEST(a_range_that_is_used_up_says_so_and_recovers)
 {
 	uint32_t *pages = calloc(8192, sizeof(*pages)), got[4];
 	unsigned count = 0, n;
 	ck_assert(engine_start(2, 32 * MIB));
-	while ((n = arenas_take(0, CLASS_64K, 4, 1, got, &change)) != 0)
+	while ((n = arenas_take(CLASS_64K, 4, 1, got, &change)) != 0)
 		for (unsigned i = 0; i < n; i++)
 			pages[count++] = got[i];
 	ck_assert_uint_eq(change.out_pages, 0);
 	ck_assert_uint_eq(range_committed(), 32 * MIB >> PAGE_SHIFT);
 	ck_assert_uint_ge(count, 32 * MIB / (64 * KIB) - 8);
-	ck_assert_uint_eq(arenas_take_exact(0, PAGES_64K + 20, 1, 1), 0);
+	ck_assert_uint_eq(arenas_take_exact(PAGES_64K + 20, 1, 1), 0);
 	ck_engine_is_whole(0);
 	arenas_give(pages, count, 2, &change);
 	ck_assert_uint_eq(engine_out_pages(), 0);
@@ -429,7 +376,7 @@ START_TEST(the_peak_is_that_of_the_last_four_windows)
 	struct arena *arena;
 	start(1);
 	arena = &arenas.at[0];
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, pages, &change), 10);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
 	arenas_give(pages, 8, 2, &change);
 	ck_assert_uint_eq(arena_peak(arena), 10 * PAGES_64K);
 	for (unsigned window = 1; window < PEAK_WINDOWS; window++) {
@@ -453,13 +400,13 @@ START_TEST(what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken)
 
 	start(1);
 	arena = &arenas.at[0];
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, pages, &change), 10);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
 	arena_rotate_peak(arena);
 	slack = arena->slack_pages;
 	ck_assert_uint_eq(slack, 10 * PAGES_64K);
 	/* Taken, but from what is resident: it goes little by little. */
 	arenas_give(pages, 10, 2, &change);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 10, 1, pages, &change), 10);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
 	arena_rotate_peak(arena);
 	ck_assert_uint_lt(arena->slack_pages, slack);
 	ck_assert_uint_ge(arena->slack_pages, slack - slack / 16);
@@ -487,10 +434,9 @@ START_TEST(some_pages_are_purged_wherever_they_are)
 {
 	uint32_t pages[4];
 	start(2);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 2, 1, pages, &change), 2);
-	atomic_store(&magazine_cpu_at(0)->arena, 1);
-	atomic_store(&arenas.used, 2);
-	ck_assert_uint_eq(arenas_take(0, CLASS_64K, 2, 1, pages + 2, &change), 2);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 2, 1, pages, &change), 2);
+	arenas_settle(1);
+	ck_assert_uint_eq(arenas_take(CLASS_64K, 2, 1, pages + 2, &change), 2);
 	arenas_give(pages, 4, 2, &change);
 	ck_assert_uint_eq(arenas_hot_pages(), 4 * PAGES_64K);
 	hand_purge(3 * PAGES_64K, 2);
@@ -518,8 +464,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_was_idle_for_long_goes_wanted_or_not);
 	tcase_add_test(tests, ages_hold_when_the_clock_comes_round);
 	tcase_add_test(tests, a_purge_that_is_refused_is_not_tried_again_and_nothing_is_zero);
-	tcase_add_test(tests, a_resident_run_of_another_arena_goes_before_pages_that_fault);
-	tcase_add_test(tests, a_cpu_that_finds_its_arena_taken_moves_to_another);
 	tcase_add_test(tests, a_range_that_is_used_up_says_so_and_recovers);
 	tcase_add_test(tests, the_peak_is_that_of_the_last_four_windows);
 	tcase_add_test(tests, what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken);

@@ -51,6 +51,36 @@ START_TEST(a_path_fits_exactly_or_is_refused)
 }
 END_TEST
 
+static const struct {
+	const char *pattern, *name;
+	bool is_match;
+} matches[] = {
+    {"%e.%p.prom", "relay.77.prom", true},
+    {"%e.%p.prom", "a.b.1.2.prom", true},
+    {"%e.%p.prom", "relay.77.prom.new.77", false},
+    {"%e.%p.prom", "relay.prom", false},
+    {"%e.%p.prom", "relay..prom", false},
+    {"%e.%p.prom", ".77.prom", false},
+    {"%e.%p.prom", "relay.7x.prom", false},
+    {"%p", "77", true},
+    {"%p", "", false},
+    {"%p%p", "77", true},
+    {"%p%p", "7", false},
+    {"%%%p%", "%7%", true},
+    {"%%%p%", "7%", false},
+    {"m-%t-%p", "m-20261231T235959Z-7", true},
+    {"%e%e%e%e%e%e%e%e%p.", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", false},
+    {"%x", "%x", true},
+    {"", "", true},
+    {"", "a", false},
+};
+
+START_TEST(a_name_matches_the_patterns_that_can_become_it)
+{
+	ck_assert_int_eq(dump_name_matches(matches[_i].pattern, matches[_i].name), matches[_i].is_match);
+}
+END_TEST
+
 START_TEST(only_n_tells_dumps_apart)
 {
 	ck_assert(dump_name_is_numbered("a%n"));
@@ -64,6 +94,7 @@ END_TEST
 static void add_tests(TCase *tests)
 {
 	tcase_add_loop_test(tests, every_pattern_becomes_its_path, 0, ARRAY_LENGTH(cases));
+	tcase_add_loop_test(tests, a_name_matches_the_patterns_that_can_become_it, 0, ARRAY_LENGTH(matches));
 	tcase_add_test(tests, a_path_fits_exactly_or_is_refused);
 	tcase_add_test(tests, only_n_tells_dumps_apart);
 }

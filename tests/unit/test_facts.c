@@ -112,6 +112,42 @@ START_TEST(a_site_of_many_sizes_is_known_by_most_of_its_samples)
 }
 END_TEST
 
+START_TEST(what_was_counted_apart_and_joined_is_as_if_counted_at_once)
+{
+	static struct facts whole, parts[3], sum;
+	double live[3] = {0, 0, 0}, bytes[3] = {0, 0, 0};
+
+	for (unsigned i = 0; i < 3000; i++) {
+		/* Somewhere else than where it is born; the first part has deaths only. */
+		unsigned born = 1 + i % 2, died = (born + 1 + i / 2 % 2) % 3;
+		uint64_t size = 4096 + 7 * i;
+
+		facts_birth(&whole, 5000 - i, size, 1);
+		facts_birth(&parts[born], 5000 - i, size, 1);
+		live[born]++;
+		bytes[born] += (double)size;
+		if (i % 10 == 0)
+			continue;
+		facts_death(&whole, i / 64.0, size, 1);
+		facts_death(&parts[died], i / 64.0, size, 1);
+		live[died]--;
+		bytes[died] -= (double)size;
+	}
+	ck_need(live[0] < 0);
+	for (unsigned i = 0; i < 3; i++) {
+		facts_join(&sum, &parts[i], live[i], bytes[i]);
+		ck_need(parts[i].births == 0 && parts[i].deaths == 0 && parts[i].died_at[0] == 0);
+	}
+	ck_need(sum.live_count == 300);
+	/* Sums of logarithms depend on their order in the last places. */
+	ck_need(fabs(sum.death_size - whole.death_size) < 1e-9 * whole.death_size);
+	ck_need(fabs(sum.death_size_squares - whole.death_size_squares) < 1e-9 * whole.death_size_squares);
+	sum.death_size = whole.death_size;
+	sum.death_size_squares = whole.death_size_squares;
+	ck_need(memcmp(&sum, &whole, sizeof(whole)) == 0);
+}
+END_TEST
+
 START_TEST(more_deaths_than_births_leave_nothing_negative)
 {
 	struct facts facts = {0};
@@ -213,6 +249,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, births_and_deaths_are_summed_by_weight);
 	tcase_add_test(tests, lifetimes_are_summed_by_mass);
 	tcase_add_test(tests, a_site_of_many_sizes_is_known_by_most_of_its_samples);
+	tcase_add_test(tests, what_was_counted_apart_and_joined_is_as_if_counted_at_once);
 	tcase_add_test(tests, more_deaths_than_births_leave_nothing_negative);
 	tcase_add_test(tests, what_is_no_weight_is_left_out);
 	tcase_add_test(tests, a_week_of_a_million_a_second_is_counted_exactly);

@@ -2,10 +2,12 @@
  * test_lib_model.c -- random sequences of everything a program may do with a pool, against a model
  * of a hundred lines: which ids live, what is in them, and what the figures must therefore be.
  *
- * Each sequence has a pool of its own with random settings, and is named by its seed.
+ * Each sequence has a pool of its own with random settings, and is named by its seed; every other pool is
+ * spread over shards from the start.
  * TEST_SEQUENCES=n runs more of them.
  */
 #include "lib/engine.h"
+#include "lib/state.h"
 #include "lib_pool.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"
@@ -14,7 +16,7 @@
 #define HELD_MAX 80
 #define STALE_MAX 64
 
-struct held {
+struct holding {
 	weir_id id;
 	unsigned char *data;
 	size_t size, capacity;
@@ -27,7 +29,7 @@ static struct model {
 	struct weir_pool *pool;
 	struct weir_pool_config config;
 	uint64_t random;
-	struct held held[HELD_MAX];
+	struct holding held[HELD_MAX];
 	unsigned count;
 	weir_id stale[STALE_MAX]; /* released, or never handed out; 0: none */
 	uint64_t allocations, too_large, not_found;
@@ -38,13 +40,13 @@ static uint64_t roll(uint64_t sides)
 	return random_next(&model.random) % sides;
 }
 
-static void write_pattern(struct held *h)
+static void write_pattern(struct holding *h)
 {
 	h->seed = random_next(&model.random);
 	pattern_fill(h->data, h->size, h->seed, PATTERN_SPARSE);
 }
 
-static void check_pattern(const struct held *h)
+static void check_pattern(const struct holding *h)
 {
 	ck_need(pattern_check(h->data, h->size, h->seed, PATTERN_SPARSE) == PATTERN_OK);
 }
@@ -57,10 +59,10 @@ static size_t random_request(void)
 }
 
 /* Two buffers never share a byte. */
-static void check_apart(const struct held *h)
+static void check_apart(const struct holding *h)
 {
 	for (unsigned i = 0; i < model.count; i++) {
-		const struct held *other = &model.held[i];
+		const struct holding *other = &model.held[i];
 
 		ck_need(other->id != h->id);
 		ck_need(h->data + h->capacity <= other->data || other->data + other->capacity <= h->data);
@@ -72,7 +74,7 @@ static void step_allocate(void)
 	size_t size = random_request();
 	struct weir_buffer_info info;
 	struct weir_buffer buffer;
-	struct held h;
+	struct holding h;
 	int error;
 
 	if (model.count == HELD_MAX)
@@ -87,7 +89,7 @@ static void step_allocate(void)
 	ck_need(buffer.size == MAX(size, model.config.min_buffer_bytes) && buffer.capacity >= buffer.size);
 	ck_need((uintptr_t)buffer.data % 64 == 0);
 	ck_need(weir_pool_lookup(model.pool, buffer.id, &info) == WEIR_OK);
-	h = (struct held){buffer.id, buffer.data, buffer.size, buffer.capacity, 0, info.is_temporary != 0};
+	h = (struct holding){buffer.id, buffer.data, buffer.size, buffer.capacity, 0, info.is_temporary != 0};
 	check_apart(&h);
 	write_pattern(&h);
 	model.held[model.count++] = h;
@@ -138,7 +140,7 @@ static void step_resize(void)
 	struct weir_buffer_info info;
 	struct weir_buffer buffer;
 	size_t size, wanted, kept;
-	struct held *h, before;
+	struct holding *h, before;
 	int error;
 
 	if (model.count == 0)
@@ -208,7 +210,7 @@ static void check_figures(void)
 	struct weir_pool_errors errors;
 
 	for (unsigned i = 0; i < model.count; i++) {
-		const struct held *h = &model.held[i];
+		const struct holding *h = &model.held[i];
 
 		own += !h->is_temporary;
 		used += h->is_temporary ? 0 : h->capacity;
@@ -244,6 +246,9 @@ static void begin(uint64_t seed)
 	model.config.is_zeroing = roll(4) == 0;
 	model.config.max_idle_ns = (1 + roll(400)) * SECOND;
 	model.pool = lib_pool(&model.config);
+	/* Every other one as if threads had fought for it. */
+	if (seed % 2 == 0)
+		spread_begin(model.pool);
 	/* An id of a pool that is gone. */
 	model.stale[0] = (seed + 1) << 20;
 }

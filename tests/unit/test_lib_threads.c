@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
+#include "lib/state.h"
 #include "lib_pool.h"
 #include "tests/common/pattern.h"
 
@@ -85,6 +86,8 @@ START_TEST(eight_threads_share_a_pool_and_its_limits)
 	config.gc_interval_ns = config.monitor_interval_ns = MILLISECOND;
 	config.max_idle_ns = MILLISECOND;
 	ck_assert_int_eq(weir_pool_create(&shared, &config), WEIR_OK);
+	if (_i == 1)
+		spread_begin(shared);
 	out = run_workers(workers);
 	m = lib_metrics(shared);
 	ck_assert_uint_eq(m.buffers_in_use + m.temporary_in_use, out);
@@ -94,6 +97,16 @@ START_TEST(eight_threads_share_a_pool_and_its_limits)
 	ck_assert_int_eq((int)weir_pool_destroy(shared), (int)out);
 }
 END_TEST
+
+/* Each release that succeeded. */
+static weir_id released[4 * ROUNDS];
+
+static int by_id(const void *a, const void *b)
+{
+	const weir_id *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
 
 static void *race(void *context)
 {
@@ -106,7 +119,7 @@ static void *race(void *context)
 
 		for (size_t j = 0; j < count; j++)
 			if (weir_pool_release(shared, infos[j].id) == WEIR_OK)
-				atomic_fetch_add(won, 1);
+				released[atomic_fetch_add(won, 1) % ARRAY_LENGTH(released)] = infos[j].id;
 		if (weir_pool_allocate(shared, 4096, &buffer) != WEIR_OK)
 			abort();
 	}
@@ -119,10 +132,16 @@ START_TEST(of_threads_that_release_the_same_ids_exactly_one_succeeds_each_time)
 	pthread_t threads[4];
 
 	shared = lib_pool(NULL);
+	if (_i == 1)
+		spread_begin(shared);
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, race, &won), 0);
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	ck_assert_uint_le(won, ARRAY_LENGTH(released));
+	qsort(released, won, sizeof(released[0]), by_id);
+	for (unsigned i = 1; i < won; i++)
+		ck_need(released[i] != released[i - 1]);
 	/* What was handed out was released once, or is out. */
 	ck_assert_int_eq((int)weir_pool_destroy(shared), (int)(4 * ROUNDS - won));
 }
@@ -198,6 +217,7 @@ START_TEST(the_child_of_a_process_with_threads_goes_on_with_its_pools)
 	config.background = WEIR_BACKGROUND_ALWAYS;
 	config.gc_interval_ns = config.monitor_interval_ns = config.max_idle_ns = 1;
 	ck_assert_int_eq(weir_pool_create(&shared, &config), WEIR_OK);
+	spread_begin(shared);
 	before = lib_take(shared, 5000);
 	memset(before.data, 0x33, 5000);
 	for (unsigned i = 0; i < 3; i++)
@@ -225,8 +245,9 @@ END_TEST
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 120);
-	tcase_add_test(tests, eight_threads_share_a_pool_and_its_limits);
-	tcase_add_test(tests, of_threads_that_release_the_same_ids_exactly_one_succeeds_each_time);
+	/* Also of a pool that is spread from the start. */
+	tcase_add_loop_test(tests, eight_threads_share_a_pool_and_its_limits, 0, 2);
+	tcase_add_loop_test(tests, of_threads_that_release_the_same_ids_exactly_one_succeeds_each_time, 0, 2);
 	tcase_add_test(tests, pools_come_and_go_while_the_thread_serves_others);
 #ifndef WEIR_TSAN /* in a child of fork it lets nobody start a thread */
 	/* qemu-user dies in some forks of a process whose other threads are at work. */

@@ -46,7 +46,7 @@ static uint32_t new_item(unsigned class, uint32_t last_used)
 {
 	uint32_t page;
 
-	ck_assert_uint_eq(arenas_take(cpu, class, 1, 1, &page, &change), 1);
+	ck_assert_uint_eq(arenas_take(class, 1, 1, &page, &change), 1);
 	run_at(page)->buffer.last_used = last_used;
 	return page;
 }
@@ -151,6 +151,8 @@ START_TEST(one_class_alone_has_a_budget_of_its_own)
 	for (int i = 0; i < 100; i++)
 		magazine_grow(cpu, CLASS_64K, &evicted);
 	ck_assert_uint_eq(room_bytes(), 3 * MIB / 2);
+	/* There is nothing to be had from others, and it does not go and look. */
+	ck_assert_uint_eq(magazine_cpu_at(cpu)->hand, 0);
 	stop();
 }
 END_TEST
@@ -206,6 +208,31 @@ START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
 	ck_assert_uint_eq(drained, 10);
 	ck_assert_uint_eq(magazines_count(), 0);
 	ck_engine_is_whole(0);
+	stop();
+}
+END_TEST
+
+static void to_heap_and_miss(const uint32_t *pages, unsigned count)
+{
+	/* Some are left there, and there is room. */
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 1);
+	ck_assert_uint_eq(magazine_pop(CLASS_64K), 0);
+	ck_assert(!magazine_push(CLASS_16K, 1));
+	to_heap(pages, count);
+}
+
+START_TEST(while_a_cpu_is_drained_its_magazines_miss)
+{
+	start();
+	for (int i = 0; i < 3; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	magazine_grow(cpu, CLASS_16K, &evicted);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(magazine_push_any(CLASS_64K, new_item(CLASS_64K, i < 2 ? 100 : 300)));
+	/* Without sequences the one who drains holds the lock instead. */
+	ck_assert(magazines_drain(300, 150, magazines.is_rseq ? to_heap_and_miss : to_heap));
+	ck_assert_uint_eq(drained, 2);
+	ck_assert_uint_ne(magazine_pop_any(CLASS_64K), 0);
 	stop();
 }
 END_TEST
@@ -378,7 +405,7 @@ static void *work(void *seed)
 		unsigned class = CLASS_16K + (unsigned)(random_next(&state) % 24) / 2 * 2;
 		uint32_t page = magazine_pop_any(class);
 
-		if (page == 0 && arenas_take(magazine_cpu_current(), class, 1, 1, &page, &unused_change) == 1)
+		if (page == 0 && arenas_take(class, 1, 1, &page, &unused_change) == 1)
 			atomic_fetch_sub(&in_heap, 1);
 		if (page == 0)
 			continue;
@@ -477,6 +504,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, one_class_alone_has_a_budget_of_its_own);
 	tcase_add_test(tests, a_class_that_gives_up_room_gives_up_its_items);
 	tcase_add_test(tests, only_what_is_stale_is_drained_and_its_room_with_it);
+	tcase_add_test(tests, while_a_cpu_is_drained_its_magazines_miss);
 	tcase_add_test(tests, a_sweep_takes_all_classes_items_up_to_its_bound);
 	tcase_add_test(tests, one_miss_among_overflows_says_that_somebody_allocates);
 	tcase_add_test(tests, a_batch_doubles_with_each_event_of_its_kind_and_begins_anew_with_the_other);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pool/reclaim.h"
+#include "pool/limits.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"
@@ -175,7 +176,7 @@ START_TEST(random_work_keeps_every_byte_and_the_figures_agree)
 			reclaim_run((uint32_t)i, PRESSURE_NONE, i % 600 == 599);
 		if (i % 100 == 0) {
 			ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
-			ck_assert_uint_eq(pool.out_pages, engine_out_pages());
+			ck_assert_uint_eq(limits_out_pages(), engine_out_pages());
 			compare_stats();
 		}
 	}
@@ -189,7 +190,7 @@ START_TEST(random_work_keeps_every_byte_and_the_figures_agree)
 	reclaim_run(10000, PRESSURE_NONE, true);
 	compare_stats();
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
-	ck_assert_uint_eq(pool.out_pages, 0);
+	ck_assert_uint_eq(limits_out_pages(), 0);
 	ck_assert_uint_eq(arenas_hot_pages(), 0);
 	engine_stop();
 }
@@ -217,7 +218,7 @@ START_TEST(past_the_limit_of_bytes_a_request_gets_nothing_until_one_is_freed)
 	ck_assert_ptr_nonnull(all[count++] = pool_malloc(150 * KIB));
 	ck_assert_uint_le(engine_out_pages() * PAGE_BYTES, 8 * MIB);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
-	ck_assert_uint_eq(pool.out_pages, engine_out_pages());
+	ck_assert_uint_eq(limits_out_pages(), engine_out_pages());
 	engine_stop();
 }
 END_TEST
@@ -311,9 +312,9 @@ START_TEST(eight_threads_do_not_pass_a_limit_either)
 	else
 		ck_assert_int_le(most_buffers, 60);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
-	ck_assert_uint_eq(pool.out_pages, engine_out_pages());
+	ck_assert_uint_eq(limits_out_pages(), engine_out_pages());
 	reclaim_run(1, PRESSURE_NONE, true);
-	ck_assert_uint_eq(pool.out_pages, 0);
+	ck_assert_uint_eq(limits_out_pages(), 0);
 	ck_assert_uint_eq(pool.out_buffers, 0);
 	engine_stop();
 }
@@ -549,7 +550,7 @@ START_TEST(without_a_range_nothing_is_wanted_and_nothing_is_ours)
 	engine_clear();
 	ck_assert(!pool_wants(4096) && !pool_wants(0) && !pool_wants(SIZE_MAX));
 	ck_assert(!pool_contains(&stats) && !pool_contains(NULL));
-	ck_assert_ptr_null(pool_malloc_slow(5000));
+	ck_assert_ptr_null(pool_take(5000));
 	ck_assert_uint_eq(pool_stats_collect(&stats, NULL, 0), 0);
 	ck_assert(!stats.is_active);
 	ck_assert_uint_eq(reclaim_run(1, PRESSURE_CRITICAL, true), 0);

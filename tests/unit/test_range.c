@@ -35,7 +35,7 @@ START_TEST(chunks_come_from_the_low_end_and_belong_to_who_asked)
 	uint32_t expected = 1, got;
 	start(128 * MIB);
 	for (unsigned i = 0; i < ARRAY_LENGTH(owners); i++) {
-		uint32_t first = range_extend(owners[i], 1, &got);
+		uint32_t first = range_extend(owners[i], 1, 0, &got);
 		ck_assert_uint_eq(first, expected);
 		ck_assert_uint_eq(got, i == 0 ? CHUNK_PAGES - 1 : CHUNK_PAGES);
 		expected = first + got;
@@ -54,14 +54,32 @@ START_TEST(chunks_come_from_the_low_end_and_belong_to_who_asked)
 }
 END_TEST
 
+START_TEST(an_arena_is_given_as_much_again_as_it_has_up_to_a_bound)
+{
+	static const struct {
+		uint32_t has, gets; /* chunks */
+	} cases[] = {{0, 1}, {1, 1}, {2, 2}, {7, 7}, {16, 16}, {100, 16}};
+	uint32_t got, first;
+	start(512 * MIB);
+	ck_assert_uint_ne(range_extend(0, 1, 0, &got), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		first = range_extend(1, 1, cases[i].has * CHUNK_PAGES, &got);
+		ck_assert_uint_ne(first, 0);
+		ck_assert_uint_eq(got, cases[i].gets * CHUNK_PAGES);
+		ck_assert_uint_eq(page_owner(first + got - 1), 1);
+	}
+	engine_stop();
+}
+END_TEST
+
 START_TEST(at_least_what_is_asked_for_is_committed_in_one_piece)
 {
 	uint32_t got, first;
 	start(256 * MIB);
-	first = range_extend(1, CHUNK_PAGES, &got); /* page 0 is lost, so one chunk is not enough */
+	first = range_extend(1, CHUNK_PAGES, 0, &got); /* page 0 is lost, so one chunk is not enough */
 	ck_assert_uint_eq(first, 1);
 	ck_assert_uint_eq(got, 2 * CHUNK_PAGES - 1);
-	first = range_extend(2, 5 * CHUNK_PAGES + 1, &got);
+	first = range_extend(2, 5 * CHUNK_PAGES + 1, 0, &got);
 	ck_assert_uint_eq(first, 2 * CHUNK_PAGES);
 	ck_assert_uint_eq(got, 6 * CHUNK_PAGES);
 	for (uint32_t page = first; page < first + got; page++)
@@ -70,11 +88,11 @@ START_TEST(at_least_what_is_asked_for_is_committed_in_one_piece)
 }
 END_TEST
 
-START_TEST(extensions_grow_with_the_range_and_it_is_used_to_its_end)
+START_TEST(extensions_grow_with_the_arena_and_the_range_is_used_to_its_end)
 {
 	uint32_t got, first, next = 1, largest = 0;
 	start(2 * GIB);
-	while ((first = range_extend(0, 1, &got)) != 0) {
+	while ((first = range_extend(0, 1, next, &got)) != 0) {
 		ck_assert_uint_eq(first, next);
 		next = first + got;
 		largest = MAX(largest, got);
@@ -82,7 +100,7 @@ START_TEST(extensions_grow_with_the_range_and_it_is_used_to_its_end)
 	ck_assert_uint_eq(next, range.bytes >> PAGE_SHIFT);
 	ck_assert_uint_eq(range_committed(), next);
 	ck_assert_uint_eq(largest, 16 * CHUNK_PAGES);
-	ck_assert_uint_eq(range_extend(1, 1, &got), 0);
+	ck_assert_uint_eq(range_extend(1, 1, 0, &got), 0);
 	engine_stop();
 }
 END_TEST
@@ -91,13 +109,13 @@ START_TEST(a_piece_that_is_too_long_leaves_what_is_left_to_others)
 {
 	uint32_t got;
 	start(32 * MIB);
-	ck_assert_uint_ne(range_extend(0, 6 * CHUNK_PAGES, &got), 0);
+	ck_assert_uint_ne(range_extend(0, 6 * CHUNK_PAGES, 0, &got), 0);
 	ck_assert_uint_eq(range_committed(), 7 * CHUNK_PAGES);
-	ck_assert_uint_eq(range_extend(0, CHUNK_PAGES + 1, &got), 0);
-	ck_assert_uint_eq(range_extend(0, UINT32_MAX / 2, &got), 0);
+	ck_assert_uint_eq(range_extend(0, CHUNK_PAGES + 1, 0, &got), 0);
+	ck_assert_uint_eq(range_extend(0, UINT32_MAX / 2, 0, &got), 0);
 	ck_assert_uint_eq(range_committed(), 7 * CHUNK_PAGES);
-	ck_assert_uint_eq(range_extend(1, CHUNK_PAGES, &got), 7 * CHUNK_PAGES);
-	ck_assert_uint_eq(range_extend(1, 1, &got), 0);
+	ck_assert_uint_eq(range_extend(1, CHUNK_PAGES, 0, &got), 7 * CHUNK_PAGES);
+	ck_assert_uint_eq(range_extend(1, 1, 0, &got), 0);
 	ck_assert_uint_eq(range.lock.word, 0);
 	engine_stop();
 }
@@ -107,7 +125,7 @@ START_TEST(a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault)
 {
 	uint32_t got;
 	start(64 * MIB);
-	ck_assert_uint_ne(range_extend(0, 1, &got), 0);
+	ck_assert_uint_ne(range_extend(0, 1, 0, &got), 0);
 	ck_assert_uint_eq(range.fast_bytes, range.bytes);
 	for (uint32_t page = 0; page < range.bytes >> PAGE_SHIFT; page++)
 		ck_need(run_at(page)->state == RUN_NONE);
@@ -146,7 +164,7 @@ START_TEST(what_nobody_used_can_be_given_back_and_what_is_used_stays)
 	uint32_t got, first;
 	char *bytes;
 	start(2 * GIB);
-	first = range_extend(1, 3 * CHUNK_PAGES, &got);
+	first = range_extend(1, 3 * CHUNK_PAGES, 0, &got);
 	bytes = page_address(first);
 	bytes[0] = bytes[(size_t)got * PAGE_BYTES - 1] = 1;
 	range_cut(100 * MIB);
@@ -159,7 +177,7 @@ START_TEST(what_nobody_used_can_be_given_back_and_what_is_used_stays)
 	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
 	ck_assert(bytes[0] == 1 && bytes[(size_t)got * PAGE_BYTES - 1] == 1);
 	ck_assert_int_eq(run_at(first + got - 1)->state, RUN_NONE);
-	ck_assert_uint_eq(range_extend(0, 1, &got), 0);
+	ck_assert_uint_eq(range_extend(0, 1, 0, &got), 0);
 	/* It never grows. */
 	range_cut(GIB);
 	ck_assert_uint_eq(range.bytes, (size_t)range_committed() << PAGE_SHIFT);
@@ -195,7 +213,7 @@ static int under_limit(uint64_t more, size_t wanted, size_t least, size_t most)
 		return 3;
 	/* All of it can be used: tables and pages are part of what was reserved. */
 	uint32_t got, first;
-	while ((first = range_extend(0, 1, &got)) != 0)
+	while ((first = range_extend(0, 1, 0, &got)) != 0)
 		memset(page_address(first), 1, PAGE_BYTES);
 	return range_committed() == range.bytes >> PAGE_SHIFT ? 42 : 4;
 }
@@ -247,8 +265,9 @@ static void add_tests(TCase *tests)
 	tcase_set_timeout(tests, 30);
 	tcase_add_test(tests, a_range_is_as_long_as_wanted_and_aligned_to_chunks);
 	tcase_add_test(tests, chunks_come_from_the_low_end_and_belong_to_who_asked);
+	tcase_add_test(tests, an_arena_is_given_as_much_again_as_it_has_up_to_a_bound);
 	tcase_add_test(tests, at_least_what_is_asked_for_is_committed_in_one_piece);
-	tcase_add_test(tests, extensions_grow_with_the_range_and_it_is_used_to_its_end);
+	tcase_add_test(tests, extensions_grow_with_the_arena_and_the_range_is_used_to_its_end);
 	tcase_add_test(tests, a_piece_that_is_too_long_leaves_what_is_left_to_others);
 	tcase_add_test(tests, what_nobody_used_can_be_given_back_and_what_is_used_stays);
 	tcase_add_test(tests, a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault);

@@ -10,6 +10,7 @@
 #include "pool/purge.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
+#include "pool/limits.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 
@@ -413,7 +414,7 @@ START_TEST(a_drain_empties_the_magazines_and_purges_nothing)
 	ck_assert_uint_eq(magazines_count(), 0);
 	ck_assert_uint_eq(engine_out_pages(), 0);
 	ck_assert_uint_eq(arenas_hot_pages(), count * 16);
-	ck_assert_uint_eq(pool.out_pages, 0);
+	ck_assert_uint_eq(limits_out_pages(), 0);
 	reclaim_purge(10, 0);
 	ck_assert_uint_eq(arenas_hot_pages(), count * 16 - 10);
 	stop();

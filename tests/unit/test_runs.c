@@ -35,10 +35,10 @@ static void start(uint32_t chunks)
 
 	ck_assert(engine_start(1, 32 * MIB));
 	/* Only this part of the engine is under test: no magazines, and out_pages is kept here. */
-	magazines.cpus.areas = NULL;
+	magazines.areas = NULL;
 	runs = &arenas.at[0].runs;
 	memset(&model, 0, sizeof(model));
-	first = range_extend(0, chunks * CHUNK_PAGES - 1, &got);
+	first = range_extend(0, chunks * CHUNK_PAGES - 1, 0, &got);
 	ck_assert_uint_eq(first, 1);
 	model.end = first + got;
 	runs_free_as_marked(runs, first, got, 0);
@@ -338,7 +338,7 @@ START_TEST(runs_of_different_arenas_do_not_join)
 	bool was_cold;
 	ck_assert(engine_start(2, 32 * MIB));
 	for (unsigned i = 0; i < 2; i++) {
-		first[i] = range_extend(i, 1, &got);
+		first[i] = range_extend(i, 1, 0, &got);
 		runs_free_as_marked(&arenas.at[i].runs, first[i], got, 0);
 		ck_assert_uint_eq(runs_free_length(&arenas.at[i].runs, first[i]), got);
 	}

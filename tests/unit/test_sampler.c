@@ -364,6 +364,31 @@ START_TEST(small_ones_are_told_finely_only_while_few_of_them_are_live)
 }
 END_TEST
 
+/* What a leg's end costs is to be seen by less than one call in a thousand, however large the buffers are. */
+START_TEST(of_a_thousand_large_buffers_at_most_one_ends_a_leg)
+{
+	uint64_t far = 4 * GIB;
+	unsigned looks = 0, buffers = 0;
+
+	start(1000);
+	while (sampler_interval(TRACK_POOL) < far)
+		sampler_keep_budget(TRACK_POOL, 1);
+	seed(3);
+	do
+		offer(TRACK_POOL, 256 * KIB);
+	while (sampler_thread.rest[TRACK_POOL] < far / 2);
+	while (sampler_thread.rest[TRACK_POOL] != 0) {
+		buffers++;
+		if (!sampler_passes(TRACK_POOL, 256 * KIB))
+			continue;
+		ck_assert(sampler_take(TRACK_POOL, 256 * KIB) == 0);
+		looks++;
+	}
+	ck_assert_uint_gt(looks, 4);
+	ck_assert_uint_le(looks, buffers / 1000 + 1);
+}
+END_TEST
+
 /* The distance to the next point is walked in legs; a thread that drew a long one looks again after each. */
 START_TEST(a_thread_that_drew_a_long_distance_sees_the_interval_shrink)
 {
@@ -578,6 +603,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, small_ones_begin_at_the_setting_and_come_to_all_where_they_are_few);
 	tcase_add_test(tests, a_storm_of_small_ones_after_a_calm_is_cut_off_within_its_second);
 	tcase_add_test(tests, small_ones_are_told_finely_only_while_few_of_them_are_live);
+	tcase_add_test(tests, of_a_thousand_large_buffers_at_most_one_ends_a_leg);
 	tcase_add_test(tests, a_thread_that_drew_a_long_distance_sees_the_interval_shrink);
 	tcase_add_test(tests, with_1_as_the_setting_everything_is_a_sample);
 	tcase_add_test(tests, without_tracking_nothing_is_a_sample_and_a_thread_looks_once);

@@ -16,7 +16,7 @@ static void start(void)
 	uint32_t got, first;
 	ck_assert(engine_start(1, 32 * MIB));
 	arena = &arenas.at[0];
-	first = range_extend(0, 1, &got);
+	first = range_extend(0, 1, 0, &got);
 	runs_free_as_marked(&arena->runs, first, got, 0);
 }
 
