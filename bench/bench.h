@@ -205,13 +205,20 @@ static inline void live_add(struct worker *w, int64_t bytes)
 	atomic_store_explicit(&w->live_bytes, live + bytes, memory_order_relaxed);
 }
 
-/* Takes the sum over all workers into this worker's peak. */
-static inline void live_look(struct worker *w)
+static inline int64_t live_sum(const struct run *run)
 {
 	int64_t live = 0;
 
-	for (unsigned i = 0; i < w->run->gauges; i++)
-		live += atomic_load_explicit(&w->run->worker[i].live_bytes, memory_order_relaxed);
+	for (unsigned i = 0; i < run->gauges; i++)
+		live += atomic_load_explicit(&run->worker[i].live_bytes, memory_order_relaxed);
+	return live;
+}
+
+/* Takes the sum over all workers into this worker's peak. */
+static inline void live_look(struct worker *w)
+{
+	int64_t live = live_sum(w->run);
+
 	if (live > w->peak_live_bytes)
 		w->peak_live_bytes = live;
 }

@@ -4,14 +4,18 @@
  * Every stream has a thread that makes 25 frames a second (planes of one size, aligned as FFmpeg aligns them,
  * and a compressed packet of 4 KiB to 64 KiB) and another that frees them once WINDOW newer ones have come. Each
  * BURST_EVERY_S seconds a burst of frames comes at once, as after a stall of the network, and is worked off at
- * four frames a tick. After the last burst the streams go on, and ten seconds later the cell ends.
+ * four frames a tick. After the last burst the streams go on; ten seconds later is the last look, and a second
+ * after that the cell ends.
  * stream-1M: frames of 1280x720, two streams of one plane and two of three.
  * stream-32M: frames of 3840x2160, one stream of one plane of 31.6 MiB and one of three, 10 bits deep.
  *
- *   refault_percent  page faults after the first burst, for each 100 pages written
+ *   refault_percent  page faults after the first burst, less those by which RSS rose above its highest until
+ *                    then, for each 100 pages written: what had been resident, and was given back too soon
  *   ns               of an allocation and a free together, in the mean; p999 and max of one call
  *   after_1s_mib, after_10s_mib, live_mib   RSS above the baseline that long after the last burst was worked
- *                    off, and live bytes at the end
+ *                    off, and the most that was live in the last second before the last look. Live bytes go up
+ *                    and down by a frame of each stream at every tick; what is resident below that would have
+ *                    to fault in again each time.
  *   series           time in ms since that moment : RSS : live bytes, both in MiB
  *
  * The threads wait for the clock; a maker that is late makes its frames late, but makes them all.
@@ -58,6 +62,7 @@ struct stream {
 	unsigned burst_frames;
 	uint64_t spent_ns[2]; /* by the maker's calls and by the user's */
 	uint64_t pages, buffers;
+	int64_t late_live_bytes; /* the most that was live in the last second before the last look */
 	/* Written by the maker, release; the user's acquire of it makes the frames below it visible. */
 	_Alignas(128) _Atomic uint64_t made;
 	_Atomic bool is_done; /* release after the last frame; acquire in the user */
@@ -85,7 +90,7 @@ static const struct format format_2160p = {
 
 static struct stream streams[STREAMS];
 static uint64_t start_ns;
-static uint64_t last_tick;
+static uint64_t look_tick, last_tick; /* of the last look, and the end */
 static struct sample samples[SAMPLES];
 static unsigned sample_count;
 
@@ -132,7 +137,7 @@ static void frame_release(struct stream *stream, void *buf, size_t size)
 	live_add(stream->user, -(int64_t)size);
 }
 
-static void make_frame(struct stream *stream)
+static void make_frame(struct stream *stream, uint64_t tick)
 {
 	uint64_t made = atomic_load_explicit(&stream->made, memory_order_relaxed); /* own */
 	struct frame *frame = &stream->queue[made % QUEUE];
@@ -145,6 +150,12 @@ static void make_frame(struct stream *stream)
 	for (unsigned p = 0; p < PLANES && stream->plane_bytes[p] != 0; p++)
 		frame->planes[p] = frame_buffer(stream, stream->plane_bytes[p], true);
 	live_look(stream->maker);
+	if (tick <= look_tick && tick + TICKS_A_SECOND >= look_tick) {
+		int64_t live = live_sum(stream->maker->run);
+
+		if (live > stream->late_live_bytes)
+			stream->late_live_bytes = live;
+	}
 	atomic_store_explicit(&stream->made, made + 1, memory_order_release);
 }
 
@@ -180,7 +191,7 @@ static void *stream_maker(void *argument)
 
 		wait_for_tick(tick);
 		for (unsigned i = 0; i < frames; i++)
-			make_frame(stream);
+			make_frame(stream, tick);
 	}
 	atomic_store_explicit(&stream->is_done, true, memory_order_release);
 	return NULL;
@@ -205,8 +216,7 @@ static void take_sample(const struct run *run)
 	struct sample *sample = &samples[sample_count++];
 
 	*sample = (struct sample){.at_ns = measure_now_ns(), .rss_bytes = measure_rss_bytes()};
-	for (unsigned i = 0; i < run->gauges; i++)
-		sample->live_bytes += atomic_load_explicit(&run->worker[i].live_bytes, memory_order_relaxed);
+	sample->live_bytes = live_sum(run);
 }
 
 static uint64_t pages_written(unsigned count)
@@ -236,7 +246,7 @@ static const struct sample *sample_at(uint64_t ns)
 static void print_stream(struct run *run, unsigned count, size_t baseline, uint64_t calm_ns, double refaults)
 {
 	uint64_t spent = 0, buffers = 0;
-	int64_t peak_live = 0;
+	int64_t peak_live = 0, late_live = 0;
 	const struct sample *last = &samples[sample_count - 1];
 
 	for (unsigned i = 0; i < count; i++) {
@@ -244,13 +254,15 @@ static void print_stream(struct run *run, unsigned count, size_t baseline, uint6
 		buffers += streams[i].buffers;
 		if (streams[i].maker->peak_live_bytes > peak_live)
 			peak_live = streams[i].maker->peak_live_bytes;
+		if (streams[i].late_live_bytes > late_live)
+			late_live = streams[i].late_live_bytes;
 	}
 	printf("ops=%llu ns=%.1f refault_percent=%.3f rss_over_live=%.3f", (unsigned long long)buffers,
 	    (double)spent / (double)buffers, refaults,
 	    above(measure_peak_rss_bytes(), baseline) * (double)BENCH_MIB / (double)peak_live);
 	printf(" after_1s_mib=%.1f after_10s_mib=%.1f live_mib=%.1f",
 	    above(sample_at(calm_ns + 1000000000u)->rss_bytes, baseline), above(last->rss_bytes, baseline),
-	    (double)last->live_bytes / (double)BENCH_MIB);
+	    (double)late_live / (double)BENCH_MIB);
 	printf(" p999=%llu max=%llu series=", (unsigned long long)measure_tail_quantile_ns(run, 0.999),
 	    (unsigned long long)measure_tail_max_ns(run));
 	for (unsigned i = 0; i < sample_count; i++)
@@ -267,10 +279,11 @@ static void stream_whole(struct run *run)
 	    LAST_BURST_S * TICKS_A_SECOND + 1 + (format->burst_frames + CATCH_UP - 2) / (CATCH_UP - 1);
 	uint64_t calm_ns, pages = 0, faults = 0;
 	pthread_t threads[2 * STREAMS];
-	size_t baseline;
+	size_t baseline, peak = 0, grown;
 	double refaults;
 
-	last_tick = calm_tick + AFTER_S * TICKS_A_SECOND;
+	look_tick = calm_tick + AFTER_S * TICKS_A_SECOND;
+	last_tick = look_tick + TICKS_A_SECOND;
 	for (unsigned i = 0; i < format->streams; i++) {
 		streams[i].maker = &run->worker[2 * i];
 		streams[i].user = &run->worker[2 * i + 1];
@@ -288,17 +301,19 @@ static void stream_whole(struct run *run)
 		if ((errno = pthread_create(&threads[2 * i], NULL, stream_maker, &streams[i])) != 0 ||
 		    (errno = pthread_create(&threads[2 * i + 1], NULL, stream_user, &streams[i])) != 0)
 			measure_die("pthread_create");
-	for (uint64_t tick = 0; tick < last_tick; tick += SAMPLE_TICKS) {
+	for (uint64_t tick = 0; tick <= look_tick; tick += SAMPLE_TICKS) {
 		wait_for_tick(tick);
 		if (faults == 0 && tick >= COUNTED_FROM_S * TICKS_A_SECOND) {
 			faults = measure_usage().minor_faults;
 			pages = pages_written(format->streams);
+			peak = measure_peak_rss_bytes();
 		}
 		take_sample(run);
 	}
 	faults = measure_usage().minor_faults - faults;
 	pages = pages_written(format->streams) - pages;
-	refaults = (double)faults * 100.0 / (double)pages;
+	grown = (measure_peak_rss_bytes() - peak) / BENCH_PAGE;
+	refaults = faults < grown ? 0 : (double)(faults - grown) * 100.0 / (double)pages;
 	for (unsigned i = 0; i < 2 * format->streams; i++)
 		pthread_join(threads[i], NULL);
 	print_stream(run, format->streams, baseline, calm_ns, refaults);

@@ -33,11 +33,17 @@ double first_model_score(const struct facts *facts, const struct live *live, uns
 	double now = live->now, oldest = 0, llr = 0, at_risk = 0, cohorts[8] = {0}, survivors = 0, e_gen = 0;
 	double counts[SERIES_POINTS], rates[SERIES_POINTS], z, g, conf, follow, late = 0, early = 0,
 										quarter_count = 0;
-	double p_tail, leak, grow;
+	double p_tail, leak, grow, each;
 	const double q0 = 1 - pow(0.65, 0.25), q1 = 1 - pow(0.96, 0.25);
 	unsigned last = 0, n = 0, used = facts->series.used;
 
+	/* It knows weights, no masses; of a site of one size the one is so many times the other. */
+	each = facts->birth_mass > 0 ? facts->births / facts->birth_mass : 1;
 	life_table_make(&table, facts, live);
+	for (unsigned k = 0; k < FACTS_AGES; k++) {
+		table.at_risk[k] *= each;
+		table.died[k] *= each;
+	}
 	for (unsigned k = 0; k < FACTS_AGES; k++)
 		if (table.at_risk[k] >= 8)
 			last = k;
@@ -53,7 +59,7 @@ double first_model_score(const struct facts *facts, const struct live *live, uns
 		double age = (now - live->first_at) * (1 - (i + 1.0) / FACTS_COHORTS);
 
 		if (age >= fmax(60, oldest / 4))
-			survivors += live->born[i];
+			survivors += live->born[i] * each;
 	}
 	if (survivors >= 5) {
 		double occupied = 0, mean = 0, late_mean;
@@ -63,7 +69,7 @@ double first_model_score(const struct facts *facts, const struct live *live, uns
 			double birth = (now - live->first_at) * (i + 0.5) / FACTS_COHORTS;
 
 			if (birth < range)
-				cohorts[(unsigned)(birth / range * 8)] += live->born[i];
+				cohorts[(unsigned)(birth / range * 8)] += live->born[i] * each;
 		}
 		for (unsigned i = 0; i < 8; i++) {
 			occupied += cohorts[i] > 0;

@@ -2,11 +2,13 @@
  * simulate.c -- how well leak risk tells leaking call sites from clean ones, on simulated days.
  *
  *	simulate [--seeds N] [--first SEED] [--tuning | --held-out] [--jobs N] [--kinds]
+ *	simulate --delay [--seeds N] [--first SEED]
  *
  * Prints, as in bench/leak/RESULTS.md: the area under the ROC curve after 0.25, 1, 6 and 24 hours beside
  * the baselines on the same sites, false HIGH among the clean sites with a bound, and how long
  * leaks take to MEDIUM and HIGH. Even seeds are for tuning; odd ones, and the kinds that sim_kinds.c
  * marks, are held out. Processes share the work; the figures do not depend on how many.
+ * --delay: how many pool buffers are lost before HIGH, at a site whose others live for seconds.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@
 static struct plan {
 	unsigned seeds, jobs;
 	uint64_t first;
-	bool is_tuning, with_kinds;
+	bool is_tuning, with_kinds, is_of_delay;
 } plan = {.seeds = 40, .jobs = 4, .is_tuning = false};
 
 static bool takes_part(const struct sim_kind *kind)
@@ -278,6 +280,65 @@ static void print_false_high(const struct sim_result *results)
 	    high, clean, 100.0 * (high + 1.645 * sqrt((double)high) + 3) / clean, first_high);
 }
 
+/* --- the delay --- */
+
+static double lost_share, lost_gap_seconds;
+
+static void lose_some(struct sim_site *site)
+{
+	site->bytes = 64.0 * KIB;
+	site->interval = 0;
+	site->spread = 0.3;
+	site->life = sim_log_between(&site->random, 0.5, 20);
+	site->life_sigma = 0.8;
+	site->share = lost_share;
+	site->rate = 1 / lost_gap_seconds / lost_share;
+}
+
+static double dies_or_is_lost(struct sim_site *site, double now)
+{
+	return sim_uniform(&site->random) < site->share ? INFINITY : now + sim_life(site);
+}
+
+static void print_delay(struct sample *buffers, struct sample *hours)
+{
+	struct sim_kind kind = {"lost", true, false, false, lose_some, dies_or_is_lost};
+	unsigned within = 0;
+
+	buffers->used = hours->used = 0;
+	for (unsigned i = 0; i < plan.seeds; i++) {
+		struct sim_result result;
+
+		/* Long enough for 150 to be lost, and for two hours. */
+		sim_run(&kind, seed_of(i, 0), 150 * lost_gap_seconds + 2 * SIM_HOUR, &result);
+		/* What has not come to HIGH by then counts as if it never would. */
+		sample_add(buffers, result.had_high ? result.leaked_at_high : INFINITY);
+		sample_add(hours, result.had_high ? result.high_at / SIM_HOUR : INFINITY);
+		within += result.had_high && result.leaked_at_high <= 60;
+	}
+	printf("| 1 in %.0f | %.0f s | %.0f | %.0f | %.0f%% | %.1f | %.1f |\n", 1 / lost_share,
+	    lost_gap_seconds, quantile(buffers, 0.5), quantile(buffers, 0.95), 100.0 * within / plan.seeds,
+	    quantile(hours, 0.5), quantile(hours, 0.95));
+}
+
+static void print_delays(void)
+{
+	static const double shares[] = {0.001, 0.01, 0.03, 0.1}, gaps[] = {10, 60, 120, 300};
+	struct sample buffers = {.at = calloc(plan.seeds, sizeof(double))};
+	struct sample hours = {.at = calloc(plan.seeds, sizeof(double))};
+
+	printf("| lost | one every | lost at HIGH, median | 95%% | within 60 | hours, median | 95%% |\n"
+	       "|---|---:|---:|---:|---:|---:|---:|\n");
+	for (unsigned share = 0; share < ARRAY_LENGTH(shares); share++)
+		for (unsigned gap = 0; gap < ARRAY_LENGTH(gaps); gap++) {
+			lost_share = shares[share];
+			lost_gap_seconds = gaps[gap];
+			print_delay(&buffers, &hours);
+		}
+	free(buffers.at);
+	free(hours.at);
+}
+
 int main(int argc, char **argv)
 {
 	struct sim_result *results;
@@ -296,12 +357,18 @@ int main(int argc, char **argv)
 			plan.is_tuning = false;
 		else if (strcmp(argv[i], "--kinds") == 0)
 			plan.with_kinds = true;
+		else if (strcmp(argv[i], "--delay") == 0)
+			plan.is_of_delay = true;
 		else {
 			fprintf(stderr,
-			    "usage: %s [--seeds N] [--first SEED] [--tuning | --held-out] [--jobs N] [--kinds]\n",
+			    "usage: %s [--seeds N] [--first SEED] [--tuning | --held-out] [--jobs N] [--kinds | --delay]\n",
 			    argv[0]);
 			return 2;
 		}
+	}
+	if (plan.is_of_delay && plan.seeds > 0) {
+		print_delays();
+		return 0;
 	}
 	bytes = (size_t)sim_kind_count * plan.seeds * sizeof(*results);
 	results = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -43,7 +43,7 @@ struct cohorts {
 	double from, width;
 	double births_before; /* births since the process began, before ->first */
 	double slowing_odds;
-	double born[FACTS_COHORTS], stayed[FACTS_COHORTS]; /* weights; effective objects */
+	double born[FACTS_COHORTS], stayed[FACTS_COHORTS]; /* masses; effective objects */
 };
 
 /* Births up to a time, on straight lines between the points of the series. */
@@ -54,7 +54,7 @@ static double births_at(const struct facts *facts, double now, double at)
 
 	for (unsigned i = 0; i <= used; i++) {
 		double t1 = i < used ? (double)facts->series.points[i].at : now;
-		double f1 = i < used ? (double)facts->series.points[i].flow : facts->births;
+		double f1 = i < used ? (double)facts->series.points[i].flow : facts->birth_mass;
 
 		if (t1 > t0 && at < t1)
 			return f0 + MAX(f1 - f0, 0) * clamp01((at - t0) / (t1 - t0));
@@ -63,7 +63,7 @@ static double births_at(const struct facts *facts, double now, double at)
 			f0 = MAX(f1, f0);
 		}
 	}
-	return MAX(f0, facts->births);
+	return MAX(f0, facts->birth_mass);
 }
 
 static void gather(struct cohorts *cohorts, const float *stayed, const struct facts *facts,
@@ -218,7 +218,7 @@ void accrual_measure(struct accrual *accrual, const struct facts *facts, const s
     double old_age, enum accrual_clock clock)
 {
 	double all = live->now - live->first_at, older, in_recent;
-	double each = live->count > 0 && live->squares > 0 ? live->squares / live->count : 1;
+	double each = live->mass > 0 && live->squares > 0 ? live->squares / live->mass : 1;
 	struct cohorts cohorts = {.first = START_UP_COHORTS,
 	    .from = live->first_at,
 	    .width = all / FACTS_COHORTS,

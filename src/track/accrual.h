@@ -9,7 +9,7 @@
 struct accrual {
 	double survivors; /* effective objects of the tail, without those of the start */
 	double share;	  /* of what was born then, what has stayed, 0..1 */
-	double per_hour;  /* weights that stay, an hour */
+	double per_hour;  /* masses that stay, an hour */
 	double continues; /* 0..1: the posterior that they come as evenly as births do */
 	double spread;	  /* 0..1: over how much of the time they are spread; 0: in one burst */
 };

@@ -3,7 +3,7 @@
  *
  * Called by the site table for each tracked birth and death, and by libweir for its pools,
  * one writer at a time (facts.h). Invariants: no figure is negative, infinite or NaN, whatever
- * is passed in; deaths is the sum of died_at. Pure: does not allocate, lock or block; no libm.
+ * is passed in; death_mass is the sum of died_at. Pure: does not allocate, lock or block; no libm.
  */
 #include "track/facts.h"
 
@@ -34,6 +34,25 @@ static double size_log2(uint64_t bytes)
 	return leading + (double)(bytes - ((uint64_t)1 << leading)) / (double)((uint64_t)1 << leading);
 }
 
+#define SQRT2 1.41421356237309504880
+#define MASS_OCTAVES 12 /* 4 KiB */
+
+/* The root to 1.5%: exact at powers of two, and in a straight line between them. A sample pays for it twice. */
+double facts_mass(uint64_t bytes, double weight)
+{
+	static const double roots[MASS_OCTAVES + 1] = {1 / 64.0, SQRT2 / 64, 1 / 32.0, SQRT2 / 32, 1 / 16.0,
+	    SQRT2 / 16, 1 / 8.0, SQRT2 / 8, 1 / 4.0, SQRT2 / 4, 1 / 2.0, SQRT2 / 2, 1};
+	unsigned octave;
+	double above;
+
+	if (bytes >> MASS_OCTAVES != 0)
+		return weight;
+	bytes = MAX(bytes, (uint64_t)1);
+	octave = 63 - (unsigned)__builtin_clzll(bytes);
+	above = (double)(bytes - ((uint64_t)1 << octave)) / (double)((uint64_t)1 << octave);
+	return weight * (roots[octave] + (roots[octave + 1] - roots[octave]) * above);
+}
+
 unsigned facts_age_bucket(double age)
 {
 	uint64_t bits;
@@ -56,7 +75,7 @@ double facts_age_from(unsigned bucket)
 
 	if (bucket == 0)
 		return 0;
-	return bucket & 1 ? octave * 1.41421356237309504880 : octave;
+	return bucket & 1 ? octave * SQRT2 : octave;
 }
 
 void facts_birth(struct facts *facts, double now, uint64_t bytes, double weight)
@@ -69,25 +88,28 @@ void facts_birth(struct facts *facts, double now, uint64_t bytes, double weight)
 		facts->first_at = now;
 	facts->births += weight;
 	facts->birth_bytes += weight * (double)bytes;
+	facts->birth_mass += facts_mass(bytes, weight);
 	facts->live_count += weight;
 	facts->live_bytes += weight * (double)bytes;
 }
 
 void facts_death(struct facts *facts, double age, uint64_t bytes, double weight)
 {
-	double size = size_log2(bytes);
+	double size = size_log2(bytes), mass;
 
 	weight = sane(weight);
 	if (weight == 0)
 		return;
 	age = clamp(age, 0, HUGE_FIGURE);
+	mass = facts_mass(bytes, weight);
 	facts->deaths += weight;
-	facts->death_squares += weight * weight;
-	facts->death_size += weight * size;
-	facts->death_size_squares += weight * size * size;
-	facts->died_at[facts_age_bucket(age)] += weight;
+	facts->death_mass += mass;
+	facts->death_squares += mass * mass;
+	facts->death_size += mass * size;
+	facts->death_size_squares += mass * size * size;
+	facts->died_at[facts_age_bucket(age)] += mass;
 	if (age < 1)
-		facts->young_age += weight * age;
+		facts->young_age += mass * age;
 	lower(&facts->live_count, weight);
 	lower(&facts->live_bytes, weight * (double)bytes);
 }
@@ -106,6 +128,8 @@ void facts_join(struct facts *facts, struct facts *from, double live_count, doub
 	facts->births += from->births;
 	facts->birth_bytes += from->birth_bytes;
 	facts->deaths += from->deaths;
+	facts->birth_mass += from->birth_mass;
+	facts->death_mass += from->death_mass;
 	facts->death_squares += from->death_squares;
 	facts->death_size += from->death_size;
 	facts->death_size_squares += from->death_size_squares;
@@ -123,7 +147,7 @@ void facts_point(struct facts *facts, double now)
 				       .at = (float)now,
 				       .count = (float)facts->live_count,
 				       .bytes = (float)facts->live_bytes,
-				       .flow = (float)facts->births,
+				       .flow = (float)facts->birth_mass,
 				   });
 }
 
@@ -144,33 +168,36 @@ void live_begin(struct live *live, const struct facts *facts, double now)
 
 	*live = (struct live){.now = clamp(now, 0, HUGE_FIGURE), .first_at = facts->first_at};
 	/* Down to the bucket that the last hundredth of the deaths begins in. */
-	while (bucket > 0 && dead_above <= facts->deaths / 100)
+	while (bucket > 0 && dead_above <= facts->death_mass / 100)
 		dead_above += facts->died_at[--bucket];
 	live->old_age = facts->deaths > 0 ? facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
 }
 
 void live_add(struct live *live, double age, uint64_t bytes, double weight)
 {
-	double all = live->now - live->first_at, size = size_log2(bytes), since;
+	double all = live->now - live->first_at, size = size_log2(bytes), since, mass;
 
 	weight = sane(weight);
 	if (weight == 0)
 		return;
 	age = clamp(age, 0, HUGE_FIGURE);
+	mass = facts_mass(bytes, weight);
 	live->count += weight;
 	live->bytes += weight * (double)bytes;
-	live->squares += weight * weight;
-	live->at_age[facts_age_bucket(age)] += (float)weight;
+	live->mass += mass;
+	live->squares += mass * mass;
+	live->at_age[facts_age_bucket(age)] += (float)mass;
 	since = all > 0 ? clamp01((all - age) / all) * FACTS_COHORTS : 0;
-	live->born[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
+	live->born[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)mass;
 	since = all > 0 ? (1 - age / all * LIVE_RECENT) * FACTS_COHORTS : -1;
 	if (since >= 0)
-		live->born_recently[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)weight;
+		live->born_recently[MIN((unsigned)since, FACTS_COHORTS - 1u)] += (float)mass;
 	if (age < live->old_age)
 		return;
 	live->old_count += weight;
 	live->old_bytes += weight * (double)bytes;
-	live->old_squares += weight * weight;
-	live->old_size += weight * size;
-	live->old_size_squares += weight * size * size;
+	live->old_mass += mass;
+	live->old_squares += mass * mass;
+	live->old_size += mass * size;
+	live->old_size_squares += mass * size * size;
 }

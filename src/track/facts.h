@@ -5,6 +5,12 @@
  * 1/p where one is sampled with probability p. The same object has the same weight at its birth
  * and at its death. Ages and times are seconds of scaled uptime.
  *
+ * What is said of lifetimes is summed by mass: weight times the square root of the object's size, of 4 KiB at most,
+ * in units of 4 KiB's. Where one byte in so many is picked, a weight goes with 1/size: one object of 16 bytes would
+ * stand for 256 of 4 KiB, and be all that is known of a site of strings. Where all are picked each weighs 1, and by
+ * bytes the large ones would be all. By the root of it neither is more than 16 times the other. Of buffers of the
+ * pool each has its weight, as it has where all objects are of one size, but for a factor.
+ *
  * Who may call: one writer at a time; the caller has a lock for each site, or for all. Nothing
  * here locks, allocates or blocks. A reader that cannot wait (a dump in a signal handler)
  * takes facts_copy(): every word is whole, but a death may be counted in one and not yet in another;
@@ -28,22 +34,26 @@
 #define LIVE_RECENT 16
 
 struct facts {
-	double first_at;	   /* when the first birth was; seconds of uptime; with ->births 0: unset */
-	double births;		   /* sum of weights, ever */
-	double birth_bytes;	   /* weighted, ever */
-	double live_count;	   /* weighted; never negative */
-	double live_bytes;	   /* weighted; never negative */
-	double deaths;		   /* sum of weights, ever */
-	double death_squares;	   /* sum of squared weights of the deaths: what they are worth as evidence */
-	double death_size;	   /* sum of weight times log2 of the size, and of its square: */
-	double death_size_squares; /* whether what stays is like what goes */
-	double young_age;	   /* weight times age, of the deaths under 1 s: the first bucket's mean */
-	double died_at[FACTS_AGES]; /* deaths by age */
-	struct series series;	    /* count and bytes: live; flow: births */
+	double first_at;	    /* when the first birth was; seconds of uptime; with ->births 0: unset */
+	double births;		    /* sum of weights, ever */
+	double birth_bytes;	    /* weighted, ever */
+	double live_count;	    /* weighted; never negative */
+	double live_bytes;	    /* weighted; never negative */
+	double deaths;		    /* sum of weights, ever */
+	double birth_mass;	    /* ever */
+	double death_mass;	    /* ever; the sum of ->died_at */
+	double death_squares;	    /* sum of squared masses of the deaths: what they are worth as evidence */
+	double death_size;	    /* sum of mass times log2 of the size, and of its square: */
+	double death_size_squares;  /* whether what stays is like what goes */
+	double young_age;	    /* mass times age, of the deaths under 1 s: the first bucket's mean */
+	double died_at[FACTS_AGES]; /* masses of deaths by age */
+	struct series series;	    /* count and bytes: live; flow: mass of births */
 };
 _Static_assert(sizeof(struct facts) <= 896, "4,096 sites take 3.5 MiB");
 
 /* All zero bytes are facts of a site without births. */
+
+double facts_mass(uint64_t bytes, double weight);
 
 /* An object of bytes bytes was born at now seconds. weight: 1/p, at least 1; what is no finite
  * number above 0 is left out. */
@@ -74,15 +84,17 @@ double facts_age_from(unsigned bucket);
 
 /*
  * What of a site is live at one moment, made by walking over it: live_begin(), live_add() for
- * each object, and the struct goes to risk_judge_site(). 550 bytes of the caller's.
+ * each object, and the struct goes to risk_judge_site(). 560 bytes of the caller's.
  */
 struct live {
 	double now, first_at;
 	double old_age; /* seconds; what is older belongs to the tail: above the deaths' 99th percentile */
-	double count, bytes, squares; /* sums of weight, of weight times bytes, of squared weights */
-	double old_count, old_bytes, old_squares, old_size, old_size_squares; /* the same of the tail */
-	float at_age[FACTS_AGES];					      /* weights by age */
-	float born[FACTS_COHORTS];	    /* weights by time of birth since first_at */
+	double count, bytes;				    /* sums of weight, and of weight times bytes */
+	double mass, squares;				    /* sums of masses, and of their squares */
+	double old_count, old_bytes, old_mass, old_squares; /* the same of the tail, */
+	double old_size, old_size_squares;  /* and of mass times log2 of the size, and of its square */
+	float at_age[FACTS_AGES];	    /* masses by age */
+	float born[FACTS_COHORTS];	    /* masses by time of birth since first_at */
 	float born_recently[FACTS_COHORTS]; /* the same of the last 1/LIVE_RECENT of that time */
 };
 

@@ -11,16 +11,16 @@
 /* More than any sum of weights; keeps squares finite. */
 #define MOST 1e100
 
-/* The weight that an average unit of weight comes in: sum w^2 / sum w. */
-static double weight_each(double squares, double weights)
+/* The mass that an average unit of mass comes in: sum m^2 / sum m. */
+static double mass_each(double squares, double masses)
 {
-	return weights > 0 && squares > 0 ? squares / weights : 1;
+	return masses > 0 && squares > 0 ? squares / masses : 1;
 }
 
 void life_table_make(struct life_table *table, const struct facts *facts, const struct live *live)
 {
-	double dead_each = weight_each(facts->death_squares, facts->deaths);
-	double live_each = weight_each(live->squares, live->count);
+	double dead_each = mass_each(facts->death_squares, facts->death_mass);
+	double live_each = mass_each(live->squares, live->mass);
 	double dead = 0, alive = 0;
 
 	for (unsigned bucket = FACTS_AGES; bucket-- > 0;) {

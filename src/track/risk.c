@@ -11,7 +11,10 @@
  *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
  *              few in a hundred, those that store things keep more: 2 : 1 up to 3%, falling as
  *              share^-0.9 (0.7 : 1 at 10%, 0.13 : 1 at 60%). So a site that keeps one in ten
- *              needs hours of flatness, since entries with a time to live look the same until it ends.
+ *              needs hours of flatness, since entries with a time to live look the same until it ends. Where
+ *              others live for long (what a collector frees, sessions, entries that are asked for again), a large
+ *              share is kept on purpose the more likely: the power grows by 1/16 with each doubling of the age
+ *              that 99% of them end before, from a minute on; 0.4 : 1 at 10% where that is an hour.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
  *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
@@ -20,8 +23,9 @@
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
  *              size, against half the spread of the sizes that die; and what stays is not more varied than
  *              what dies: a leak is some of all, or all of some, but a store has sizes that never die.
- *   evidence   1 - e^-(n/25)^1.5, n the effective number of survivors (Kish: (sum w)^2 / sum w^2), so
- *              that one sample of weight 10,000 is one observation: 0.22 for 10, 0.73 for 30, 0.94 for 50.
+ *   evidence   1 - e^-(n/22)^1.5, n the effective number of survivors (Kish: (sum m)^2 / sum m^2 of their masses,
+ *              facts.h), so that one sample of weight 10,000 is one observation: 0.26 for 10, 0.80 for 30, 0.91
+ *              for 40.
  *
  * Each that fails is an innocent reason of its own, so their odds against add: MIXTURE_LEAK is
  * 1 / (1 + sum of (1/p - 1)). Where next to nothing dies (under 5% of births) lifetimes cannot tell a leak
@@ -41,11 +45,13 @@
 #include "track/flat_tail.h"
 #include "track/growth.h"
 
-#define EVIDENCE_OBJECTS 25.0
+#define EVIDENCE_OBJECTS 22.0
 
 #define PRIOR_ODDS 2.0
 #define PRIOR_SHARE 0.03
 #define PRIOR_POWER 0.9
+#define PRIOR_LIFE 60.0		/* seconds */
+#define PRIOR_POWER_MORE 0.0625 /* a doubling */
 
 #define WARM_UP_FIRST 10.0
 #define WARM_UP_LAST 7200.0
@@ -77,18 +83,21 @@ static double evidence_of(double objects)
 	return 1 - approx_exp(-objects * approx_sqrt(objects));
 }
 
-static double prior_odds(double share)
+/* share is kept where nearly all others live for less than others_life seconds. */
+static double prior_odds(double share, double others_life)
 {
+	double power = PRIOR_POWER + PRIOR_POWER_MORE * approx_log2(MAX(others_life / PRIOR_LIFE, 1));
+
 	if (share <= PRIOR_SHARE)
 		return PRIOR_ODDS;
-	return PRIOR_ODDS * approx_exp(-PRIOR_POWER * LN2 * approx_log2(share / PRIOR_SHARE));
+	return PRIOR_ODDS * approx_exp(-power * LN2 * approx_log2(share / PRIOR_SHARE));
 }
 
-static double p_flat(const struct flat_tail *tail, double share, unsigned sites_tested)
+static double p_flat(const struct flat_tail *tail, double share, double others_life, unsigned sites_tested)
 {
 	/* Bonferroni's correction, beyond the number of sites that the prior is for. */
 	double tests = LN2 * approx_log2(MAX(1, sites_tested / JUDGED_TOGETHER));
-	double odds = prior_odds(share) * tail->stays_factor;
+	double odds = prior_odds(share, others_life) * tail->stays_factor;
 
 	return tail->to == 0 ? 0 : odds / (1 + odds) * approx_sigmoid(tail->log_evidence - tests);
 }
@@ -111,6 +120,12 @@ static double warmed_up(double uptime)
 	return 1 - 0.5 * clamp01(may_warm_up);
 }
 
+/* The effective number of objects of so much mass (Kish). */
+static double effective(double mass, double squares)
+{
+	return squares > 0 ? mass * (mass / squares) : 0;
+}
+
 static double sigma(double mean_square, double mean)
 {
 	return approx_sqrt(clamp(mean_square - mean * mean, 0, 1e6));
@@ -120,13 +135,13 @@ static double p_kin(const struct facts *facts, const struct live *live)
 {
 	double dead_mean, dead_sigma, old_mean, old_sigma, old_objects, shifted, wider;
 
-	if (!(facts->deaths > 0) || !(live->old_count > 0) || !(live->old_squares > 0))
+	if (!(facts->death_mass > 0) || !(live->old_mass > 0) || !(live->old_squares > 0))
 		return 1;
-	dead_mean = facts->death_size / facts->deaths;
-	dead_sigma = sigma(facts->death_size_squares / facts->deaths, dead_mean);
-	old_mean = live->old_size / live->old_count;
-	old_sigma = sigma(live->old_size_squares / live->old_count, old_mean);
-	old_objects = MAX(live->old_count * (live->old_count / live->old_squares), 1);
+	dead_mean = facts->death_size / facts->death_mass;
+	dead_sigma = sigma(facts->death_size_squares / facts->death_mass, dead_mean);
+	old_mean = live->old_size / live->old_mass;
+	old_sigma = sigma(live->old_size_squares / live->old_mass, old_mean);
+	old_objects = MAX(effective(live->old_mass, live->old_squares), 1);
 	shifted = old_mean > dead_mean ? old_mean - dead_mean : dead_mean - old_mean;
 	shifted -= KIN_OCTAVES + dead_sigma / 2 + 2 * old_sigma / approx_sqrt(old_objects);
 	wider = old_sigma - dead_sigma - KIN_WIDER - 2 * old_sigma / approx_sqrt(2 * old_objects);
@@ -163,9 +178,10 @@ static void describe(struct risk_site *risk, const struct facts *facts, const st
 static void describe_tail(struct risk_site *risk, const struct life_table *table,
     const struct flat_tail *tail, const struct accrual *accrual, const struct live *live)
 {
-	double stuck_bytes_each = live->old_count > 0 ? live->old_bytes / live->old_count
-				  : live->count > 0   ? live->bytes / live->count
-						      : 0;
+	bool has_old = live->old_count > 0 && live->old_mass > 0;
+	double count = has_old ? live->old_count : live->count, mass = has_old ? live->old_mass : live->mass;
+	double bytes_each = count > 0 ? (has_old ? live->old_bytes : live->bytes) / count : 0;
+	double objects_each = mass > 0 ? count / mass : 1; /* of a unit of mass */
 
 	risk->kept_share = accrual->share;
 	risk->evidence_objects = accrual->survivors;
@@ -173,13 +189,13 @@ static void describe_tail(struct risk_site *risk, const struct life_table *table
 		return;
 	risk->tail_from_seconds = facts_age_from(tail->from);
 	risk->tail_to_seconds = tail->to_age;
-	risk->tail_reached = table->reached[tail->from];
+	risk->tail_reached = table->reached[tail->from] * objects_each;
 	risk->tail_died = 1 - life_table_survival(table, tail->from, tail->to);
 	for (unsigned bucket = tail->from; bucket < FACTS_AGES; bucket++)
-		risk->stuck_objects += (double)live->at_age[bucket];
-	risk->stuck_per_hour = accrual->per_hour;
-	risk->stuck_bytes = risk->stuck_objects * stuck_bytes_each;
-	risk->stuck_bytes_per_hour = risk->stuck_per_hour * stuck_bytes_each;
+		risk->stuck_objects += (double)live->at_age[bucket] * objects_each;
+	risk->stuck_per_hour = accrual->per_hour * objects_each;
+	risk->stuck_bytes = risk->stuck_objects * bytes_each;
+	risk->stuck_bytes_per_hour = risk->stuck_per_hour * bytes_each;
 }
 
 enum path { PATH_MIXTURE, PATH_NEVER_FREED, PATH_BACKLOG };
@@ -187,7 +203,7 @@ enum path { PATH_MIXTURE, PATH_NEVER_FREED, PATH_BACKLOG };
 static enum risk_reason reason_of(const struct risk_site *risk, enum path path, const struct facts *facts,
     const struct growth *growth, double uptime)
 {
-	double deaths = facts->death_squares > 0 ? facts->deaths * (facts->deaths / facts->death_squares) : 0;
+	double deaths = effective(facts->death_mass, facts->death_squares);
 
 	if (risk->score >= RISK_MEDIUM_SCORE) {
 		if (path == PATH_MIXTURE)
@@ -214,8 +230,10 @@ void risk_judge_site(
     struct risk_site *risk, const struct facts *facts, const struct live *live, unsigned sites_tested)
 {
 	double uptime = clamp(live->now - live->first_at, 0, 1e18);
-	double each = live->count > 0 && live->squares > 0 ? live->squares / live->count : 1;
-	bool is_mixture = facts->deaths >= NEVER_FREED_DEATHS * facts->births;
+	double objects = effective(live->mass, live->squares);
+	/* Of live objects, how many stand for one that is known. */
+	double each = objects > 0 ? live->count / objects : 1;
+	bool is_mixture = facts->death_mass >= NEVER_FREED_DEATHS * facts->birth_mass;
 	double score = 0;
 	struct life_table table;
 	struct flat_tail tail;
@@ -231,14 +249,14 @@ void risk_judge_site(
 	else if (tail.to != 0)
 		accrual_measure(&accrual, facts, live, facts_age_from(tail.from), ACCRUAL_BY_BIRTHS);
 	describe(risk, facts, live);
-	risk->p_flat = p_flat(&tail, accrual.share, sites_tested);
+	risk->p_flat = p_flat(&tail, accrual.share, live->old_age, sites_tested);
 	risk->p_accruing = accrual.continues * accrual.spread * (is_mixture ? warmed_up(uptime) : 1);
 	risk->p_kin = p_kin(facts, live);
 	risk->p_growing = clamp01((MIN(growth.of_count, growth.of_stay) - TREND_LEAST) / TREND_RANGE);
 	if (!is_mixture) {
 		score = never_freed_score(&accrual, uptime);
 	} else {
-		double backlog = backlog_score(risk, live->count / each, uptime);
+		double backlog = backlog_score(risk, objects, uptime);
 
 		if (tail.to != 0)
 			score = all_hold((double[]){risk->p_flat, risk->p_accruing, risk->p_kin,
@@ -251,8 +269,8 @@ void risk_judge_site(
 	}
 	describe_tail(risk, &table, &tail, &accrual, live);
 	risk->score = clamp01(score);
-	risk->confidence = clamp01(evidence_of(MAX(accrual.survivors,
-	    facts->death_squares > 0 ? facts->deaths * (facts->deaths / facts->death_squares) : 0)));
+	risk->confidence =
+	    clamp01(evidence_of(MAX(accrual.survivors, effective(facts->death_mass, facts->death_squares))));
 	risk->level = risk_level_of(risk->score);
 	risk->reason = reason_of(risk, path, facts, &growth, uptime);
 }

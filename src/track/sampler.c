@@ -12,8 +12,11 @@
  * process is busy. Past it within a second, the interval doubles at once, and
  * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start
- * at the setting; the others at 0, all of them. What a sample costs moves only the intervals of later
- * points: whether an allocation is one never depends on its stack.
+ * at the setting; the others at 0, all of them. Both come to 0 where a program allocates little, so that
+ * a slow leak is seen object by object, and not one in a hundred of it. Small ones are told more finely than by
+ * SAMPLER_INTERVAL_COARSE only while fewer than SAMPLER_FINE_LIVE samples of them are live: that bounds what a store
+ * of a million small objects takes. What a sample costs moves only the intervals of later points: whether an
+ * allocation is one never depends on its stack.
  *
  * A distance is walked in legs, at most so many bytes each, or so many buffers where these are large:
  * after a leg that met no point the distance is drawn anew if the interval is another by then. So a thread
@@ -45,8 +48,8 @@ enum mode { MODE_NOT_YET, MODE_ASLEEP, MODE_ON, MODE_OFF };
 
 struct kind {
 	/* Frozen. */
-	uint64_t least; /* of the interval, 0: every allocation */
-	uint64_t first; /* the step up from 0 */
+	uint64_t coarse; /* of the interval: less than this only while few are live; 0: always */
+	uint64_t first;	 /* the step up from 0 */
 	uint64_t most;
 	uint64_t leg;
 	uint32_t leg_buffers; /* a leg is at least so many of the size at which it begins */
@@ -68,10 +71,9 @@ static struct {
 } sampler = {
     .kinds =
 	{
-	    [TRACK_SMALL] = {.first = SAMPLER_INTERVAL_MIN,
-		.most = SAMPLER_INTERVAL_MAX,
-		.leg = 1 * MIB,
-		.budget = SAMPLER_BUDGET_SMALL},
+	    /* Half of the objects of 44 bytes: from there to all is no great leap. */
+	    [TRACK_SMALL] =
+		{.first = 64, .most = SAMPLER_INTERVAL_MAX, .leg = 1 * MIB, .budget = SAMPLER_BUDGET_SMALL},
 	    [TRACK_POOL] = {.first = 8 * KIB,
 		.most = 4 * GIB,
 		.leg = 16 * MIB,
@@ -97,7 +99,7 @@ void sampler_start(const struct settings *settings)
 	sampler_set_price(1);
 	sampler.is_all = settings->sample_interval == 1;
 	sampler.second_ticks = (uint32_t)MAX(clock_scale() * TICKS_PER_SECOND, 1.0);
-	small->least = sampler.is_all ? 0 : MIN(settings->sample_interval, SAMPLER_INTERVAL_MIN);
+	small->coarse = MIN(settings->sample_interval, SAMPLER_INTERVAL_COARSE);
 	small->most = MAX(settings->sample_interval, SAMPLER_INTERVAL_MAX);
 	atomic_store_explicit(
 	    &small->interval, sampler.is_all ? 0 : settings->sample_interval, memory_order_relaxed);
@@ -213,10 +215,11 @@ static void widen(struct kind *kind)
 	set_interval(kind, interval == 0 ? kind->first : MIN(interval * 2, MAX(kind->most, interval)));
 }
 
-static void narrow(struct kind *kind, uint32_t times)
+static void narrow(struct kind *kind, uint32_t times, uint32_t live)
 {
 	uint64_t interval = atomic_load_explicit(&kind->interval, memory_order_relaxed);
-	uint64_t least = MAX(kind->least, atomic_load_explicit(&kind->floor, memory_order_relaxed));
+	uint64_t least = MAX(live < SAMPLER_FINE_LIVE / 2 ? 0 : kind->coarse,
+	    atomic_load_explicit(&kind->floor, memory_order_relaxed));
 
 	for (; times > 0 && interval > least; times--)
 		interval = interval <= kind->first && least == 0 ? 0 : MAX(interval / 2, least);
@@ -249,17 +252,19 @@ void sampler_keep_budget(enum track_kind which, uint32_t now)
 {
 	struct kind *kind = &sampler.kinds[which];
 	uint32_t second = atomic_load_explicit(&kind->second, memory_order_relaxed), spent;
+	uint32_t live = samples_live_of(which);
 
 	if (now != second && atomic_compare_exchange_strong_explicit(
 				 &kind->second, &second, now, memory_order_relaxed, memory_order_relaxed)) {
 		spent = atomic_exchange_explicit(&kind->spent, 0, memory_order_relaxed);
-		if (samples_live() > TOO_FULL) {
+		if (samples_live() > TOO_FULL ||
+		    (live > SAMPLER_FINE_LIVE && sampler_interval(which) < kind->coarse)) {
 			widen(kind);
 		} else {
 			if (samples_live() < FEW)
 				atomic_store_explicit(&kind->floor, 0, memory_order_relaxed);
 			/* Seconds without a sample were below the budget, too. */
-			narrow(kind, (spent < kind->budget / 3) + (now - second - 1));
+			narrow(kind, (spent < kind->budget / 3) + (now - second - 1), live);
 		}
 	}
 	spend(kind, 1);

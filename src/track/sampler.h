@@ -26,8 +26,11 @@
 #define SAMPLER_BUDGET_POOL 4000
 #define SAMPLER_BUDGET_LARGE 500
 
-#define SAMPLER_INTERVAL_MIN (16 * KIB) /* small allocations, unless the setting is less */
+/* Small allocations, unless the setting is less or more. While fewer than SAMPLER_FINE_LIVE of them are live samples,
+ * and the budget allows it, they go below, down to all. */
+#define SAMPLER_INTERVAL_COARSE (16 * KIB)
 #define SAMPLER_INTERVAL_MAX (8 * MIB)
+#define SAMPLER_FINE_LIVE (SAMPLES_MAX / 16)
 
 #define SAMPLER_IDLE 0.25 /* of a processor */
 #define SAMPLER_PRICE_BUSY 10

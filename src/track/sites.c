@@ -374,9 +374,12 @@ static void add_facts(struct facts *to, const struct facts *from)
 	to->live_count += from->live_count;
 	to->live_bytes += from->live_bytes;
 	to->deaths += from->deaths;
+	to->birth_mass += from->birth_mass;
+	to->death_mass += from->death_mass;
 	to->death_squares += from->death_squares;
 	to->death_size += from->death_size;
 	to->death_size_squares += from->death_size_squares;
+	to->young_age += from->young_age;
 	for (unsigned i = 0; i < FACTS_AGES; i++)
 		to->died_at[i] += from->died_at[i];
 	/* The longer history; of the other only the sums are left. */

@@ -167,7 +167,7 @@ static bool has_100_MiB(size_t size)
 static void a_limit_that_comes_later_leaves_what_is_below_it(void)
 {
 	static const size_t sizes[] = {256, 2000, 20000, 300000, 5000000};
-	const struct rlimit limit = {1024 * MIB, 1024 * MIB};
+	const struct rlimit limit = {2048 * MIB, 2048 * MIB};
 	void *before = malloc(100 * KIB);
 
 	REQUIRE(before != NULL, "errno %d", errno);

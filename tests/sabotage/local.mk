@@ -41,6 +41,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/floors-of-all-cpus.patch \
 	tests/sabotage/fork-asks-the-loader-last.patch \
@@ -77,6 +78,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/locked-turns-purging-off.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
+	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
@@ -124,6 +126,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-limit-lifts-a-cache.patch \
 	tests/sabotage/risk-live-not-at-risk.patch \
 	tests/sabotage/risk-load-is-growth.patch \
+	tests/sabotage/risk-long-lives-forgotten.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \

@@ -68,7 +68,7 @@ START_TEST(a_leak_comes_as_evenly_as_births)
 
 	ck_need(a.continues > 0.95 && a.spread == 1);
 	ck_need(fabs(a.share - 0.01) < 0.0005);
-	ck_need(fabs(a.per_hour - 36) < 2);
+	ck_need(fabs(a.per_hour / facts_mass(64, 1) - 36) < 2);
 	/* 216, less the first 1/32 and the last minute's cohort */
 	ck_need(a.survivors > 195 && a.survivors < 213);
 }

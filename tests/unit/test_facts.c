@@ -63,13 +63,52 @@ START_TEST(births_and_deaths_are_summed_by_weight)
 	facts_death(&facts, 0.5, 1000, 1);
 	facts_death(&facts, 100, 100, 30);
 	ck_need(facts.live_count == 30 && facts.live_bytes == 3000);
-	ck_need(facts.deaths == 31 && facts.death_squares == 901);
-	ck_need(facts.died_at[0] == 1 && facts.died_at[facts_age_bucket(100)] == 30);
-	ck_need(facts.young_age == 0.5);
+	ck_need(facts.deaths == 31);
 	facts_resize(&facts, 100, 150, 30);
 	ck_need(facts.live_bytes == 4500);
 	facts_resize(&facts, 150, 50, 30);
 	ck_need(facts.live_bytes == 1500);
+}
+END_TEST
+
+/* A buffer of the pool has its weight, whatever its size, and an object of 64 bytes an eighth of it. */
+START_TEST(lifetimes_are_summed_by_mass)
+{
+	struct facts facts = {0};
+
+	ck_need(facts_mass(4096, 3) == 3 && facts_mass(1 << 20, 1) == 1);
+	ck_need(fabs(facts_mass(64, 1) - 1.0 / 8) < 1e-9 && fabs(facts_mass(16, 10) - 10.0 / 16) < 1e-9);
+	ck_need(facts_mass(0, 1) == facts_mass(1, 1) && facts_mass(1, 1) > 0);
+	facts_birth(&facts, 5, 65536, 1);
+	facts_birth(&facts, 6, 64, 32);
+	facts_point(&facts, 6);
+	facts_death(&facts, 0.5, 65536, 1);
+	facts_death(&facts, 100, 64, 32);
+	ck_need(fabs(facts.birth_mass - 5) < 1e-6 && fabs((double)facts.series.points[0].flow - 5) < 1e-6);
+	ck_need(fabs(facts.death_mass - 5) < 1e-6 && fabs(facts.death_squares - 17) < 1e-6);
+	ck_need(facts.died_at[0] == 1 && fabs(facts.died_at[facts_age_bucket(100)] - 4) < 1e-6);
+	ck_need(facts.young_age == 0.5);
+}
+END_TEST
+
+/*
+ * One byte in so many is picked, from objects of 16 bytes to 4 KiB, as many in each octave; and all are. By weight
+ * the samples would be worth a twelfth of what they are in the first case, by bytes a third in the second.
+ */
+START_TEST(a_site_of_many_sizes_is_known_by_most_of_its_samples)
+{
+	for (unsigned is_sampled = 0; is_sampled < 2; is_sampled++) {
+		struct facts facts = {0};
+		struct live live;
+		unsigned count = 0;
+
+		live_begin(&live, &facts, 10);
+		for (unsigned octave = 0; octave < 9; octave++)
+			for (unsigned i = 0; i < (is_sampled ? 1u << octave : 100); i++, count++)
+				live_add(&live, 5, 16u << octave, is_sampled ? 4096.0 / (16u << octave) : 1);
+		ck_need(live.mass * live.mass / live.squares > 0.55 * count);
+		ck_need(live.mass * live.mass / live.squares <= count);
+	}
 }
 END_TEST
 
@@ -81,7 +120,7 @@ START_TEST(what_was_counted_apart_and_joined_is_as_if_counted_at_once)
 	for (unsigned i = 0; i < 3000; i++) {
 		/* Somewhere else than where it is born; the first part has deaths only. */
 		unsigned born = 1 + i % 2, died = (born + 1 + i / 2 % 2) % 3;
-		uint64_t size = 100 + 7 * i;
+		uint64_t size = 4096 + 7 * i;
 
 		facts_birth(&whole, 5000 - i, size, 1);
 		facts_birth(&parts[born], 5000 - i, size, 1);
@@ -144,8 +183,8 @@ START_TEST(a_week_of_a_million_a_second_is_counted_exactly)
 	struct facts facts = {.births = 6e11, .deaths = 6e11};
 
 	facts.died_at[0] = 6e11;
-	facts_birth(&facts, 604800, 1, 1);
-	facts_death(&facts, 0.1, 1, 1);
+	facts_birth(&facts, 604800, 4096, 1);
+	facts_death(&facts, 0.1, 4096, 1);
 	ck_need(facts.births == 6e11 + 1 && facts.died_at[0] == 6e11 + 1 && facts.deaths == 6e11 + 1);
 }
 END_TEST
@@ -171,22 +210,24 @@ START_TEST(the_walk_sorts_the_live_by_age_birth_and_tail)
 
 	/* From 100 s on; 99 deaths at 1.2 s: the tail begins at the end of their bucket. */
 	for (int i = 0; i < 99; i++) {
-		facts_birth(&facts, 100 + i, 64, 1);
-		facts_death(&facts, 1.2, 64, 1);
+		facts_birth(&facts, 100 + i, 4096, 1);
+		facts_death(&facts, 1.2, 4096, 1);
 	}
 	live_begin(&live, &facts, 420);
 	ck_need(live.first_at == 100 && fabs(live.old_age - sqrt(2)) < 1e-9);
-	live_add(&live, 320, 128, 2); /* the first */
-	live_add(&live, 160, 128, 2); /* halfway */
-	live_add(&live, 5, 128, 3);   /* young */
-	live_add(&live, 0, 128, 1);
-	ck_need(live.count == 8 && live.bytes == 1024 && live.squares == 4 + 4 + 9 + 1);
+	live_add(&live, 320, 8192, 2); /* the first */
+	live_add(&live, 160, 8192, 2); /* halfway */
+	live_add(&live, 5, 8192, 3);   /* young */
+	live_add(&live, 0, 8192, 1);
+	ck_need(live.count == 8 && live.bytes == 65536);
+	ck_need(live.mass == 8 && live.squares == 4 + 4 + 9 + 1);
 	ck_need(live.at_age[facts_age_bucket(320)] == 2 && live.at_age[facts_age_bucket(5)] == 3);
 	ck_need(live.born[0] == 2 && live.born[16] == 2 && live.born[31] == 4);
 	/* The last 1/16 is 20 s; 5 s ago is three quarters into it. */
 	ck_need(live.born_recently[24] == 3 && live.born_recently[31] == 1);
-	ck_need(live.old_count == 7 && live.old_bytes == 896 && live.old_squares == 17);
-	ck_need(live.old_size == 7 * 7 && live.old_size_squares == 7 * 49);
+	ck_need(live.old_count == 7 && live.old_bytes == 57344);
+	ck_need(live.old_mass == 7 && live.old_squares == 17);
+	ck_need(live.old_size == 7 * 13 && live.old_size_squares == 7 * 169);
 }
 END_TEST
 
@@ -206,6 +247,8 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, an_age_falls_into_its_half_octave, 0, (int)ARRAY_LENGTH(ages));
 	tcase_add_test(tests, a_bucket_begins_where_the_one_before_ends);
 	tcase_add_test(tests, births_and_deaths_are_summed_by_weight);
+	tcase_add_test(tests, lifetimes_are_summed_by_mass);
+	tcase_add_test(tests, a_site_of_many_sizes_is_known_by_most_of_its_samples);
 	tcase_add_test(tests, what_was_counted_apart_and_joined_is_as_if_counted_at_once);
 	tcase_add_test(tests, more_deaths_than_births_leave_nothing_negative);
 	tcase_add_test(tests, what_is_no_weight_is_left_out);

@@ -11,9 +11,9 @@ static void put(
     struct facts *facts, struct live *live, double age, unsigned deaths, unsigned censored, double weight)
 {
 	for (unsigned i = 0; i < deaths; i++)
-		facts_death(facts, age, 64, weight);
+		facts_death(facts, age, 4096, weight);
 	for (unsigned i = 0; i < censored; i++)
-		live_add(live, age, 64, weight);
+		live_add(live, age, 4096, weight);
 }
 
 static bool is_near(double got, double wanted)

@@ -190,6 +190,30 @@ START_TEST(a_larger_leak_scores_no_less)
 }
 END_TEST
 
+/* One in nine stays; the others live for 5 to 55 minutes, as what a collector frees, or for seconds. */
+static double kept_beside_long_lives(unsigned i, double t)
+{
+	(void)t;
+	return i % 9 == 0 ? KEPT : 300 + i % 7 * 500;
+}
+static double kept_beside_short_lives(unsigned i, double t)
+{
+	(void)t;
+	return i % 9 == 0 ? KEPT : 0.5 + i % 7;
+}
+
+START_TEST(where_others_live_for_long_what_stays_is_more_likely_meant_to)
+{
+	struct site_plan plan = {9.5 * HOURS, one_in_ten_seconds, kept_beside_long_lives, 1, NULL};
+	struct risk_site beside_long = judged(&plan), beside_short;
+
+	plan.life = kept_beside_short_lives;
+	beside_short = judged(&plan);
+	ck_need(beside_short.level == RISK_HIGH);
+	ck_need(beside_long.level == RISK_MEDIUM && beside_long.score < 0.58);
+}
+END_TEST
+
 START_TEST(the_scale_of_weights_changes_no_score)
 {
 	struct site_plan plan = {6000, one_a_second, leaking, 1, NULL};
@@ -377,6 +401,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_stays_is_no_kin_of_what_dies);
 	tcase_add_test(tests, what_stays_is_more_varied_than_what_dies);
 	tcase_add_test(tests, a_larger_leak_scores_no_less);
+	tcase_add_test(tests, where_others_live_for_long_what_stays_is_more_likely_meant_to);
 	tcase_add_test(tests, the_scale_of_weights_changes_no_score);
 	tcase_add_test(tests, one_heavy_sample_is_no_evidence);
 	tcase_add_test(tests, more_sites_tested_ask_for_more_evidence);

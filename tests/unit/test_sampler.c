@@ -125,7 +125,7 @@ END_TEST
 START_TEST(the_interval_may_change_at_any_time)
 {
 	struct sums sums = {0};
-	uint64_t random = 5;
+	uint64_t random = 5, smallest = UINT64_MAX, largest = 0;
 
 	for (unsigned run = 0; run < RUNS; run++) {
 		uint32_t second = 1;
@@ -139,18 +139,23 @@ START_TEST(the_interval_may_change_at_any_time)
 
 			/* Storms widen it, seconds of calm narrow it: up and down many times a run. */
 			if (i % 1000 == 500)
-				for (unsigned k = 0; k < 3 * SAMPLER_BUDGET_SMALL; k++)
+				for (unsigned k = 0; k < 5 * SAMPLER_BUDGET_SMALL; k++)
 					sampler_keep_budget(TRACK_SMALL, second);
 			if (i % 1000 == 0)
-				sampler_keep_budget(TRACK_SMALL, second += 10);
+				sampler_keep_budget(TRACK_SMALL, second += 30);
 			weight = offer(TRACK_SMALL, size);
 			sums.count_error -= 1;
 			sums.bytes_error -= (double)size;
 			if (weight != 0)
 				add(&sums, (double)weight, (double)size);
+			smallest = MIN(smallest, sampler_interval(TRACK_SMALL));
+			largest = MAX(largest, sampler_interval(TRACK_SMALL));
 		}
 	}
 	ck_assert_uint_gt(sums.samples, 10 * RUNS);
+	/* From all to one in some hundreds. */
+	ck_assert_uint_eq(smallest, 0);
+	ck_assert_uint_ge(largest, 64 * KIB);
 	ck_is_unbiased(&sums);
 }
 END_TEST
@@ -255,14 +260,23 @@ START_TEST(all_are_samples_of_weight_1_where_they_are_few)
 }
 END_TEST
 
-START_TEST(a_storm_is_cut_off_within_its_second)
+/* How many samples so many allocations of a second are. */
+static unsigned samples_of(enum track_kind kind, size_t size, unsigned count)
 {
 	unsigned samples = 0;
 
+	for (unsigned i = 0; i < count; i++)
+		samples += offer(kind, size) != 0;
+	return samples;
+}
+
+START_TEST(a_storm_is_cut_off_within_its_second)
+{
+	unsigned samples;
+
 	start(64 * KIB);
 	seed(2);
-	for (unsigned i = 0; i < 1000000; i++)
-		samples += offer(TRACK_POOL, 65536) != 0;
+	samples = samples_of(TRACK_POOL, 64 * KIB, 1000000);
 	ck_assert_uint_ge(samples, SAMPLER_BUDGET_POOL);
 	ck_assert_uint_lt(samples, 6 * SAMPLER_BUDGET_POOL);
 }
@@ -292,19 +306,61 @@ START_TEST(the_interval_comes_back_when_the_storm_is_over)
 }
 END_TEST
 
-START_TEST(small_ones_stay_between_their_bounds)
+START_TEST(small_ones_begin_at_the_setting_and_come_to_all_where_they_are_few)
 {
 	start(64 * KIB);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 64 * KIB);
+	sampler_keep_budget(TRACK_SMALL, 2);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 16 * KIB);
 	sampler_keep_budget(TRACK_SMALL, 100);
-	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_MIN);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
 	for (unsigned i = 0; i < 10 * SAMPLER_BUDGET_SMALL; i++)
 		sampler_keep_budget(TRACK_SMALL, 100);
 	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_MAX);
-	/* A setting beyond a bound moves the bound. */
-	start(1000);
+}
+END_TEST
+
+START_TEST(a_storm_of_small_ones_after_a_calm_is_cut_off_within_its_second)
+{
+	unsigned samples;
+
+	start(64 * KIB);
+	seed(8);
+	sampler_keep_budget(TRACK_SMALL, 0);
 	sampler_keep_budget(TRACK_SMALL, 100);
-	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 1000);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
+	samples = samples_of(TRACK_SMALL, 48, 4000000);
+	ck_assert_uint_ge(samples, SAMPLER_BUDGET_SMALL);
+	ck_assert_uint_lt(samples, 6 * SAMPLER_BUDGET_SMALL);
+}
+END_TEST
+
+/* Of a store of many small objects not each is told, however slowly it fills. */
+START_TEST(small_ones_are_told_finely_only_while_few_of_them_are_live)
+{
+	static uint32_t numbers[SAMPLER_FINE_LIVE + 1];
+	struct sample_facts facts = {.size = 48, .kind = TRACK_SMALL, .weight = 1};
+	uint32_t second = 100;
+
+	ck_assert(samples_start());
+	start(64 * KIB);
+	sampler_keep_budget(TRACK_SMALL, second);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
+	for (unsigned i = 0; i <= SAMPLER_FINE_LIVE; i++)
+		ck_need((numbers[i] = samples_take(&facts)) != 0);
+	/* A doubling a second, and no further than to where memory was bounded before. */
+	sampler_keep_budget(TRACK_SMALL, ++second);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 64);
+	for (unsigned i = 0; i < 60; i++)
+		sampler_keep_budget(TRACK_SMALL, ++second);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), SAMPLER_INTERVAL_COARSE);
+	/* Buffers are a matter of their own. */
+	sampler_keep_budget(TRACK_POOL, second);
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), 0);
+	for (unsigned i = 0; i <= SAMPLER_FINE_LIVE / 4 * 3; i++)
+		ck_need(samples_remove(numbers[i], &facts));
+	sampler_keep_budget(TRACK_SMALL, second += 20);
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
 }
 END_TEST
 
@@ -348,8 +404,8 @@ START_TEST(a_thread_that_drew_a_long_distance_sees_the_interval_shrink)
 	while (sampler_thread.left[TRACK_SMALL] + (int64_t)sampler_thread.rest[TRACK_SMALL] <
 	       (int64_t)(4 * MIB));
 	sampler_keep_budget(TRACK_SMALL, 100);
-	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 1000);
-	while (sampler_thread.interval[TRACK_SMALL] != 1000 && looks++ < 40000)
+	ck_assert_uint_eq(sampler_interval(TRACK_SMALL), 0);
+	while (sampler_thread.interval[TRACK_SMALL] != 0 && looks++ < 40000)
 		offer(TRACK_SMALL, 64);
 	ck_assert_uint_lt(looks, 2 * MIB / 64);
 }
@@ -509,14 +565,10 @@ END_TEST
 /* Of so many buffers within a second, how many are samples. */
 static unsigned samples_in_a_storm(double processors)
 {
-	unsigned samples = 0;
-
 	start(64 * KIB);
 	seed(7);
 	sampler_set_use(processors);
-	for (unsigned i = 0; i < 20 * SAMPLER_BUDGET_POOL; i++)
-		samples += offer(TRACK_POOL, 64 * KIB) != 0;
-	return samples;
+	return samples_of(TRACK_POOL, 64 * KIB, 20 * SAMPLER_BUDGET_POOL);
 }
 
 START_TEST(a_busy_process_pays_more_for_a_sample)
@@ -548,7 +600,9 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_storm_is_cut_off_within_its_second);
 	tcase_add_test(tests, the_interval_comes_back_when_the_storm_is_over);
 	tcase_add_test(tests, a_table_that_fills_with_what_stays_goes_on_telling);
-	tcase_add_test(tests, small_ones_stay_between_their_bounds);
+	tcase_add_test(tests, small_ones_begin_at_the_setting_and_come_to_all_where_they_are_few);
+	tcase_add_test(tests, a_storm_of_small_ones_after_a_calm_is_cut_off_within_its_second);
+	tcase_add_test(tests, small_ones_are_told_finely_only_while_few_of_them_are_live);
 	tcase_add_test(tests, of_a_thousand_large_buffers_at_most_one_ends_a_leg);
 	tcase_add_test(tests, a_thread_that_drew_a_long_distance_sees_the_interval_shrink);
 	tcase_add_test(tests, with_1_as_the_setting_everything_is_a_sample);

@@ -3,6 +3,7 @@
  * a little below what was measured when they were recorded. Seeds of its own.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/leak/sim.h"
@@ -122,22 +123,31 @@ static double dies_or_stays(struct sim_site *site, double now)
 		   : now + site->life * exp(site->life_sigma * sim_normal(&site->random));
 }
 
+static int by_value(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* Of 100 such sites: the median, the 95th percentile (asked for: 60), and how many need no more than 60. */
 START_TEST(high_comes_within_sixty_lost_buffers)
 {
 	struct sim_kind kind = {"one a minute", true, false, false, lose_one_a_minute, dies_or_stays};
-	double sum = 0;
+	double lost[100];
 	unsigned within = 0;
 
-	for (uint64_t seed = 0; seed < 40; seed++) {
+	for (uint64_t seed = 0; seed < ARRAY_LENGTH(lost); seed++) {
 		struct sim_result result;
 
 		sim_run(&kind, 5000 + seed * 17, 3.5 * SIM_HOUR, &result);
-		ck_need(result.had_high && result.leaked_at_high <= 150);
-		sum += result.leaked_at_high;
+		ck_need(result.had_high);
+		lost[seed] = result.leaked_at_high;
 		within += result.leaked_at_high <= 60;
 	}
-	if (sum / 40 > 60 || within < 26)
-		ck_abort_msg("after %.1f on average, %u of 40 within 60", sum / 40, within);
+	qsort(lost, ARRAY_LENGTH(lost), sizeof(*lost), by_value);
+	if (lost[50] > 50 || lost[95] > 90 || within < 85)
+		ck_abort_msg("after %.0f, 95%% after %.0f; %u of 100 within 60", lost[50], lost[95], within);
 }
 END_TEST
 

@@ -81,7 +81,7 @@ START_TEST(births_and_deaths_are_counted_at_their_row)
 	ck_assert(facts->births == 3 && facts->live_count == 3 && facts->live_bytes == 2500);
 	sites_death(row, 20, 10, 1000, 2);
 	ck_assert(facts->deaths == 2 && facts->live_count == 1 && facts->live_bytes == 500);
-	ck_assert(facts->died_at[facts_age_bucket(10)] == 2);
+	ck_assert(facts->died_at[facts_age_bucket(10)] == facts_mass(1000, 2));
 	sites_resize(row, 500, 700, 1);
 	ck_assert(facts->live_bytes == 700);
 	/* Weights move, nothing dies. */
