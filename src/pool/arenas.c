@@ -376,20 +376,30 @@ void arenas_trim(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
-UNLOCKED_READER uint64_t arenas_hot_pages(void)
+UNLOCKED_READER struct arenas_pages arenas_pages(void)
 {
-	uint64_t pages = 0;
+	struct arenas_pages sum = {0};
 
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++) {
+		const struct arena *arena = &arenas.at[i];
+
+		sum.out += LOAD_RELAXED(&arena->out_pages);
+		sum.hot += LOAD_RELAXED(&arena->runs.hot_pages);
+		sum.fresh += LOAD_RELAXED(&arena->runs.fresh_pages);
+		sum.reused += LOAD_RELAXED(&arena->runs.reused_pages);
+		sum.purged += LOAD_RELAXED(&arena->purged_pages);
+	}
+	return sum;
 }
 
-UNLOCKED_READER uint64_t arenas_held_pages(void)
+uint64_t arenas_hot_pages(void)
 {
-	uint64_t pages = 0;
+	return arenas_pages().hot;
+}
 
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].out_pages) + LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
+uint64_t arenas_held_pages(void)
+{
+	struct arenas_pages sum = arenas_pages();
+
+	return sum.out + sum.hot;
 }

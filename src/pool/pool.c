@@ -247,7 +247,7 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 	if (held > limit)
 		reclaim_purge(held - limit, now);
 	if (fresh_pages != 0)
-		headroom_keep(now);
+		headroom_keep(fresh_pages, now);
 }
 
 static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)

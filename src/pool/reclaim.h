@@ -17,6 +17,7 @@ struct reclaim_facts {
 	bool is_window;	      /* the windows went on: without pressure surplus goes only then */
 	uint64_t peak_pages;  /* the highest out_pages of the last monitor interval */
 	enum pressure_level pressure;
+	bool is_rising;		/* it was less at the last pass */
 	bool is_over_threshold; /* the pool passed WEIR_GC_THRESHOLD of its limit */
 	bool is_everything;	/* a full clean-up was asked for */
 	uint32_t max_idle_ticks;

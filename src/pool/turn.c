@@ -3,7 +3,7 @@
  *
  * Called by whoever gives memory back: the pass (reclaim.c), looks at the limit while memory is taken
  * (headroom.c), a request past the pool's limit. One at a time, so that threads do not each give back
- * the same excess, and that no fork comes between two steps. Nobody waits for the lock but fork.
+ * the same excess, and that no fork comes between two steps. Nobody waits for the lock but fork, and requests that find memory ending.
  * turn_is_free() may be called in a signal handler, the rest not. Allocates nothing.
  */
 #include "pool/turn.h"
@@ -27,6 +27,11 @@ void turn_init(uint32_t hurry_ticks)
 bool turn_begin(void)
 {
 	return lock_try(&turn.lock);
+}
+
+void turn_wait(void)
+{
+	lock_acquire(&turn.lock);
 }
 
 void turn_end(void)
