@@ -69,6 +69,10 @@ struct arenas_pages arenas_pages(void);
 uint64_t arenas_hot_pages(void);
 uint64_t arenas_held_pages(void); /* out and hot */
 
+/* What is out of the heap now may be the most (demand.h); and a window of demand ends, with the maintain lock held. */
+void arenas_note_demand(void);
+void arenas_rotate_demand(void);
+
 /* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);
 /* Cut the run in use at page to that length. */

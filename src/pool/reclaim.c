@@ -17,6 +17,7 @@
 #include "pool/reclaim.h"
 
 #include "base/clock.h"
+#include "pool/demand.h"
 #include "pool/headroom.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -93,12 +94,14 @@ void reclaim_init(const struct settings *settings)
 	STORE_RELAXED(&pool.due, MIN(look_ticks(), reclaim.gc_ticks));
 }
 
-UNLOCKED_READER static void add_arena(struct reclaim_facts *facts, const struct arena *arena)
+static void add_demand(struct reclaim_facts *facts)
 {
-	facts->out_pages = LOAD_RELAXED(&arena->out_pages);
-	facts->hot_pages = LOAD_RELAXED(&arena->runs.hot_pages);
-	facts->slack_pages = LOAD_RELAXED(&arena->slack_pages);
-	facts->peak_pages = arena_peak(arena);
+	struct arenas_pages pages = arenas_pages();
+
+	facts->out_pages = pages.out;
+	facts->hot_pages = pages.hot;
+	facts->peak_pages = demand_peak();
+	facts->slack_pages = demand_slack();
 }
 
 /* The hand goes on, for as long as a request may wait. */
@@ -112,8 +115,7 @@ static uint64_t piece_locked(uint32_t now)
 
 static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everything, bool is_bounded)
 {
-	uint64_t purged = 0, surplus = 0;
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	uint64_t purged = 0;
 	bool is_wanted, is_over, is_collection, is_age_walk,
 	    is_window = now - reclaim.last_window >= reclaim.window_ticks;
 	struct reclaim_facts facts;
@@ -131,8 +133,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		reclaim.last_window = now - reclaim.last_window < 2 * reclaim.window_ticks
 					  ? reclaim.last_window + reclaim.window_ticks
 					  : now;
-		for (unsigned i = 0; i < used; i++)
-			arena_rotate_peak(&arenas.at[i]);
+		arenas_rotate_demand();
 	}
 	facts = (struct reclaim_facts){
 	    .is_window = is_window || is_collection,
@@ -144,25 +145,22 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	    .monitor_ticks = reclaim.monitor_ticks,
 	};
 	atomic_store_explicit(&reclaim.pressure, pressure, memory_order_relaxed);
-	/* The ages of the plan are the same for every arena. */
 	plan = reclaim_plan(&facts);
 	is_age_walk = is_collection || plan.idle_ticks < reclaim.max_idle_ticks ||
 		      now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
 	if (is_age_walk)
 		reclaim.last_age_walk = now;
 	magazines_drain(now, plan.magazine_idle_ticks, pool_drained);
-	for (unsigned i = 0; i < used; i++) {
-		add_arena(&facts, &arenas.at[i]);
-		plan = reclaim_plan(&facts);
-		surplus += plan.surplus_pages;
-		if (!is_bounded && (plan.surplus_pages != 0 || is_age_walk))
-			purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
-	}
+	/* What came out of the magazines idles in the heap now. */
+	add_demand(&facts);
+	plan = reclaim_plan(&facts);
+	if (!is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+		purged += purge_oldest(plan.surplus_pages, plan.idle_ticks, now);
 	/* A debt of the last window stands until the next one says otherwise. */
 	if (is_window || !is_bounded)
 		reclaim.hand.rounds = 0;
-	if (is_bounded && (surplus != 0 || is_age_walk))
-		purge_begin(&reclaim.hand, surplus, plan.idle_ticks);
+	if (is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+		purge_begin(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
 	purged += piece_locked(now);
 	if (is_collection) {
 		reclaim.last_collection = now;

@@ -11,7 +11,7 @@
 #include "pool/pressure.h"
 
 struct reclaim_facts {
-	uint64_t out_pages;   /* of one arena: in use and in magazines */
+	uint64_t out_pages;   /* in use and in magazines */
 	uint64_t hot_pages;   /* free and resident */
 	uint64_t slack_pages; /* that are worth keeping beyond the peak, since sizes change */
 	bool is_window;	      /* the windows went on: without pressure surplus goes only then */

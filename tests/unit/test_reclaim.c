@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "pool/demand.h"
 #include "pool/purge.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
@@ -173,15 +174,15 @@ START_TEST(what_a_burst_needed_stays_for_four_windows_and_then_goes)
 	start();
 	burst(BURST);
 	ck_assert_uint_ge(idle_pages(), BURST_PAGES);
-	for (uint32_t window = 1; window < PEAK_WINDOWS; window++) {
+	for (uint32_t window = 1; window < DEMAND_WINDOWS; window++) {
 		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
 		ck_assert_uint_ge(idle_pages(), BURST_PAGES);
 		ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	}
-	ck_assert_uint_gt(reclaim_run(PEAK_WINDOWS * WINDOW, PRESSURE_NONE, false), 0);
+	ck_assert_uint_gt(reclaim_run(DEMAND_WINDOWS * WINDOW, PRESSURE_NONE, false), 0);
 	/* What then still idles in magazines was out of the heap, and demand, for as long. */
 	ck_assert_uint_le(idle_pages(), SLACK + MAGAZINES_BYTES_MIN / PAGE_BYTES);
-	for (uint32_t window = PEAK_WINDOWS + 1; window < 2 * PEAK_WINDOWS; window++)
+	for (uint32_t window = DEMAND_WINDOWS + 1; window < 2 * DEMAND_WINDOWS; window++)
 		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
 	ck_assert_uint_le(idle_pages(), SLACK);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
@@ -216,12 +217,12 @@ START_TEST(what_idled_in_magazines_goes_with_the_burst)
 	start();
 	burst(BURST);
 	ck_assert_uint_ge(magazines_count(), 4);
-	for (uint32_t window = 1; window < PEAK_WINDOWS; window++)
+	for (uint32_t window = 1; window < DEMAND_WINDOWS; window++)
 		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
 	/* Drained by now, and in no window's demand but the burst's own. */
 	ck_assert_uint_eq(magazines_count(), 0);
 	ck_assert_uint_ge(arenas_hot_pages(), BURST_PAGES);
-	reclaim_run(PEAK_WINDOWS * WINDOW, PRESSURE_NONE, false);
+	reclaim_run(DEMAND_WINDOWS * WINDOW, PRESSURE_NONE, false);
 	ck_assert_uint_eq(arenas_held_pages(), 0);
 	stop();
 }
@@ -238,8 +239,8 @@ START_TEST(a_request_purges_by_pieces_and_nothing_is_left_out)
 	hot = arenas_hot_pages();
 	ck_assert_uint_gt(hot, 3 * PURGE_PIECE_PAGES);
 	/* All of it is surplus: no window knows of the burst any more. */
-	for (uint32_t window = 1; window <= PEAK_WINDOWS; window++)
-		arena_rotate_peak(&arenas.at[0]);
+	for (uint32_t window = 1; window <= DEMAND_WINDOWS; window++)
+		arenas_rotate_demand();
 	ck_assert_uint_le(reclaim_run_bounded(MONITOR, PRESSURE_NONE) >> PAGE_SHIFT, PURGE_PIECE_PAGES);
 	for (last = arenas_hot_pages(); reclaim_has_debt(); last = hot) {
 		reclaim_piece(MONITOR);
@@ -252,8 +253,8 @@ START_TEST(a_request_purges_by_pieces_and_nothing_is_left_out)
 	ck_assert_uint_le(arenas_hot_pages(), MAGAZINES_BYTES_MIN / PAGE_BYTES);
 	/* A pass that may take its time leaves no debt. */
 	burst(BURST);
-	for (uint32_t window = 1; window <= PEAK_WINDOWS; window++)
-		arena_rotate_peak(&arenas.at[0]);
+	for (uint32_t window = 1; window <= DEMAND_WINDOWS; window++)
+		arenas_rotate_demand();
 	reclaim_run_bounded(2 * MONITOR, PRESSURE_NONE);
 	ck_assert(reclaim_has_debt());
 	reclaim_run(2 * MONITOR, PRESSURE_NONE, true);
@@ -271,12 +272,12 @@ START_TEST(demand_that_falls_is_followed_down)
 	burst(BURST);
 	for (unsigned i = 0; i < 50; i++)
 		kept[i] = pool_malloc(BURST_BYTES);
-	for (uint32_t window = 1; window <= PEAK_WINDOWS + 1; window++) {
+	for (uint32_t window = 1; window <= DEMAND_WINDOWS + 1; window++) {
 		reclaim_run(window * WINDOW, PRESSURE_NONE, false);
 		burst(20);
 	}
 	/* 50 are held and 20 come and go: what idles is about 20. */
-	reclaim_run((PEAK_WINDOWS + 2) * WINDOW, PRESSURE_NONE, false);
+	reclaim_run((DEMAND_WINDOWS + 2) * WINDOW, PRESSURE_NONE, false);
 	ck_assert_uint_le(idle_pages(), 50 * 16 + 20 * 16 + SLACK + MAGAZINES_BYTES_MIN / PAGE_BYTES);
 	for (unsigned i = 0; i < 50; i++)
 		ck_need(pool_is_buffer(kept[i]));
