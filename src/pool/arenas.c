@@ -424,6 +424,7 @@ void arenas_note_demand(void)
 
 void arenas_rotate_demand(void)
 {
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
 	struct arenas_pages pages = arenas_pages();
 
 	demand_rotate(&(struct demand_facts){
@@ -432,7 +433,8 @@ void arenas_rotate_demand(void)
 	    .fresh_pages = pages.fresh,
 	    .taken_pages = pages.fresh + pages.reused,
 	    .purged_pages = pages.purged,
+	    .arenas = used,
 	});
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
+	for (unsigned i = 0; i < used; i++)
 		STORE_RELAXED(&arenas.at[i].peak_pages, 0);
 }

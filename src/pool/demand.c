@@ -9,10 +9,10 @@
  */
 #include "pool/demand.h"
 
-/* The slack: at most this share of the peak and so many pages; and this part of it goes in each window. */
+/* The slack: at most this share of the peak and so many pages an arena; and this part of it goes in each window. */
 #define SLACK_SHARE 16
 #define SLACK_PAGES 384
-#define SLACK_DECAY 12
+#define SLACK_DECAY 32
 /* slack_share counts in this part of the peak. */
 #define SHARE_UNIT 65536
 
@@ -61,13 +61,14 @@ static void follow_slack(const struct demand_facts *facts)
 	uint64_t purged = facts->purged_pages - demand.purged_seen;
 	uint64_t left = demand.held_seen - MIN(demand.held_seen, purged);
 	uint64_t growth = peak_of(0) - MIN(peak_of(0), left), slack = demand_slack();
+	uint64_t most = peak / SLACK_SHARE + SLACK_PAGES * (uint64_t)facts->arenas;
 
 	if (facts->taken_pages == demand.taken_seen) {
 		demand.slack_share = 0;
 		return;
 	}
 	slack -= (slack + SLACK_DECAY - 1) / SLACK_DECAY;
-	slack = MIN(slack + fresh - MIN(fresh, growth), peak / SLACK_SHARE + SLACK_PAGES);
+	slack = MIN(slack + fresh - MIN(fresh, growth), most);
 	demand.slack_share = (slack * SHARE_UNIT + peak - 1) / peak;
 }
 

@@ -42,6 +42,7 @@ struct demand_facts {
 	uint64_t fresh_pages;  /* taken so far that were not resident */
 	uint64_t taken_pages;  /* taken so far in all */
 	uint64_t purged_pages; /* given back so far */
+	unsigned arenas;       /* among which they lie: each has runs that fit, or none */
 };
 
 /*

@@ -30,7 +30,7 @@ static void purge(uint64_t pages)
 
 static void begin(void)
 {
-	facts = (struct demand_facts){0};
+	facts = (struct demand_facts){.arenas = 1};
 	demand_init();
 }
 
@@ -121,15 +121,19 @@ END_TEST
 
 START_TEST(slack_is_bounded_and_goes_with_the_burst)
 {
+	/* By arenas: a run that fits may idle in another one. */
+	unsigned most = 100000 / 16 + 400 * (unsigned)_i;
+
 	begin();
+	facts.arenas = (unsigned)_i;
 	take(100000, 100000);
 	give(90000);
 	demand_rotate(&facts);
 	take(90000, 50000);
 	give(90000);
 	demand_rotate(&facts);
-	ck_assert_uint_ge(demand_slack(), 100000 / 16);
-	ck_assert_uint_le(demand_slack(), 100000 / 16 + 400);
+	ck_assert_uint_ge(demand_slack(), 100000 / 16 + 380 * (unsigned)_i);
+	ck_assert_uint_le(demand_slack(), most);
 	for (unsigned window = 0; window < DEMAND_WINDOWS; window++) {
 		take(1, 0);
 		give(1);
@@ -137,7 +141,7 @@ START_TEST(slack_is_bounded_and_goes_with_the_burst)
 	}
 	/* A tenth of the peak is left, and a hundredth of the slack. */
 	ck_assert_uint_le(demand_peak(), 10001);
-	ck_assert_uint_le(demand_slack(), (100000 / 16 + 400) / 100 + 2);
+	ck_assert_uint_le(demand_slack(), most / 100 + 2);
 }
 END_TEST
 
@@ -147,7 +151,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_idled_in_magazines_is_taken_off_but_from_the_oldest_window);
 	tcase_add_test(tests, growth_and_what_was_purged_are_no_slack);
 	tcase_add_test(tests, what_was_taken_fresh_beside_idle_pages_is_slack_that_fades);
-	tcase_add_test(tests, slack_is_bounded_and_goes_with_the_burst);
+	tcase_add_loop_test(tests, slack_is_bounded_and_goes_with_the_burst, 1, 5);
 }
 
 int main(void)
