@@ -42,11 +42,11 @@ instructions() { # OBJECT COMMAND...
 }
 
 # Two bounds, the same with tracking off and on: it sleeps until a process has allocated half a MiB or
-# lived to see a tick. What runs outside the loader is ours to keep small: 20,700 instructions more
+# lived to see a tick. What runs outside the loader is ours to keep small: 22,800 instructions more
 # than with jemalloc, which executes 72,000, when this was written. Of these 5,000 look up
 # jemalloc's functions in its hash table, which saves the loader more, and 8,000 keep errno from
 # its system calls.
-most_own=22000
+most_own=24000
 # In all: Debian's libjemalloc needs libstdc++, whose relocations are some 3,500 lookups by
 # name, each of which looks into every object before the one that has it. Named first by our object
 # (configure.ac), libstdc++ comes before jemalloc, so the count is what it was: 1.012 for true.
@@ -119,8 +119,9 @@ theirs=$rss their_own=$own
 measure_rss under
 note "a sleeping process: $theirs KiB resident with jemalloc, $their_own of them its own; $rss and $own with the object"
 check "all were read" test "${theirs:-0}" -gt 500 -a "${rss:-0}" -gt 500 -a "${their_own:-0}" -gt 50 -a "${own:-0}" -gt 50
-# Some 200 KiB of it are the object's code and constants, which processes share; tables are touched as they fill.
-check "it is less than 340 KiB larger than with jemalloc" test $((rss - theirs)) -lt 340
+# 300 to 400 KiB, by what the page cache maps around: all but 80 of it are the object's code and constants and those of
+# libraries, which processes share; tables are touched as they fill.
+check "it is less than 420 KiB larger than with jemalloc" test $((rss - theirs)) -lt 420
 check "of that less than 100 KiB are its own" test $((own - their_own)) -lt 100
 
 start threads under /bin/sleep 30

@@ -45,7 +45,6 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/floors-of-all-cpus.patch \
-	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \

@@ -114,9 +114,10 @@ static void *race(void *context)
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct weir_buffer_info infos[16];
-		size_t count = MIN(weir_pool_buffers(shared, infos, 16), (size_t)16);
+		size_t count = weir_pool_buffers(shared, infos, ARRAY_LENGTH(infos));
 		struct weir_buffer buffer;
 
+		count = MIN(count, ARRAY_LENGTH(infos));
 		for (size_t j = 0; j < count; j++)
 			if (weir_pool_release(shared, infos[j].id) == WEIR_OK)
 				released[atomic_fetch_add(won, 1) % ARRAY_LENGTH(released)] = infos[j].id;
