@@ -156,7 +156,7 @@ static void put_facts(
 	    .memory_used_bytes =
 		pressure_memory_used(info, preload.settings.memory_limit, process->rss_bytes),
 	    .rss_bytes = process->rss_bytes,
-	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
+	    /* What idles in magazines counts, too: a small share of the pool (tuning.h). */
 	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
 	    .major_faults = process->major_faults,
 	    .cpu_ns = clock_process_cpu_ns(),
