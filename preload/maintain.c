@@ -5,8 +5,8 @@
  * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. Once there is
  * a thread of ours (keeper.c), it runs them all. In the child of a fork everything begins anew, inline.
  *
- * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
- * is never run by a signal handler.
+ * A pass never holds a lock of ours while it calls jemalloc's mallctl(). A signal handler runs
+ * but the pool's part of one, and only where that waits for nobody (maintain_ask()).
  */
 #include "preload/maintain.h"
 
@@ -48,7 +48,7 @@ static struct {
 	_Atomic bool has_thread;	/* acquire and release: of this process */
 	_Atomic bool is_jemalloc_left;	/* relaxed: a trim by a handler left jemalloc to the next pass */
 	_Atomic unsigned
-	    wanted; /* 1 << command: asked for by a signal; relaxed, the answers carry the rest */
+	    wanted; /* 1 << command: asked for from outside; relaxed, the answers carry the rest */
 } maintain;
 
 static bool is_thread(void)
@@ -193,7 +193,7 @@ static void monitor(const struct meminfo *info, struct track_facts *facts)
 
 /* --- a pass ------------------------------------------------------------------ */
 
-/* What signals asked for. Their answers are RUNNING from here on. */
+/* What was asked for from outside. The answers are RUNNING from here on. */
 static unsigned take_wanted(void)
 {
 	unsigned wanted = atomic_exchange_explicit(&maintain.wanted, 0, memory_order_relaxed);
