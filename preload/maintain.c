@@ -6,7 +6,8 @@
  * a thread of ours (keeper.c), it runs them all. In the child of a fork everything begins anew, inline.
  *
  * A pass never holds a lock of ours while it calls jemalloc's mallctl(). A signal handler runs
- * but the pool's part of one, and only where that waits for nobody (maintain_ask()).
+ * but the pool's part of one, and only where that waits for nobody (maintain_ask()). A child of vfork runs none:
+ * it may be killed within it, and its parent would wait for the end of that pass for ever, at its next fork.
  */
 #include "preload/maintain.h"
 
@@ -21,6 +22,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
+#include "preload/owner.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -109,7 +111,7 @@ static void purge_jemalloc(void)
  */
 static void purge_jemalloc_now(void)
 {
-	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return;
 	purge_jemalloc();
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -265,7 +267,7 @@ static bool pass(bool is_everything)
 	struct meminfo info;
 	bool is_monitor_due;
 
-	if (atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	wanted = take_wanted();
 	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
@@ -334,7 +336,7 @@ static void pass_inline(void)
 		return;
 	}
 
-	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed)) {
+	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && owner_is_self()) {
 		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
 		purge_jemalloc();
 	}
@@ -452,6 +454,7 @@ void maintain_start(void)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
 	pool.purge_others = purge_jemalloc_now;
+	turn_allow_if(owner_is_self);
 }
 
 /* --- fork -------------------------------------------------------------------- */

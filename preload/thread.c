@@ -1,7 +1,9 @@
 /*
- * thread.c -- pthread_create and fork, as far as Weir has to see them pass.
+ * thread.c -- pthread_create, thrd_create and fork, as far as Weir has to see them pass.
  *
- * The first pthread_create of the program starts our maintenance thread. Of fork, the handlers
+ * The program's first thread starts our maintenance thread, too. libc's thrd_create does not come by
+ * pthread_create's symbol, nor do the threads that libc starts of its own (SIGEV_THREAD, getaddrinfo_a): a program that
+ * has no other has its maintenance inline. Of fork, the handlers
  * of pthread_atfork are enough; libc's daemon(), forkpty() and such run them too, which an
  * interposed fork would miss. What runs none (posix_spawn, popen, system, _Fork) makes a
  * child that only execs, or one that may call nothing but async-signal-safe functions; vfork.c has vfork.
@@ -19,6 +21,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/single_threaded.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "pool/pool.h"
@@ -83,4 +86,17 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 	walk_start();
 	keeper_start();
 	return real(thread, attr, run, argument);
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t run, void *argument)
+{
+	static int (*real)(thrd_t *, thrd_start_t, void *);
+
+	if (real == NULL)
+		real = (int (*)(thrd_t *, thrd_start_t, void *))preload_real("thrd_create");
+	if (real == NULL)
+		return thrd_error;
+	walk_start();
+	keeper_start();
+	return real(thread, run, argument);
 }

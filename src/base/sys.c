@@ -67,13 +67,13 @@ bool sys_make_readable(void *start, size_t bytes)
 	return ok;
 }
 
-bool sys_purge(void *start, size_t bytes)
+int sys_purge(void *start, size_t bytes)
 {
 	int saved = errno;
-	bool ok = madvise(start, bytes, MADV_DONTNEED) == 0;
+	int error = madvise(start, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
 
 	errno = saved;
-	return ok;
+	return error;
 }
 
 bool sys_page_out(void *start, size_t bytes)
@@ -251,6 +251,15 @@ unsigned sys_filters_at_start(void)
 	return filters_at_start;
 }
 
+bool sys_may_fence(void)
+{
+	int saved = errno;
+	bool may = is_single_threaded() || filter_count() <= filters_at_start;
+
+	errno = saved;
+	return may;
+}
+
 bool sys_rseq_fence(unsigned cpu)
 {
 	int saved = errno;
@@ -258,10 +267,6 @@ bool sys_rseq_fence(unsigned cpu)
 
 	if (is_single_threaded())
 		return true;
-	if (filter_count() > filters_at_start) {
-		errno = saved;
-		return false;
-	}
 	r = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
 	if (r != 0 && errno == EPERM) {
 		/* Not registered yet, or lost in exec. */

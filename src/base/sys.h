@@ -24,8 +24,9 @@ void sys_release(void *start, size_t bytes);
 bool sys_commit(void *start, size_t bytes);
 /* Reserved pages read as zero from now on; they still count for nothing. */
 bool sys_make_readable(void *start, size_t bytes);
-/* Give pages back; they read as zero afterwards. False: refused (locked, seccomp). */
-bool sys_purge(void *start, size_t bytes);
+/* Give pages back; they read as zero afterwards. 0, or -errno: -EINVAL where some are locked in memory, and some may
+ * read as zero; others where the kernel or a seccomp filter will not. */
+int sys_purge(void *start, size_t bytes);
 /* Take pages out of memory into swap; they come back as they were. False: the kernel does not know
  * how (before Linux 5.4), or may not. */
 bool sys_page_out(void *start, size_t bytes);
@@ -54,11 +55,18 @@ uint64_t sys_ram_bytes(void);
 uint64_t sys_address_space_limit(void); /* RLIMIT_AS; UINT64_MAX: none */
 
 /*
+ * Whether a fence may be asked for. Not where the program has put itself under a seccomp filter since the start,
+ * which may kill whoever makes a call that it does not know. (A container's filter was there before.) /proc says
+ * so; prctl(2) would, too, but is such a call itself. So not either where /proc cannot be read: after chroot(2), or
+ * with no descriptor left.
+ */
+bool sys_may_fence(void);
+
+/*
  * After it, no restartable sequence of this process that began on that CPU before it goes
  * on; a full barrier there, and other CPUs are not disturbed. A process of one thread
- * needs no system call for that. False where it cannot be had: before Linux 5.10, or
- * where the program has put itself under a seccomp filter since the start, which may kill
- * whoever makes a call it does not know. (A container's filter was there before.)
+ * needs no system call for that. False where it cannot be had: before Linux 5.10. Only
+ * while sys_may_fence().
  */
 bool sys_rseq_fence(unsigned cpu);
 

@@ -2,7 +2,7 @@
  * list.c -- `weir list`: every process that runs with Weir, one line each.
  *
  * Which ones they are is seen in /proc/PID/maps; what their pools hold is read from their
- * memory. Where only the first is allowed the line says so, and why is said once below.
+ * memory. Where only the first is allowed the line says so, and each reason is given once below.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -33,7 +33,8 @@ static void print_line(const struct fleet_member *m)
 int list_processes(void)
 {
 	static struct fleet fleet;
-	const char *why = NULL;
+	/* The first of each kind. */
+	const char *why[TARGET_RESULTS] = {NULL};
 
 	if (!fleet_read(&fleet)) {
 		complain("no process can be seen: is /proc there?");
@@ -42,15 +43,18 @@ int list_processes(void)
 	printf("%7s  %-16s  %11s  %10s  %10s  %10s  %s\n", "PID", "PROGRAM", "UPTIME", "RSS", "IN USE",
 	    "IDLE", "RISK");
 	for (size_t i = 0; i < fleet.count; i++) {
-		print_line(&fleet.members[i]);
-		if (why == NULL && fleet.members[i].result != TARGET_OK)
-			why = fleet.members[i].why;
+		const struct fleet_member *m = &fleet.members[i];
+
+		print_line(m);
+		if (m->result != TARGET_OK && why[m->result] == NULL)
+			why[m->result] = m->why;
 	}
 	if (fleet.unseen > 0 && geteuid() != 0)
 		complain("%zu process%s of others not looked into; root sees all", fleet.unseen,
 		    fleet.unseen == 1 ? "" : "es");
-	if (why != NULL)
-		complain("%s", why);
+	for (size_t i = 0; i < ARRAY_LENGTH(why); i++)
+		if (why[i] != NULL)
+			complain("%s", why[i]);
 	return finish_output();
 }
 

@@ -18,6 +18,7 @@ enum target_result {
 	TARGET_OTHER_VERSION, /* its Weir and this command were built from other sources */
 	TARGET_CHANGED,	      /* it became another program (exec) while it was read; attach again */
 	TARGET_FAILED,	      /* ->error says why */
+	TARGET_RESULTS
 };
 
 struct target {

@@ -16,11 +16,12 @@
 #define ARENAS_MAX 32
 
 struct arenas {
-	struct arena *at;	       /* frozen */
-	unsigned count;		       /* frozen */
-	_Atomic bool is_purge_refused; /* the kernel said no once; not tried again; relaxed, a hint */
-	_Atomic unsigned used;	       /* the highest index that was ever taken, plus one; relaxed */
-	_Atomic unsigned settled;      /* threads that have settled so far; relaxed */
+	struct arena *at;		 /* frozen */
+	unsigned count;			 /* frozen */
+	_Atomic bool is_purge_refused;	 /* the kernel said no once; not tried again; relaxed, a hint */
+	_Atomic unsigned purges_in_vain; /* in a row, since what was to go is locked; relaxed, a hint */
+	_Atomic unsigned used;		 /* the highest index that was ever taken, plus one; relaxed */
+	_Atomic unsigned settled;	 /* threads that have settled so far; relaxed */
 };
 
 extern HIDDEN struct arenas arenas;

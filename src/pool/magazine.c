@@ -10,6 +10,7 @@
 #include "pool/magazine.h"
 
 #include "pool/range.h"
+#include "pool/tuning.h"
 
 #define ROOM_BYTES_MAX ((size_t)8 << 20)
 /* A drain for less than this is not worth a fence. */
@@ -198,6 +199,19 @@ static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
+struct magazine_budget magazine_budget(uint64_t out_bytes, unsigned cpus)
+{
+	uint64_t all = MAX(out_bytes / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
+	/* Half of what is out of the heap is as much as is in use, if the other half idles in magazines. */
+	uint64_t floors = MAX(out_bytes / 2, MAGAZINE_BUDGET_MIN * MAGAZINE_FLOORS_FREE);
+	uint64_t least = MIN(floors / cpus, MAGAZINE_BUDGET_MIN);
+
+	return (struct magazine_budget){
+	    .bytes = MIN(MAX(all / cpus, least), MAGAZINE_BUDGET_MAX),
+	    .sole_bytes = MIN(MAX(all * 3 / 2 / cpus, least), MAGAZINE_BUDGET_MAX),
+	};
+}
+
 /* own_bytes: the room that the asking class has. */
 static bool fits(unsigned cpu, uint64_t own_bytes, uint64_t bytes)
 {
@@ -381,8 +395,41 @@ static void drain_cpu(
 	}
 }
 
+/*
+ * Without a fence: what sequences of our own can take on the CPU that we happen to run on. A stack of which
+ * the top is stale is so down to its bottom. Whether there was any.
+ */
+static bool drain_here(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
+{
+	unsigned cpu = magazine_cpu_current();
+	bool is_any = false;
+
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		uint32_t pages[MAGAZINE_ITEMS_MAX], page;
+		unsigned count = 0;
+
+		while (count < MAGAZINE_ITEMS_MAX && (page = magazine_pop_any(class)) != 0) {
+			if ((int32_t)(now - run_at(page)->buffer.last_used) >= (int32_t)idle_ticks) {
+				pages[count++] = page;
+				continue;
+			}
+			if (!magazine_push_any(class, page))
+				give(&page, 1);
+			break;
+		}
+		if (count == 0)
+			continue;
+		drop_room(cpu, class, count);
+		give(pages, count);
+		is_any = true;
+	}
+	return is_any;
+}
+
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
 {
+	bool is_allowed = false;
+
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
 		struct magazine_cpu *head = magazine_cpu_at(cpu);
 		bool is_fenced;
@@ -392,6 +439,9 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
 		if (magazines.is_rseq) {
+			if (!is_allowed && !sys_may_fence())
+				return drain_here(now, idle_ticks, give);
+			is_allowed = true;
 			close_cpu(cpu);
 			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
 			is_fenced = sys_rseq_fence(cpu);
@@ -399,7 +449,7 @@ bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint3
 				drain_cpu(cpu, now, idle_ticks, give);
 			open_cpu(cpu);
 			if (!is_fenced)
-				return false;
+				return drain_here(now, idle_ticks, give);
 		} else {
 			lock_acquire(&head->lock);
 			drain_cpu(cpu, now, idle_ticks, give);

@@ -84,6 +84,16 @@ struct magazine_cpu *magazine_cpu_at(unsigned cpu);
 char *magazine_area(unsigned cpu);
 unsigned magazine_cpu_current(void);
 
+struct magazine_budget {
+	uint64_t bytes, sole_bytes; /* as in struct magazines */
+};
+
+/*
+ * A CPU's share, where so many CPUs are in use and so much is out of the heap. Each has a least, whose sum is
+ * bounded where CPUs are many: by what MAGAZINE_FLOORS_FREE of them have, or by what is in use.
+ */
+struct magazine_budget magazine_budget(uint64_t out_bytes, unsigned cpus);
+
 /* What had to leave a magazine; the caller gives it to the arenas. */
 struct magazine_evicted {
 	unsigned count;
@@ -110,8 +120,8 @@ uint64_t magazines_count(void);
 
 /*
  * Take out of every CPU's magazines what has been idle since before oldest_kept
- * (ticks), and hand it to give() in batches. The maintain lock is held. False: the
- * kernel has no fence for sequences, nothing was done.
+ * (ticks), and hand it to give() in batches. The maintain lock is held. Where no fence for sequences is to be
+ * had (sys_may_fence()), only the caller's CPU's. False: so it was, and there was nothing.
  */
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count));
 

@@ -47,13 +47,11 @@ static size_t range_bytes_wanted(uint64_t ram)
 static void set_budget(void)
 {
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed) << PAGE_SHIFT;
-	unsigned cpus = MAX(atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed), 1u);
-	uint64_t all = MAX(out / MAGAZINE_SHARE, MAGAZINES_BYTES_MIN);
-	uint64_t budget = MIN(MAX(all / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
-	uint64_t sole = MIN(MAX(all * 3 / 2 / cpus, MAGAZINE_BUDGET_MIN), MAGAZINE_BUDGET_MAX);
+	unsigned cpus = atomic_load_explicit(&magazines.cpus_used, memory_order_relaxed);
+	struct magazine_budget budget = magazine_budget(out, MAX(cpus, 1u));
 
-	atomic_store_explicit(&magazines.budget_bytes, budget, memory_order_relaxed);
-	atomic_store_explicit(&magazines.sole_budget_bytes, sole, memory_order_relaxed);
+	atomic_store_explicit(&magazines.budget_bytes, budget.bytes, memory_order_relaxed);
+	atomic_store_explicit(&magazines.sole_budget_bytes, budget.sole_bytes, memory_order_relaxed);
 }
 
 bool pool_init(const struct settings *settings)

@@ -9,12 +9,19 @@
  */
 #include "pool/purge.h"
 
+#include <errno.h>
+
 #define AGE_BUCKETS 64
 #define LOOKS_NO_BOUND UINT32_MAX
 /* A run freed so lately is likely to be wanted again; an eighth of a second. */
 #define YOUNG_TICKS 8
 /* What a call of the kernel costs beside its pages, in pages. */
 #define CALL_PAGES 4
+/* So close to a locked page nothing is tried, and after so many such places nothing more of a run. */
+#define LOCKED_PAGES 64
+#define REFUSED_MAX 16
+/* Where so many runs in a row gave nothing, all is locked, it seems (mlockall): no more until the next collection. */
+#define IN_VAIN_MAX 16
 
 /* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
 static bool is_hot(uint32_t page)
@@ -22,11 +29,52 @@ static bool is_hot(uint32_t page)
 	return LOAD_RELAXED(&range.hot[page / 64]) >> page % 64 & 1;
 }
 
-/* The resident stretches of a busy run go back, each with one call. False: refused. */
-static bool purge_stretches(uint32_t page, uint32_t pages)
-{
-	uint32_t end = page + pages;
+/* Of a busy run: what the kernel did not take, in the order of pages. */
+struct refused {
+	unsigned count;
+	bool is_over;  /* nothing more of the run is tried */
+	bool is_final; /* nor of any other, ever */
+	struct {
+		uint32_t page, end;
+	} at[REFUSED_MAX];
+};
 
+static void note_refused(struct refused *refused, uint32_t page, uint32_t end)
+{
+	if (refused->count == REFUSED_MAX) {
+		refused->is_over = true;
+		refused->at[REFUSED_MAX - 1].end = end;
+		return;
+	}
+	refused->at[refused->count].page = page;
+	refused->at[refused->count++].end = end;
+}
+
+/*
+ * A resident stretch of a busy run goes back. EINVAL means that some of it is locked in memory: its halves are
+ * tried, so that little beside that stays. Anything else the kernel, or a filter, would say again.
+ */
+static void purge_stretch(uint32_t page, uint32_t end, struct refused *refused)
+{
+	uint32_t middle = page + (end - page) / 2;
+	int error =
+	    refused->is_over ? -EINVAL : sys_purge(page_address(page), (size_t)(end - page) << PAGE_SHIFT);
+
+	if (error == 0)
+		return;
+	if (error != -EINVAL)
+		refused->is_over = refused->is_final = true;
+	if (refused->is_over || end - page <= LOCKED_PAGES) {
+		note_refused(refused, page, end);
+		return;
+	}
+	purge_stretch(page, middle, refused);
+	purge_stretch(middle, end, refused);
+}
+
+/* The resident stretches of a busy run go back, each with one call if it can. */
+static void purge_stretches(uint32_t page, uint32_t end, struct refused *refused)
+{
 	while (page < end) {
 		uint32_t start;
 
@@ -35,10 +83,36 @@ static bool purge_stretches(uint32_t page, uint32_t pages)
 		start = page;
 		while (page < end && is_hot(page))
 			page++;
-		if (page != start && !sys_purge(page_address(start), (size_t)(page - start) << PAGE_SHIFT))
-			return false;
+		if (page != start)
+			purge_stretch(start, page, refused);
 	}
-	return true;
+}
+
+/* What was not refused is cold. Returns how many pages went. The arena's lock is held. */
+static uint64_t mark_purged(uint32_t page, uint32_t end, const struct refused *refused)
+{
+	uint64_t purged = 0;
+
+	for (unsigned i = 0; i <= refused->count; i++) {
+		uint32_t until = i < refused->count ? refused->at[i].page : end;
+
+		purged += hot_count(page, until - page);
+		hot_mark(page, until - page, false);
+		page = i < refused->count ? refused->at[i].end : end;
+	}
+	return purged;
+}
+
+/* Whether purging may be worth while. */
+static bool is_off(void)
+{
+	return atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed) ||
+	       atomic_load_explicit(&arenas.purges_in_vain, memory_order_relaxed) >= IN_VAIN_MAX;
+}
+
+void purge_try_again(void)
+{
+	atomic_store_explicit(&arenas.purges_in_vain, 0, memory_order_relaxed);
 }
 
 /* How long the end of a busy run is that holds so many resident pages. */
@@ -53,12 +127,15 @@ static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
 	return part;
 }
 
-/* A free run's resident pages go back, the last at_most of them. Returns how many. */
-static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
+/*
+ * A free run's resident pages go back, the last at_most of them. Returns how many. One of which some were
+ * refused counts as freed now, so that older ones come before it.
+ */
+static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most, uint32_t now)
 {
 	uint32_t pages, part, freed;
-	uint64_t purged = 0;
-	bool is_done;
+	uint64_t purged;
+	struct refused refused = {.count = 0};
 
 	lock_acquire(&arena->lock);
 	if (LOAD_RELAXED(&run_at(page)->state) != RUN_FREE || run_at(page)->free.hot_pages == 0) {
@@ -71,16 +148,20 @@ static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most)
 	lock_release(&arena->lock);
 
 	part = end_with(page, pages, at_most);
-	is_done = purge_stretches(page + pages - part, part);
+	purge_stretches(page + pages - part, page + pages, &refused);
 
 	lock_acquire(&arena->lock);
-	if (is_done) {
-		purged = hot_count(page + pages - part, part);
-		hot_mark(page + pages - part, part, false);
-		arena->purged_pages += purged;
-	} else {
+	purged = mark_purged(page + pages - part, page + pages, &refused);
+	arena->purged_pages += purged;
+	if (purged != 0)
+		atomic_store_explicit(&arenas.purges_in_vain, 0, memory_order_relaxed);
+	if (refused.count != 0) {
 		arena->purges_refused++;
-		atomic_store_explicit(&arenas.is_purge_refused, true, memory_order_relaxed);
+		freed = now;
+		if (purged == 0)
+			atomic_fetch_add_explicit(&arenas.purges_in_vain, 1, memory_order_relaxed);
+		if (refused.is_final)
+			atomic_store_explicit(&arenas.is_purge_refused, true, memory_order_relaxed);
 	}
 	runs_restore(&arena->runs, page, freed);
 	lock_release(&arena->lock);
@@ -166,7 +247,7 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 		uint32_t age = (uint32_t)MAX((int32_t)(now - run.freed), 0);
 		uint64_t at_most = surplus_pages - MIN(surplus_pages, purged);
 
-		if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed))
+		if (is_off())
 			break;
 		/* Of a young run that is larger than the surplus only the end goes; requests take the front. */
 		if (age >= idle_ticks)
@@ -174,7 +255,7 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 		else if (age_bucket(age) < from)
 			continue;
 		if (at_most != 0)
-			purged += purge_run(arena, run.page, at_most);
+			purged += purge_run(arena, run.page, at_most, now);
 	}
 	return purged;
 }
@@ -202,14 +283,14 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		uint64_t wanted, purged;
 		struct hot_run run;
 
-		if (atomic_load_explicit(&arenas.is_purge_refused, memory_order_relaxed)) {
+		if (is_off()) {
 			hand->rounds = 0;
 		} else if (find_hot_run(NULL, &hand->page, &looks, &run)) {
 			wanted = wanted_of(hand, (uint32_t)MAX((int32_t)(now - run.freed), 0));
 			if (wanted == 0)
 				continue;
-			purged =
-			    purge_run(&arenas.at[page_owner(run.page)], run.page, MIN(wanted, pages - cost));
+			purged = purge_run(
+			    &arenas.at[page_owner(run.page)], run.page, MIN(wanted, pages - cost), now);
 			hand->surplus_pages -= MIN(hand->surplus_pages, purged);
 			sum += purged;
 			cost += MAX(purged, (uint64_t)CALL_PAGES);

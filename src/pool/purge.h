@@ -25,4 +25,7 @@ void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_
 /* At most so many pages, within so many looks at runs. Returns how many pages went. */
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
 
+/* A collection: what was locked may not be any more. What was refused for another reason stays so. */
+void purge_try_again(void);
+
 #endif

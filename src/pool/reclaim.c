@@ -17,6 +17,7 @@
 #include "pool/reclaim.h"
 
 #include "base/clock.h"
+#include "base/single.h"
 #include "pool/headroom.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -28,6 +29,8 @@
 #define SLACK_PAGES 128
 /* Collections because of the threshold are at least so far apart. */
 #define THRESHOLD_PAUSE_TICKS TICKS_PER_SECOND
+/* For requests at the limit; each reads a file and interrupts every CPU. */
+#define DRAINS_A_TICK 8
 
 static struct {
 	/* Frozen after reclaim_init(). */
@@ -35,8 +38,9 @@ static struct {
 	/* Shared; the lock is the maintain lock (turn.h). */
 	uint32_t last_window, last_collection, last_age_walk; /* under lock */
 	uint64_t out_seen;				      /* under lock: out_pages at the last pass */
-	struct purge_hand hand; /* under lock: what a bounded pass left to be done by pieces */
-	uint32_t limit_page;	/* under lock: where the hand stands that keeps the pool's limit */
+	struct purge_hand hand;	    /* under lock: what a bounded pass left to be done by pieces */
+	uint32_t limit_page;	    /* under lock: where the hand stands that keeps the pool's limit */
+	uint32_t drains, drains_at; /* under lock: so many within that tick, for requests at the limit */
 	_Atomic bool
 	    is_postponed;      /* relaxed, likewise: the threshold was passed too soon after a collection */
 	_Atomic bool has_debt; /* relaxed: the hand is not done */
@@ -137,6 +141,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
 	if (is_age_due)
 		reclaim.last_age_walk = now;
+	if (is_collection)
+		purge_try_again();
 	/* The magazines' part of the plan is the same for every arena. */
 	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
 	    .is_over_threshold = is_over,
@@ -214,7 +220,12 @@ bool reclaim_drain(uint32_t now)
 
 	if (!turn_begin())
 		return false;
-	is_done = magazines_drain(now, 0, pool_drained);
+	if (now != reclaim.drains_at)
+		reclaim.drains = 0;
+	reclaim.drains_at = now;
+	/* One thread needs no fence, and finds again whatever it freed. */
+	is_done = (is_single_threaded() || reclaim.drains++ < DRAINS_A_TICK) &&
+		  magazines_drain(now, 0, pool_drained);
 	turn_end();
 	return is_done;
 }

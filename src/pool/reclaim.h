@@ -53,7 +53,7 @@ void reclaim_piece(uint32_t now);
 /* When the next pass is due, in ticks. */
 uint32_t reclaim_next(uint32_t now);
 
-/* Only the magazines, all of them, into the heap. False: it cannot be done. */
+/* Only the magazines, all of them, into the heap. False: it cannot be done, or was too often within this tick. */
 bool reclaim_drain(uint32_t now);
 
 /* So many idle pages go back, unless a pass or another thread is at it. Under the maintain lock,

@@ -13,6 +13,8 @@
 #define MAGAZINES_BYTES_MIN (2 * MIB + 896 * KIB)
 #define MAGAZINE_BUDGET_MIN (1 * MIB + 64 * KIB)
 #define MAGAZINE_BUDGET_MAX (8 * MIB)
+/* So many CPUs have the least whatever is in use, 17 MiB in all; 256 would let 272 MiB idle. */
+#define MAGAZINE_FLOORS_FREE 16
 
 /* What a request may do of purging beside its own work: at 0.12 to 0.25 us a page and 20 ns a look 20 to 40 us. */
 #define PURGE_PIECE_PAGES ((uint64_t)128)

@@ -13,8 +13,9 @@
 #include "pool/pool.h"
 
 static struct {
-	uint32_t hurry_ticks; /* frozen after turn_init() */
-	struct lock lock;     /* LOCK_maintain */
+	uint32_t hurry_ticks;	  /* frozen after turn_init() */
+	bool (*is_allowed)(void); /* frozen after turn_allow_if(); NULL: always */
+	struct lock lock;	  /* LOCK_maintain */
 } turn;
 
 _Atomic uint32_t turn_bell;
@@ -24,9 +25,14 @@ void turn_init(uint32_t hurry_ticks)
 	turn.hurry_ticks = hurry_ticks;
 }
 
+void turn_allow_if(bool (*is_allowed)(void))
+{
+	turn.is_allowed = is_allowed;
+}
+
 bool turn_begin(void)
 {
-	return lock_try(&turn.lock);
+	return (turn.is_allowed == NULL || turn.is_allowed()) && lock_try(&turn.lock);
 }
 
 void turn_end(void)

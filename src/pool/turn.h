@@ -13,7 +13,13 @@
 /* A pass that is asked for in a hurry comes within so many ticks. */
 void turn_init(uint32_t hurry_ticks);
 
-/* The maintain lock is taken. False: somebody is at it, who does what the caller would. */
+/*
+ * Whoever is_allowed() is false for never has the turn: a child of vfork, which may be killed while it holds the
+ * lock for its parent. Once, while there is one thread.
+ */
+void turn_allow_if(bool (*is_allowed)(void));
+
+/* The maintain lock is taken. False: somebody is at it, who does what the caller would; or it is not for the caller. */
 bool turn_begin(void);
 void turn_end(void);
 

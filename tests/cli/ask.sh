@@ -26,7 +26,7 @@ names_file()
 start idle
 one=$pid
 try "$WEIR" list
-grep -Eq "^ *$one +$name .* 1\.0 MiB +3[1-3]\.[0-9] MiB" "$work/stdout"
+grep -Eq "^ *$one +$name .* 1\.0 MiB +3[1-6]\.[0-9] MiB" "$work/stdout"
 ok $? "list has its pid, its program, what is in use and what idles"
 try "$WEIR" dump "$one"
 names_file && grep -q ' by command$' "$(cat "$work/stdout")"

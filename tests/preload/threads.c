@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/single_threaded.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "tests/common/harness.h"
@@ -136,10 +137,33 @@ static void signals_of_the_process_never_come_to_a_thread_that_is_not_its_own(vo
 	sigaction(SIGHUP, &before, NULL);
 }
 
+static int end_at_once(void *argument)
+{
+	(void)argument;
+	return 0;
+}
+
+/* libc's thrd_create does not call its pthread_create by name. In a child, which has no thread yet. */
+static void a_thread_by_thrd_create_brings_the_maintenance_thread(void)
+{
+	thrd_t thread;
+
+	EXPECT(status_number("Threads:") == 1, "%ld threads at start", status_number("Threads:"));
+	REQUIRE(thrd_create(&thread, end_at_once, NULL) == thrd_success, "thrd_create");
+	thrd_join(thread, NULL);
+	/* The kernel counts the thread that was joined for a moment longer. */
+	for (int i = 0; i < 1000 && status_number("Threads:") > 2; i++)
+		nanosleep(&(struct timespec){0, 1000000}, NULL);
+	EXPECT(!harness_is_under("weir") || status_number("Threads:") == 2, "%ld threads",
+	    status_number("Threads:"));
+}
+
 static const struct test tests[] = {
     {"a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
 	a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0},
     {"a_child_of_a_program_of_one_thread_has_one", a_child_of_a_program_of_one_thread_has_one, 0},
+    {"a_thread_by_thrd_create_brings_the_maintenance_thread",
+	a_thread_by_thrd_create_brings_the_maintenance_thread, TEST_CHILD},
     {"a_new_thread_has_its_creators_signal_mask", a_new_thread_has_its_creators_signal_mask, 0},
     {"signals_of_the_process_never_come_to_a_thread_that_is_not_its_own",
 	signals_of_the_process_never_come_to_a_thread_that_is_not_its_own, 0},

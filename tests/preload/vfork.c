@@ -2,11 +2,18 @@
  * vfork.c -- a child of vfork that does more than it may: it allocates, beside its parent's threads.
  */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/common/harness.h"
@@ -14,6 +21,7 @@
 #include "tests/preload/work.h"
 
 #define THREADS 2
+#define LARGE_COUNT 96
 #define VFORK_BYTES (32 * KIB + 48) /* what opendir takes */
 
 static volatile bool is_over;
@@ -80,6 +88,67 @@ static void a_child_of_vfork_that_allocates_takes_nothing_from_threads(void)
 	EXPECT(!is_shared, "a buffer had two owners");
 }
 
+/* From here on whoever opens a file is killed, which a pass does and the heap's other code does not. */
+static bool open_no_file(void)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Many passes fall due meanwhile (run.sh makes their intervals short), and looks at what memory there is. */
+static void stream_for_ms(uint64_t ms)
+{
+	static char *volatile held[LARGE_COUNT];
+
+	for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+		for (unsigned i = 0; i < LARGE_COUNT; i++) {
+			held[i] = malloc(MIB - 4096);
+			if (held[i] != NULL)
+				memset(held[i], 1, MIB - 4096);
+		}
+		for (unsigned i = 0; i < LARGE_COUNT; i++)
+			free(held[i]);
+	}
+}
+
+static void a_child_of_vfork_begins_no_pass_that_its_parent_would_wait_for(void)
+{
+	int status = -1;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		if (!open_no_file())
+			_exit(77);
+		stream_for_ms(400);
+		_exit(0);
+	}
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		harness_skip("there is no seccomp");
+	EXPECT(status == 0, "the child died in a pass: status 0x%x", (unsigned)status);
+	child = fork(); /* waits for a pass that is under way */
+	if (child == 0)
+		_exit(0);
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child, "errno %d", errno);
+	EXPECT(status == 0, "status 0x%x", (unsigned)status);
+}
+
 static void vfork_fails_as_it_does_without(void)
 {
 	struct rlimit before, none = {0, 0};
@@ -105,6 +174,8 @@ static void vfork_fails_as_it_does_without(void)
 static const struct test tests[] = {
     {"a_child_of_vfork_that_allocates_takes_nothing_from_threads",
 	a_child_of_vfork_that_allocates_takes_nothing_from_threads, TEST_GLIBC},
+    {"a_child_of_vfork_begins_no_pass_that_its_parent_would_wait_for",
+	a_child_of_vfork_begins_no_pass_that_its_parent_would_wait_for, TEST_CHILD},
     {"vfork_fails_as_it_does_without", vfork_fails_as_it_does_without, 0},
 };
 extern const struct suite vfork_suite;

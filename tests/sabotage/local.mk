@@ -14,6 +14,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/bound-off-by-one.patch \
 	tests/sabotage/build-id-ignored.patch \
 	tests/sabotage/busy-pays-no-more.patch \
+	tests/sabotage/c11-thread-unseen.patch \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
@@ -42,6 +43,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
+	tests/sabotage/floors-of-all-cpus.patch \
 	tests/sabotage/fork-asks-the-loader-last.patch \
 	tests/sabotage/fork-beside-waking.patch \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
@@ -69,6 +71,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
+	tests/sabotage/limit-drains-each-time.patch \
+	tests/sabotage/locked-never-tried-again.patch \
+	tests/sabotage/locked-run-whole.patch \
+	tests/sabotage/locked-tried-at-once.patch \
+	tests/sabotage/locked-turns-purging-off.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
@@ -76,6 +83,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
+	tests/sabotage/no-fence-no-drain.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
 	tests/sabotage/old-number-honoured.patch \
@@ -85,6 +93,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/overflow-uncounted.patch \
 	tests/sabotage/own-frames-shown.patch \
 	tests/sabotage/page-not-escaped.patch \
+	tests/sabotage/pass-in-a-child-of-vfork.patch \
 	tests/sabotage/path-one-too-long.patch \
 	tests/sabotage/periodic-dumps-kept.patch \
 	tests/sabotage/plugin-takes-rows.patch \
@@ -99,6 +108,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
+	tests/sabotage/refused-tried-again.patch \
 	tests/sabotage/request-purges-all.patch \
 	tests/sabotage/resize-forgets-the-limit.patch \
 	tests/sabotage/resize-forgotten-by-site.patch \
@@ -159,6 +169,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
 	tests/sabotage/turn-never-comes.patch \
+	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \

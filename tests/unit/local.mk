@@ -41,6 +41,7 @@ tests_unit = \
 	tests/unit/test_rules \
 	tests/unit/test_runs \
 	tests/unit/test_sampler \
+	tests/unit/test_sampler_budget \
 	tests/unit/test_samples \
 	tests/unit/test_series \
 	tests/unit/test_simulate \
@@ -72,7 +73,7 @@ tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/lib_pool.h tests/unit/run_suite.h \
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/lib_pool.h tests/unit/run_suite.h tests/unit/sampling.h \
 	tests/unit/site.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
@@ -111,6 +112,7 @@ tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 # What is computed without libm is compared with libm.
 tests_unit_test_sampler_LDADD = $(LDADD) -lm
+tests_unit_test_sampler_budget_LDADD = $(LDADD) -lm
 tests_unit_test_samples_LDADD = $(LDADD) -lm
 
 # The simulator of leaks, in its short form.

@@ -169,7 +169,7 @@ static bool round_with(enum kind kind, unsigned long number, bool is_for_good)
 	bool was_refused;
 	int error;
 
-	/* After one refused purge the engine tries no other; here each has its turn. */
+	/* After a purge that was refused, and not since pages are locked, the engine tries no other; here each has its turn. */
 	atomic_store_explicit(&arenas.is_purge_refused, false, memory_order_relaxed);
 	arm(kind, number, is_for_good);
 	error = weir_pool_create(&mine, &c);

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -304,6 +305,77 @@ START_TEST(a_few_stale_bytes_are_not_worth_a_fence)
 }
 END_TEST
 
+START_TEST(a_cpus_least_budget_is_bounded_in_sum_where_cpus_are_many)
+{
+	static const struct {
+		uint64_t out_bytes, bytes, sole_bytes;
+		unsigned cpus;
+	} rows[] = {
+	    {0, MAGAZINES_BYTES_MIN, MAGAZINES_BYTES_MIN * 3 / 2, 1},
+	    {0, MAGAZINE_BUDGET_MIN, MAGAZINES_BYTES_MIN * 3 / 8, 4},
+	    {0, MAGAZINE_BUDGET_MIN, MAGAZINE_BUDGET_MIN, 16},
+	    {0, 68 * KIB, 68 * KIB, 256},
+	    {200 * MIB, 400 * KIB, 400 * KIB, 256},
+	    {GIB, MAGAZINE_BUDGET_MIN, MAGAZINE_BUDGET_MIN, 256},
+	    {240 * GIB, MAGAZINE_BUDGET_MAX, MAGAZINE_BUDGET_MAX, 256},
+	};
+	for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct magazine_budget budget = magazine_budget(rows[i].out_bytes, rows[i].cpus);
+		ck_assert_uint_eq(budget.bytes, rows[i].bytes);
+		ck_assert_uint_eq(budget.sole_bytes, rows[i].sole_bytes);
+	}
+	/* Nothing in use, and all that is out idles in magazines: it ends where the least is had whatever is in use. */
+	uint64_t idle = 272 * MIB;
+	for (int i = 0; i < 64; i++)
+		idle = magazine_budget(idle, 256).bytes * 256;
+	ck_assert_uint_le(idle, MAGAZINE_FLOORS_FREE * MAGAZINE_BUDGET_MIN);
+}
+END_TEST
+
+static _Atomic bool is_over;
+
+static void *wait_until_over(void *unused)
+{
+	while (!atomic_load(&is_over))
+		sched_yield();
+	return unused;
+}
+
+/* A process of one thread needs no fence; where no file can be opened another may not be asked for. */
+START_TEST(without_a_fence_the_callers_cpu_is_drained_if_stale)
+{
+	struct rlimit before, none;
+	pthread_t other;
+	start();
+	atomic_store(&is_over, false);
+	ck_assert_int_eq(pthread_create(&other, NULL, wait_until_over, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		magazine_grow(cpu, CLASS_64K, &evicted);
+		magazine_grow(cpu, CLASS_16K, &evicted);
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		ck_assert(magazine_push_any(CLASS_64K, new_item(CLASS_64K, 100)));
+		ck_assert(magazine_push_any(CLASS_16K, new_item(CLASS_16K, 200)));
+	}
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	if (magazines.is_rseq)
+		ck_assert(!sys_may_fence());
+	ck_assert(magazines_drain(250, 100, to_heap));
+	ck_assert_uint_eq(drained, 4);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 0);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_16K)->count, 4);
+	ck_assert(magazines_drain(250, 0, to_heap));
+	ck_assert_uint_eq(magazines_count(), 0);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	atomic_store(&is_over, true);
+	pthread_join(other, NULL);
+	stop();
+}
+END_TEST
+
 START_TEST(what_is_above_its_room_is_drained_to_the_last)
 {
 	struct rseq_stack *stack;
@@ -509,6 +581,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, one_miss_among_overflows_says_that_somebody_allocates);
 	tcase_add_test(tests, a_batch_doubles_with_each_event_of_its_kind_and_begins_anew_with_the_other);
 	tcase_add_test(tests, a_few_stale_bytes_are_not_worth_a_fence);
+	tcase_add_test(tests, a_cpus_least_budget_is_bounded_in_sum_where_cpus_are_many);
+	tcase_add_test(tests, without_a_fence_the_callers_cpu_is_drained_if_stale);
 	tcase_add_test(tests, what_is_above_its_room_is_drained_to_the_last);
 	tcase_add_test(tests, room_stays_within_the_magazine_and_its_bytes_are_its_sum);
 	tcase_add_test(tests, a_drain_while_others_work_loses_nothing);

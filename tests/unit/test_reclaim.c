@@ -4,6 +4,7 @@
  *
  * The pool's own clock stands at 0, so whatever is freed is freed at tick 0.
  */
+#include <pthread.h>
 #include <sched.h>
 
 #include "base/clock.h"
@@ -388,6 +389,22 @@ START_TEST(a_collection_is_counted_at_each_interval_and_no_pass_between)
 }
 END_TEST
 
+START_TEST(a_collection_tries_again_to_purge_what_was_locked)
+{
+	uint32_t interval;
+	defaults();
+	start();
+	interval = (uint32_t)ns_to_ticks(settings.gc_interval);
+	reclaim_run(interval, PRESSURE_NONE, false);
+	atomic_store(&arenas.purges_in_vain, 100);
+	reclaim_run(interval + 1, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas.purges_in_vain, 100);
+	reclaim_run(2 * interval, PRESSURE_NONE, false);
+	ck_assert_uint_eq(arenas.purges_in_vain, 0);
+	stop();
+}
+END_TEST
+
 START_TEST(passes_come_often_only_while_there_is_something_to_do)
 {
 	defaults();
@@ -421,6 +438,32 @@ START_TEST(a_drain_empties_the_magazines_and_purges_nothing)
 }
 END_TEST
 
+static _Atomic bool is_over;
+
+static void *wait_until_over(void *unused)
+{
+	while (!atomic_load(&is_over))
+		sched_yield();
+	return unused;
+}
+
+START_TEST(threads_at_the_limit_drain_so_often_within_a_tick)
+{
+	pthread_t other;
+	start();
+	for (int i = 0; i < 100; i++)
+		ck_assert(reclaim_drain(5)); /* one thread alone: no CPU is disturbed */
+	atomic_store(&is_over, false);
+	ck_assert_int_eq(pthread_create(&other, NULL, wait_until_over, NULL), 0);
+	for (uint32_t now = 6; now < 9; now++)
+		for (int i = 0; i < 20; i++)
+			ck_assert_int_eq(reclaim_drain(now), i < 8);
+	atomic_store(&is_over, true);
+	pthread_join(other, NULL);
+	stop();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -436,8 +479,10 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, under_critical_pressure_and_on_request_nothing_idles, 0, 2);
 	tcase_add_test(tests, the_threshold_rings_when_it_is_passed_and_drops_the_floor);
 	tcase_add_test(tests, a_collection_is_counted_at_each_interval_and_no_pass_between);
+	tcase_add_test(tests, a_collection_tries_again_to_purge_what_was_locked);
 	tcase_add_test(tests, passes_come_often_only_while_there_is_something_to_do);
 	tcase_add_test(tests, a_drain_empties_the_magazines_and_purges_nothing);
+	tcase_add_test(tests, threads_at_the_limit_drain_so_often_within_a_tick);
 }
 
 int main(void)
