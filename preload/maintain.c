@@ -22,7 +22,6 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
-#include "preload/owner.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -111,7 +110,8 @@ static void purge_jemalloc(void)
  */
 static void purge_jemalloc_now(void)
 {
-	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!vfork_owns_memory() ||
+	    atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return;
 	purge_jemalloc();
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -267,7 +267,8 @@ static bool pass(bool is_everything)
 	struct meminfo info;
 	bool is_monitor_due;
 
-	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!vfork_owns_memory() ||
+	    atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	wanted = take_wanted();
 	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
@@ -336,7 +337,7 @@ static void pass_inline(void)
 		return;
 	}
 
-	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && owner_is_self()) {
+	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && vfork_owns_memory()) {
 		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
 		purge_jemalloc();
 	}
@@ -454,7 +455,7 @@ void maintain_start(void)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
 	pool.purge_others = purge_jemalloc_now;
-	turn_allow_if(owner_is_self);
+	turn_allow_if(vfork_owns_memory);
 }
 
 /* --- fork -------------------------------------------------------------------- */
