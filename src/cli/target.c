@@ -79,9 +79,11 @@ bool target_room(void *table, size_t *room, size_t bytes)
 
 	if (bytes <= *room)
 		return true;
-	more = realloc(*(void **)table, bytes);
+	/* As the process has its arenas: at the start of a cache line. */
+	more = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 	if (more == NULL)
 		return false;
+	free(*(void **)table);
 	*(void **)table = more;
 	*room = bytes;
 	return true;

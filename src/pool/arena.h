@@ -15,34 +15,23 @@
 #include "pool/runs.h"
 #include "pool/size_class.h"
 
-#define PEAK_WINDOWS 4
-
 struct arena {
 	struct lock lock;
 	/* All below under lock; the dump reads without it, each word by itself. */
 	uintptr_t taker;   /* the thread that took last: an address of its own */
 	uint32_t taken_at; /* ticks; when that was */
 	struct runs runs;
-	uint32_t slabs[17]; /* by slab class: those with a free slot; 0 none */
-	uint64_t out_pages; /* in use, in magazines and in slabs */
+	uint32_t slabs[17];  /* by slab class: those with a free slot; 0 none */
+	uint64_t out_pages;  /* in use, in magazines and in slabs */
+	uint64_t peak_pages; /* of out_pages, in this window of demand; relaxed where it begins */
 	uint64_t slab_free_bytes;
-	uint32_t peak_pages[PEAK_WINDOWS];   /* of out_pages, in this and the last windows */
-	uint32_t slack_pages;		     /* see arena_rotate_peak() */
-	uint64_t fresh_seen, creations_seen; /* at the last rotation */
-	uint32_t serial;		     /* buffers created so far, modulo 2^31 */
+	uint32_t serial; /* buffers created so far, modulo 2^31 */
 	uint64_t creations;
 	uint64_t retired_uses[SIZE_CLASSES]; /* of buffers that went back to the heap */
 	uint64_t purged_pages, purges_refused;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* The arena's lock is held, but where it says otherwise. */
-
-INLINE void arena_count_out(struct arena *arena, uint32_t pages)
-{
-	arena->out_pages += pages;
-	if (arena->out_pages > arena->peak_pages[0])
-		STORE_RELAXED(&arena->peak_pages[0], (uint32_t)arena->out_pages);
-}
+/* The arena's lock is held. */
 
 /* A run of that temperature; 0: there is none. */
 INLINE uint32_t arena_take_run(
@@ -51,7 +40,7 @@ INLINE uint32_t arena_take_run(
 	uint32_t page = runs_take(&arena->runs, temperature, pages, was_cold);
 
 	if (page != 0)
-		arena_count_out(arena, pages);
+		arena->out_pages += pages;
 	return page;
 }
 
@@ -67,17 +56,5 @@ bool arena_extend_range(struct arena *arena, uint32_t pages);
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arena_take_exact(
     struct arena *arena, uint32_t pages, uint32_t alignment_pages, uint32_t now, bool *was_cold);
-
-/*
- * Called without the lock, which the latter two take.
- *
- * The highest out_pages since windows ago; start a new window, as the maintenance pass does. Sizes that change
- * need more than the highest use, since no run fits them all: what had to be taken fresh in a window beyond that
- * is left resident from then on, up to a bound, and ever less, until nothing is taken any more.
- */
-uint64_t arena_peak(const struct arena *arena);
-void arena_rotate_peak(struct arena *arena);
-/* So many pages counted as out of the heap, but only idled in magazines in all windows but the oldest. */
-void arena_lower_peak(struct arena *arena, uint32_t pages);
 
 #endif

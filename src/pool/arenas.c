@@ -8,6 +8,7 @@
 #include "pool/arenas.h"
 
 #include "base/clock.h"
+#include "pool/demand.h"
 #include "pool/slab.h"
 
 /* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
@@ -109,6 +110,18 @@ static struct arena *enter(uint32_t now)
 	return arena;
 }
 
+/* After runs were taken: most of all is out of the heap while most is out of one arena, or nearly. */
+static void leave(struct arena *arena)
+{
+	bool is_peak = arena->out_pages > LOAD_RELAXED(&arena->peak_pages);
+
+	if (is_peak)
+		STORE_RELAXED(&arena->peak_pages, arena->out_pages);
+	lock_release(&arena->lock);
+	if (is_peak)
+		arenas_note_demand();
+}
+
 static void create(
     struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
 {
@@ -203,7 +216,7 @@ static unsigned borrow(struct arena *other, unsigned class, unsigned want, uint3
 	count = take_some(other, RUNS_HOT, class, want, now, pages);
 	change->out_pages = (uint32_t)(other->out_pages - out);
 	change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
-	lock_release(&other->lock);
+	leave(other);
 	return count;
 }
 
@@ -249,7 +262,7 @@ unsigned arenas_take(
 		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
-	lock_release(&arena->lock);
+	leave(arena);
 	return count;
 }
 
@@ -261,7 +274,7 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 
 	if (page != 0)
 		create(arena, page, size_class_within(pages), pages, now, was_cold);
-	lock_release(&arena->lock);
+	leave(arena);
 	return page;
 }
 
@@ -274,14 +287,14 @@ uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 		lock_release(&arena->lock);
 		lock_acquire(&lender->lock);
 		page = arena_take_run(lender, RUNS_HOT, pages, was_cold);
-		lock_release(&lender->lock);
+		leave(lender);
 		if (page != 0)
 			return page;
 		lock_acquire(&arena->lock);
 	}
 	if (page == 0)
 		page = arena_take_exact(arena, pages, 1, now, was_cold);
-	lock_release(&arena->lock);
+	leave(arena);
 	return page;
 }
 
@@ -358,9 +371,9 @@ uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)
 	}
 	more = MIN(room, wanted - pages);
 	runs_take_at(&arena->runs, page + pages, more, &was_cold);
-	arena_count_out(arena, more);
+	arena->out_pages += more;
 	STORE_RELAXED(&run->pages, pages + more);
-	lock_release(&arena->lock);
+	leave(arena);
 	return pages + more;
 }
 
@@ -376,20 +389,52 @@ void arenas_trim(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
-UNLOCKED_READER uint64_t arenas_hot_pages(void)
+UNLOCKED_READER struct arenas_pages arenas_pages(void)
 {
-	uint64_t pages = 0;
+	struct arenas_pages sum = {0};
 
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
+	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++) {
+		const struct arena *arena = &arenas.at[i];
+
+		sum.out += LOAD_RELAXED(&arena->out_pages);
+		sum.hot += LOAD_RELAXED(&arena->runs.hot_pages);
+		sum.fresh += LOAD_RELAXED(&arena->runs.fresh_pages);
+		sum.reused += LOAD_RELAXED(&arena->runs.reused_pages);
+		sum.purged += LOAD_RELAXED(&arena->purged_pages);
+	}
+	return sum;
 }
 
-UNLOCKED_READER uint64_t arenas_held_pages(void)
+uint64_t arenas_hot_pages(void)
 {
-	uint64_t pages = 0;
+	return arenas_pages().hot;
+}
 
-	for (unsigned i = 0; i < atomic_load_explicit(&arenas.used, memory_order_relaxed); i++)
-		pages += LOAD_RELAXED(&arenas.at[i].out_pages) + LOAD_RELAXED(&arenas.at[i].runs.hot_pages);
-	return pages;
+uint64_t arenas_held_pages(void)
+{
+	struct arenas_pages sum = arenas_pages();
+
+	return sum.out + sum.hot;
+}
+
+void arenas_note_demand(void)
+{
+	demand_note(arenas_pages().out);
+}
+
+void arenas_rotate_demand(void)
+{
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
+	struct arenas_pages pages = arenas_pages();
+
+	demand_rotate(&(struct demand_facts){
+	    .out_pages = pages.out,
+	    .held_pages = pages.out + pages.hot,
+	    .fresh_pages = pages.fresh,
+	    .taken_pages = pages.fresh + pages.reused,
+	    .purged_pages = pages.purged,
+	    .arenas = used,
+	});
+	for (unsigned i = 0; i < used; i++)
+		STORE_RELAXED(&arenas.at[i].peak_pages, 0);
 }

@@ -58,9 +58,21 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 /* Buffers that are RUN_IDLE go back. Their order does not matter. */
 void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
 
-/* Free pages that may be resident, in all arenas, and these with all that is out of the heap; guesses. */
+/* Of all arenas; each a guess. */
+struct arenas_pages {
+	uint64_t out;	 /* in use, in magazines and in slabs */
+	uint64_t hot;	 /* free, and may be resident */
+	uint64_t fresh;	 /* taken so far that may not have been resident */
+	uint64_t reused; /* taken so far that were */
+	uint64_t purged; /* given back so far */
+};
+struct arenas_pages arenas_pages(void);
 uint64_t arenas_hot_pages(void);
-uint64_t arenas_held_pages(void);
+uint64_t arenas_held_pages(void); /* out and hot */
+
+/* What is out of the heap now may be the most (demand.h); and a window of demand ends, with the maintain lock held. */
+void arenas_note_demand(void);
+void arenas_rotate_demand(void);
 
 /* Grow the run in use at page to between least and wanted pages; its new length, or 0. */
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted);

@@ -20,6 +20,8 @@
 #define RESERVE_SHARE 8
 #define RESERVE_MIN (2 * MIB)
 #define RESERVE_MAX (256 * MIB)
+/* This part of it stays free, even if that costs what circulates. */
+#define URGENT_SHARE 3
 /* A look costs some 20 us, as much as 20 faults. */
 #define STEP_MIN (1 * MIB)
 #define FIRST_LOOK_BYTES (16 * MIB)
@@ -32,15 +34,20 @@ static struct {
 	struct meminfo_gauge gauge;
 	struct meminfo_scratch scratch;
 	bool is_known;
-	struct purge_hand hand;		 /* what is to go by pieces */
+	uint64_t reused_pages;	/* taken from the heap that were resident, as of the last look */
+	uint64_t tried_bytes;	/* free when the last resort was tried; UINT64_MAX: not since it was ample */
+	bool is_missing;	/* as of the last look: the reserve is not all there */
+	struct purge_hand hand; /* what is to go by pieces */
 	uint64_t held_bytes, room_bytes; /* as the last look left them */
 	uint64_t promised_bytes;	 /* taken from the heap and not written to yet; an estimate */
 	/* Frozen. */
 	uint64_t memory_limit; /* WEIR_MEMORY_LIMIT; 0: none */
 	/* Relaxed: when to look again is a hint. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t mark_pages; /* held by the heap; UINT64_MAX: never look */
-	_Atomic bool has_debt;				  /* the hand is not done */
-	_Atomic uint64_t elsewhere_bytes, elsewhere_mark;
+	_Atomic uint64_t
+	    wall_pages; /* held by the heap: memory ends before the next look, if that is not waited for */
+	_Atomic bool has_debt; /* the hand is not done */
+	_Atomic uint64_t elsewhere_bytes, elsewhere_mark, elsewhere_wall;
 } headroom;
 
 struct headroom_plan headroom_plan(const struct headroom_facts *facts)
@@ -48,18 +55,25 @@ struct headroom_plan headroom_plan(const struct headroom_facts *facts)
 	struct headroom_plan plan = {0};
 	uint64_t reserve = MIN(MAX(facts->limit_bytes / RESERVE_SHARE, RESERVE_MIN), RESERVE_MAX);
 	uint64_t room = facts->room_bytes - MIN(facts->room_bytes, facts->promised_bytes), twice;
+	uint64_t urgent = reserve / URGENT_SHARE;
 
+	plan.is_urgent = room < urgent;
+	plan.is_ample = room > reserve + urgent;
 	if (room < reserve)
 		plan.missing_bytes = reserve - room;
 	/* When x has gone, idle - x is half of what is free beyond the reserve, room + x - reserve. */
 	twice = 2 * facts->idle_bytes + reserve;
 	if (twice > room)
 		plan.purge_bytes = (twice - room) / 3;
-	plan.purge_bytes = MIN(MAX(plan.purge_bytes, plan.missing_bytes), facts->idle_bytes);
+	plan.purge_bytes = MIN(MAX(plan.purge_bytes, plan.missing_bytes),
+	    facts->idle_bytes - MIN(facts->idle_bytes, facts->wanted_bytes));
+	if (room + plan.purge_bytes < urgent)
+		plan.purge_bytes = MIN(urgent - room, facts->idle_bytes);
 	/* What goes by pieces is not free yet. */
-	if (plan.missing_bytes != 0)
+	if (plan.is_urgent)
 		room += plan.purge_bytes;
-	plan.step_bytes = MAX(MAX((room - MIN(room, reserve)) / 4, reserve / 4), STEP_MIN);
+	plan.wall_bytes = room - MIN(room, urgent);
+	plan.step_bytes = MAX(MAX((room - MIN(room, reserve)) / 4, MIN(room, reserve) / 4), STEP_MIN);
 	return plan;
 }
 
@@ -67,11 +81,16 @@ void headroom_init(const struct settings *settings)
 {
 	headroom.memory_limit = settings->memory_limit;
 	headroom.is_known = false;
+	headroom.reused_pages = 0;
+	headroom.tried_bytes = UINT64_MAX;
+	headroom.is_missing = false;
 	headroom.hand = (struct purge_hand){0};
 	headroom.held_bytes = headroom.promised_bytes = 0;
 	headroom.room_bytes = UINT64_MAX;
 	atomic_store_explicit(&headroom.has_debt, false, memory_order_relaxed);
 	atomic_store_explicit(&headroom.mark_pages, FIRST_LOOK_BYTES >> PAGE_SHIFT, memory_order_relaxed);
+	atomic_store_explicit(&headroom.wall_pages, UINT64_MAX, memory_order_relaxed);
+	atomic_store_explicit(&headroom.elsewhere_wall, UINT64_MAX, memory_order_relaxed);
 	atomic_store_explicit(&headroom.elsewhere_bytes, 0, memory_order_relaxed);
 	atomic_store_explicit(&headroom.elsewhere_mark, FIRST_LOOK_BYTES, memory_order_relaxed);
 }
@@ -153,75 +172,128 @@ static uint64_t purge_now(uint64_t bytes, uint32_t now)
 	return bytes;
 }
 
-static void set_marks(uint64_t step_bytes)
+static void set_marks(const struct headroom_plan *plan)
 {
+	uint64_t held = arenas_held_pages();
+
 	atomic_store_explicit(
-	    &headroom.mark_pages, arenas_held_pages() + (step_bytes >> PAGE_SHIFT), memory_order_relaxed);
+	    &headroom.mark_pages, held + (plan->step_bytes >> PAGE_SHIFT), memory_order_relaxed);
+	atomic_store_explicit(
+	    &headroom.wall_pages, held + (plan->wall_bytes >> PAGE_SHIFT), memory_order_relaxed);
 	atomic_store_explicit(&headroom.elsewhere_bytes, 0, memory_order_relaxed);
-	atomic_store_explicit(&headroom.elsewhere_mark, step_bytes, memory_order_relaxed);
+	atomic_store_explicit(&headroom.elsewhere_mark, plan->step_bytes, memory_order_relaxed);
+	atomic_store_explicit(&headroom.elsewhere_wall, plan->wall_bytes, memory_order_relaxed);
 }
 
-/* The maintain lock is held. Returns whether memory is still short when all of the pool's has gone. */
+/*
+ * How much of what idles will be taken again at once: as much as was since the last look. A stream takes again what
+ * it frees, many times between two looks; where sizes change with the phases of a program, what was freed a
+ * moment ago is of no use, and fresh pages are taken.
+ */
+static uint64_t wanted_pages(const struct arenas_pages *pages)
+{
+	uint64_t reused = pages->reused - headroom.reused_pages;
+
+	headroom.reused_pages = pages->reused;
+	return MIN(reused, pages->hot);
+}
+
+/*
+ * The last resort: magazines are emptied, into the heap, and what else idles in the process goes. It is tried
+ * where there is less than when it was tried before, since what is needed comes back at once.
+ */
+static bool is_worse(uint64_t room_bytes, const struct headroom_plan *plan)
+{
+	if (headroom.tried_bytes != UINT64_MAX && room_bytes + plan->step_bytes / 2 > headroom.tried_bytes)
+		return false;
+	headroom.tried_bytes = room_bytes;
+	return true;
+}
+
+/* The maintain lock is held. Returns whether memory is short, whatever the pool gives back. */
 static bool look(uint32_t now)
 {
-	struct headroom_facts facts = {.idle_bytes = arenas_hot_pages() << PAGE_SHIFT};
+	struct arenas_pages pages = arenas_pages();
+	struct headroom_facts facts = {
+	    .idle_bytes = pages.hot << PAGE_SHIFT,
+	    .wanted_bytes = wanted_pages(&pages) << PAGE_SHIFT,
+	};
 	struct headroom_plan plan;
 	uint64_t purged = 0;
+	bool is_short;
 
 	facts.room_bytes = read_room(&facts.limit_bytes);
-	follow_promises(arenas_held_pages() << PAGE_SHIFT, facts.room_bytes);
+	follow_promises((pages.out + pages.hot) << PAGE_SHIFT, facts.room_bytes);
 	facts.promised_bytes = headroom.promised_bytes;
 	plan = headroom_plan(&facts);
-	if (plan.missing_bytes != 0) {
-		purged = purge_now(plan.purge_bytes, now);
-		if (purged < plan.missing_bytes && magazines_drain(now, 0, pool_drained))
-			purged += purge_now(plan.missing_bytes - purged, now);
-		headroom.hand.rounds = 0;
-	} else {
-		purge_begin(&headroom.hand, plan.purge_bytes >> PAGE_SHIFT, UINT32_MAX);
-		if (plan.purge_bytes == 0)
-			headroom.hand.rounds = 0;
+	is_short = plan.purge_bytes < plan.missing_bytes && is_worse(facts.room_bytes, &plan);
+	if (is_short && magazines_drain(now, 0, pool_drained)) {
+		uint64_t idle = arenas_hot_pages() << PAGE_SHIFT;
+
+		plan.purge_bytes += idle - MIN(idle, facts.idle_bytes);
+		is_short = plan.purge_bytes < plan.missing_bytes;
 	}
+	headroom.is_missing = plan.missing_bytes != 0;
+	if (plan.is_ample)
+		headroom.tried_bytes = UINT64_MAX;
+	if (plan.is_urgent)
+		purged = purge_now(plan.purge_bytes, now);
+	purge_begin(
+	    &headroom.hand, (plan.purge_bytes - MIN(plan.purge_bytes, purged)) >> PAGE_SHIFT, UINT32_MAX);
+	if (headroom.hand.surplus_pages == 0)
+		headroom.hand.rounds = 0;
 	atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 	headroom.held_bytes = arenas_held_pages() << PAGE_SHIFT;
 	headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
-	set_marks(plan.step_bytes);
+	set_marks(&plan);
 	turn_hurry(now);
-	return purged < plan.missing_bytes;
+	return is_short;
 }
 
-static COLD void look_and_purge(bool is_look_due, uint64_t piece_pages, uint32_t now)
+/* A piece of so many pages goes, or of so many more while the reserve is not all there. */
+static COLD void look_and_purge(
+    bool is_look_due, bool is_at_wall, uint64_t least_pages, uint64_t most_pages, uint32_t now)
 {
 	bool is_short = false;
 
-	if (!turn_begin())
+	if (!turn_begin() && !(is_at_wall && turn_wait()))
 		return; /* somebody is at it */
 	if (is_look_due)
 		is_short = look(now);
 	if (headroom.hand.rounds != 0) {
-		purge_piece(&headroom.hand, piece_pages, PURGE_PIECE_LOOKS, now);
+		uint64_t piece = headroom.is_missing ? most_pages : least_pages;
+		uint64_t purged = purge_piece(&headroom.hand, piece, PURGE_PIECE_LOOKS, now) << PAGE_SHIFT;
+
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
+		/* As look() does: what went is no longer held, and is free. */
+		headroom.held_bytes -= MIN(headroom.held_bytes, purged);
+		headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
 	}
 	turn_end();
 	if (is_short && pool.purge_others != NULL)
 		pool.purge_others();
 }
 
-void headroom_keep(uint32_t now)
+void headroom_keep(uint32_t fresh_pages, uint32_t now)
 {
-	bool is_due = arenas_held_pages() >= atomic_load_explicit(&headroom.mark_pages, memory_order_relaxed);
+	uint64_t held = arenas_held_pages();
+	bool is_due = held >= atomic_load_explicit(&headroom.mark_pages, memory_order_relaxed);
+	bool is_at_wall = held >= atomic_load_explicit(&headroom.wall_pages, memory_order_relaxed);
 
-	if (is_due || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed))
-		look_and_purge(is_due, PURGE_PIECE_PAGES, now);
+	if (is_due || is_at_wall || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed))
+		look_and_purge(is_due || is_at_wall, is_at_wall, PURGE_PIECE_PAGES,
+		    MAX(PURGE_PIECE_PAGES, 2 * (uint64_t)fresh_pages), now);
 }
 
 void headroom_grew(uint64_t bytes)
 {
 	uint64_t sum =
 	    atomic_fetch_add_explicit(&headroom.elsewhere_bytes, bytes, memory_order_relaxed) + bytes;
-
 	bool is_due = sum >= atomic_load_explicit(&headroom.elsewhere_mark, memory_order_relaxed);
+	bool is_at_wall = sum >= atomic_load_explicit(&headroom.elsewhere_wall, memory_order_relaxed);
 
-	if (range.bytes != 0 && (is_due || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed)))
-		look_and_purge(is_due, ELSEWHERE_PIECE_PAGES, LOAD_RELAXED(&pool.now));
+	if (range.bytes != 0 &&
+	    (is_due || is_at_wall || atomic_load_explicit(&headroom.has_debt, memory_order_relaxed)))
+		look_and_purge(is_due || is_at_wall, is_at_wall, ELSEWHERE_PIECE_PAGES, ELSEWHERE_PIECE_PAGES,
+		    LOAD_RELAXED(&pool.now));
 }

@@ -7,6 +7,8 @@ libpool_a_SOURCES = \
 	src/pool/arena.h \
 	src/pool/arenas.c \
 	src/pool/arenas.h \
+	src/pool/demand.c \
+	src/pool/demand.h \
 	src/pool/headroom.c \
 	src/pool/headroom.h \
 	src/pool/limits.c \

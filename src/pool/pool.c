@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "pool/apart.h"
 #include "pool/arenas.h"
+#include "pool/demand.h"
 #include "pool/headroom.h"
 #include "pool/limits.h"
 #include "pool/reclaim.h"
@@ -75,6 +76,7 @@ bool pool_init(const struct settings *settings)
 	pool.is_limit_set = settings->pool_limit != 0;
 	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
 	set_budget();
+	demand_init();
 	reclaim_init(settings);
 	headroom_init(settings);
 	STORE_RELAXED(&pool.now, clock_now_ticks());
@@ -121,6 +123,7 @@ static uint32_t look_at_clock(void)
 	if (now - before > 2 && mask != 0)
 		STORE_RELAXED(&pool.poll_mask, 0);
 	set_budget();
+	arenas_note_demand();
 	return now;
 }
 
@@ -250,7 +253,7 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 			reclaim_purge(held - limit, now);
 	}
 	if (fresh_pages != 0)
-		headroom_keep(now);
+		headroom_keep(fresh_pages, now);
 }
 
 static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
@@ -475,19 +478,12 @@ COLD void pool_free_slow(size_t offset)
 void pool_drained(const uint32_t *pages, unsigned count)
 {
 	uint32_t now = LOAD_RELAXED(&pool.now);
+	struct arena_change change;
 
-	/* It counted as out of the heap, and was in no demand. Slabs are left out: which of them go back
-	 * is seen too late. */
-	for (unsigned i = 0, next; i < count; i = next) {
-		unsigned owner = page_owner(pages[i]);
-		uint32_t idle = 0;
-
-		for (next = i; next < count && page_owner(pages[next]) == owner; next++)
-			if (!size_class_is_slab(run_at(pages[next])->size_class))
-				idle += run_at(pages[next])->pages;
-		give_back(pages + i, next - i, now);
-		arena_lower_peak(&arenas.at[owner], idle);
-	}
+	/* It counted as out of the heap, and was in no demand. */
+	arenas_give(pages, count, now, &change);
+	limits_return(change.out_pages, count);
+	demand_lower(change.out_pages, arenas_pages().out);
 }
 
 /* --- asked by a signal handler ------------------------------------------------- */

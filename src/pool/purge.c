@@ -131,8 +131,9 @@ static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
  * A free run's resident pages go back, the last at_most of them. Returns how many. One of which some were
  * refused counts as freed now, so that older ones come before it.
  */
-static uint64_t purge_run(struct arena *arena, uint32_t page, uint64_t at_most, uint32_t now)
+static uint64_t purge_run(uint32_t page, uint64_t at_most, uint32_t now)
 {
+	struct arena *arena = &arenas.at[page_owner(page)];
 	uint32_t pages, part, freed;
 	uint64_t purged;
 	struct refused refused = {.count = 0};
@@ -185,12 +186,11 @@ struct hot_run {
 };
 
 /*
- * The next free run of the arena (NULL: of any) from *from on that has resident pages. Read
+ * The next free run, of any arena, from *from on that has resident pages. Read
  * without the lock: a guess, which purge_run() verifies. Steps from run to run; an entry that
  * is half changed costs a step of one page. *from is where to go on.
  */
-UNLOCKED_READER static bool find_hot_run(
-    const struct arena *arena, uint32_t *from, uint32_t *looks, struct hot_run *found)
+UNLOCKED_READER static bool find_hot_run(uint32_t *from, uint32_t *looks, struct hot_run *found)
 {
 	uint32_t end = range_committed(), page = *from;
 
@@ -201,10 +201,6 @@ UNLOCKED_READER static bool find_hot_run(
 		uint32_t length = LOAD_RELAXED(&run->pages);
 
 		*looks -= 1;
-		if (arena != NULL && page_owner(page) != arena->runs.arena) {
-			page = (page / CHUNK_PAGES + 1) * CHUNK_PAGES;
-			continue;
-		}
 		if (state == RUN_FREE) {
 			found->hot = LOAD_RELAXED(&run->free.hot_pages);
 			found->freed = LOAD_RELAXED(&run->free.freed);
@@ -222,28 +218,28 @@ UNLOCKED_READER static bool find_hot_run(
 }
 
 /* From which age bucket on resident runs make up surplus pages. */
-static unsigned oldest_buckets(const struct arena *arena, uint64_t surplus_pages, uint32_t now)
+static unsigned oldest_buckets(uint64_t surplus_pages, uint32_t now)
 {
 	uint64_t pages[AGE_BUCKETS] = {0}, sum = 0;
 	unsigned bucket = AGE_BUCKETS;
 	uint32_t page = 1, looks = LOOKS_NO_BOUND;
 	struct hot_run run;
 
-	while (find_hot_run(arena, &page, &looks, &run))
+	while (find_hot_run(&page, &looks, &run))
 		pages[age_bucket((uint32_t)MAX((int32_t)(now - run.freed), 0))] += run.hot;
 	while (bucket > 0 && sum < surplus_pages)
 		sum += pages[--bucket];
 	return bucket;
 }
 
-uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
+uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
 {
 	uint64_t purged = 0;
-	unsigned from = surplus_pages != 0 ? oldest_buckets(arena, surplus_pages, now) : AGE_BUCKETS;
+	unsigned from = surplus_pages != 0 ? oldest_buckets(surplus_pages, now) : AGE_BUCKETS;
 	uint32_t page = 1, looks = LOOKS_NO_BOUND;
 	struct hot_run run;
 
-	while (find_hot_run(arena, &page, &looks, &run)) {
+	while (find_hot_run(&page, &looks, &run)) {
 		uint32_t age = (uint32_t)MAX((int32_t)(now - run.freed), 0);
 		uint64_t at_most = surplus_pages - MIN(surplus_pages, purged);
 
@@ -255,7 +251,7 @@ uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_
 		else if (age_bucket(age) < from)
 			continue;
 		if (at_most != 0)
-			purged += purge_run(arena, run.page, at_most, now);
+			purged += purge_run(run.page, at_most, now);
 	}
 	return purged;
 }
@@ -285,12 +281,11 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 
 		if (is_off()) {
 			hand->rounds = 0;
-		} else if (find_hot_run(NULL, &hand->page, &looks, &run)) {
+		} else if (find_hot_run(&hand->page, &looks, &run)) {
 			wanted = wanted_of(hand, (uint32_t)MAX((int32_t)(now - run.freed), 0));
 			if (wanted == 0)
 				continue;
-			purged = purge_run(
-			    &arenas.at[page_owner(run.page)], run.page, MIN(wanted, pages - cost), now);
+			purged = purge_run(run.page, MIN(wanted, pages - cost), now);
 			hand->surplus_pages -= MIN(hand->surplus_pages, purged);
 			sum += purged;
 			cost += MAX(purged, (uint64_t)CALL_PAGES);

@@ -9,7 +9,7 @@
 
 /* Give back resident pages, oldest first: at most surplus_pages of any age, and all that
  * was freed more than idle_ticks ago. No lock is held over the system calls. */
-uint64_t arena_purge(struct arena *arena, uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now);
+uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now);
 
 /*
  * Purging by pieces: a hand goes round over all arenas' runs. The maintain lock is held.

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/single.h"
+#include "pool/demand.h"
 #include "pool/headroom.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -25,6 +26,8 @@
 #include "pool/turn.h"
 
 #define WINDOWS_A_MONITOR 5
+/* What idles for so long while memory is scarce does not circulate: half a second, and passes come as often. */
+#define SCARCE_IDLES_A_MONITOR 20
 /* So much above the demand is not worth a system call. */
 #define SLACK_PAGES 128
 /* Collections because of the threshold are at least so far apart. */
@@ -45,7 +48,13 @@ static struct {
 	    is_postponed;      /* relaxed, likewise: the threshold was passed too soon after a collection */
 	_Atomic bool has_debt; /* relaxed: the hand is not done */
 	_Atomic bool is_busy;  /* relaxed: whether another pass soon is worth while */
+	_Atomic unsigned pressure; /* relaxed: of the last pass; written under lock */
 } reclaim;
+
+static uint32_t scarce_ticks(uint32_t monitor_ticks)
+{
+	return MAX(monitor_ticks / SCARCE_IDLES_A_MONITOR, (uint32_t)1);
+}
 
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 {
@@ -55,17 +64,16 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 	};
 	uint64_t wanted = facts->peak_pages > facts->out_pages ? facts->peak_pages - facts->out_pages : 0;
 
-	if (facts->is_everything || facts->pressure == PRESSURE_CRITICAL) {
+	if (facts->is_everything || (facts->pressure == PRESSURE_CRITICAL && facts->is_rising)) {
 		plan.surplus_pages = facts->hot_pages;
 		plan.idle_ticks = 0;
 		plan.magazine_idle_ticks = 0;
 		return plan;
 	}
-	if (facts->pressure == PRESSURE_MEDIUM || facts->is_over_threshold) {
-		/* No floor: what is not in use goes. */
-		plan.surplus_pages = facts->hot_pages;
-		plan.magazine_idle_ticks = facts->monitor_ticks / 10;
-		return plan;
+	if (facts->pressure >= PRESSURE_MEDIUM || facts->is_over_threshold) {
+		/* All goes but what a stream frees and takes again, which would be back at once. */
+		plan.idle_ticks = MIN(facts->max_idle_ticks, scarce_ticks(facts->monitor_ticks));
+		plan.magazine_idle_ticks = plan.idle_ticks;
 	}
 	wanted += facts->slack_pages;
 	if (facts->is_window && facts->hot_pages > wanted + SLACK_PAGES)
@@ -90,20 +98,14 @@ void reclaim_init(const struct settings *settings)
 	STORE_RELAXED(&pool.due, MIN(look_ticks(), reclaim.gc_ticks));
 }
 
-UNLOCKED_READER static struct reclaim_facts facts_of(
-    const struct arena *arena, enum pressure_level pressure, bool is_everything, bool is_over_threshold)
+static void add_demand(struct reclaim_facts *facts)
 {
-	return (struct reclaim_facts){
-	    .out_pages = LOAD_RELAXED(&arena->out_pages),
-	    .hot_pages = LOAD_RELAXED(&arena->runs.hot_pages),
-	    .slack_pages = LOAD_RELAXED(&arena->slack_pages),
-	    .peak_pages = arena_peak(arena),
-	    .pressure = pressure,
-	    .is_over_threshold = is_over_threshold,
-	    .is_everything = is_everything,
-	    .max_idle_ticks = reclaim.max_idle_ticks,
-	    .monitor_ticks = reclaim.monitor_ticks,
-	};
+	struct arenas_pages pages = arenas_pages();
+
+	facts->out_pages = pages.out;
+	facts->hot_pages = pages.hot;
+	facts->peak_pages = demand_peak();
+	facts->slack_pages = demand_slack();
 }
 
 /* The hand goes on, for as long as a request may wait. */
@@ -117,10 +119,10 @@ static uint64_t piece_locked(uint32_t now)
 
 static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everything, bool is_bounded)
 {
-	uint64_t purged = 0, surplus = 0;
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed);
-	bool is_wanted, is_over, is_collection, is_age_due,
+	uint64_t purged = 0;
+	bool is_wanted, is_over, is_collection, is_age_walk,
 	    is_window = now - reclaim.last_window >= reclaim.window_ticks;
+	struct reclaim_facts facts;
 	struct reclaim_plan plan;
 
 	if (range.bytes == 0 || !turn_begin())
@@ -135,37 +137,36 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		reclaim.last_window = now - reclaim.last_window < 2 * reclaim.window_ticks
 					  ? reclaim.last_window + reclaim.window_ticks
 					  : now;
-		for (unsigned i = 0; i < used; i++)
-			arena_rotate_peak(&arenas.at[i]);
+		arenas_rotate_demand();
 	}
-	is_age_due = is_collection || now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
-	if (is_age_due)
-		reclaim.last_age_walk = now;
 	if (is_collection)
 		purge_try_again();
-	/* The magazines' part of the plan is the same for every arena. */
-	plan = reclaim_plan(&(struct reclaim_facts){.pressure = pressure,
+	facts = (struct reclaim_facts){
+	    .is_window = is_window || is_collection,
+	    .pressure = pressure,
+	    .is_rising = pressure > atomic_load_explicit(&reclaim.pressure, memory_order_relaxed),
 	    .is_over_threshold = is_over,
 	    .is_everything = is_everything,
 	    .max_idle_ticks = reclaim.max_idle_ticks,
-	    .monitor_ticks = reclaim.monitor_ticks});
+	    .monitor_ticks = reclaim.monitor_ticks,
+	};
+	atomic_store_explicit(&reclaim.pressure, pressure, memory_order_relaxed);
+	plan = reclaim_plan(&facts);
+	is_age_walk = is_collection || plan.idle_ticks < reclaim.max_idle_ticks ||
+		      now - reclaim.last_age_walk >= reclaim.max_idle_ticks / 16;
+	if (is_age_walk)
+		reclaim.last_age_walk = now;
 	magazines_drain(now, plan.magazine_idle_ticks, pool_drained);
-	for (unsigned i = 0; i < used; i++) {
-		struct reclaim_facts facts = facts_of(&arenas.at[i], pressure, is_everything, is_over);
-
-		facts.is_window = is_window || is_collection;
-		plan = reclaim_plan(&facts);
-		surplus += plan.surplus_pages;
-		if (is_bounded)
-			continue;
-		if (plan.surplus_pages != 0 || plan.idle_ticks == 0 || is_age_due)
-			purged += arena_purge(&arenas.at[i], plan.surplus_pages, plan.idle_ticks, now);
-	}
+	/* What came out of the magazines idles in the heap now. */
+	add_demand(&facts);
+	plan = reclaim_plan(&facts);
+	if (!is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+		purged += purge_oldest(plan.surplus_pages, plan.idle_ticks, now);
 	/* A debt of the last window stands until the next one says otherwise. */
 	if (is_window || !is_bounded)
 		reclaim.hand.rounds = 0;
-	if (is_bounded && (surplus != 0 || is_age_due))
-		purge_begin(&reclaim.hand, surplus, plan.idle_ticks);
+	if (is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+		purge_begin(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
 	purged += piece_locked(now);
 	if (is_collection) {
 		reclaim.last_collection = now;
@@ -209,6 +210,8 @@ uint32_t reclaim_next(uint32_t now)
 
 	uint32_t ahead = MIN(is_busy ? look_ticks() : reclaim.monitor_ticks, reclaim.gc_ticks);
 
+	if (is_busy && atomic_load_explicit(&reclaim.pressure, memory_order_relaxed) >= PRESSURE_MEDIUM)
+		ahead = MIN(ahead, scarce_ticks(reclaim.monitor_ticks));
 	if (atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed))
 		ahead = MIN(ahead, (uint32_t)THRESHOLD_PAUSE_TICKS);
 	return now + ahead;

@@ -11,12 +11,13 @@
 #include "pool/pressure.h"
 
 struct reclaim_facts {
-	uint64_t out_pages;   /* of one arena: in use and in magazines */
+	uint64_t out_pages;   /* in use and in magazines */
 	uint64_t hot_pages;   /* free and resident */
 	uint64_t slack_pages; /* that are worth keeping beyond the peak, since sizes change */
 	bool is_window;	      /* the windows went on: without pressure surplus goes only then */
 	uint64_t peak_pages;  /* the highest out_pages of the last monitor interval */
 	enum pressure_level pressure;
+	bool is_rising;		/* it was less at the last pass */
 	bool is_over_threshold; /* the pool passed WEIR_GC_THRESHOLD of its limit */
 	bool is_everything;	/* a full clean-up was asked for */
 	uint32_t max_idle_ticks;

@@ -257,6 +257,7 @@ static void cut(struct runs *runs, uint32_t start, uint32_t page, uint32_t pages
 		hot = kept;
 	}
 	runs->fresh_pages += pages - hot;
+	runs->reused_pages += hot;
 	*was_cold = hot == 0;
 }
 

@@ -27,8 +27,8 @@ struct runs {
 	uint64_t free_pages; /* in all */
 	uint64_t hot_pages;  /* of these, maybe resident */
 	uint32_t counts[TEMPERATURES];
-	uint64_t fresh_pages; /* taken so far that may not have been resident */
-	unsigned arena;	      /* its owner's index: runs of different arenas do not coalesce */
+	uint64_t fresh_pages, reused_pages; /* taken so far that may not have been resident, and that were */
+	unsigned arena;			    /* its owner's index: runs of different arenas do not coalesce */
 };
 
 /*

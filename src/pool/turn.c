@@ -3,7 +3,8 @@
  *
  * Called by whoever gives memory back: the pass (reclaim.c), looks at the limit while memory is taken
  * (headroom.c), a request past the pool's limit. One at a time, so that threads do not each give back
- * the same excess, and that no fork comes between two steps. Nobody waits for the lock but fork.
+ * the same excess, and that no fork comes between two steps. Nobody waits for the lock but fork, and requests that find
+ * memory ending.
  * turn_is_free() may be called in a signal handler, the rest not. Allocates nothing.
  */
 #include "pool/turn.h"
@@ -30,9 +31,22 @@ void turn_allow_if(bool (*is_allowed)(void))
 	turn.is_allowed = is_allowed;
 }
 
+static bool is_allowed(void)
+{
+	return turn.is_allowed == NULL || turn.is_allowed();
+}
+
 bool turn_begin(void)
 {
-	return (turn.is_allowed == NULL || turn.is_allowed()) && lock_try(&turn.lock);
+	return is_allowed() && lock_try(&turn.lock);
+}
+
+bool turn_wait(void)
+{
+	if (!is_allowed())
+		return false;
+	lock_acquire(&turn.lock);
+	return true;
 }
 
 void turn_end(void)

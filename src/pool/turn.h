@@ -1,7 +1,7 @@
 /*
  * turn.h -- whose turn it is to give memory back, and when the next pass is due.
  *
- * The maintain lock, which is only ever tried but by fork, and the bell of whoever sleeps between two
+ * The maintain lock, which is only ever tried but by fork and where memory ends, and the bell of whoever sleeps between two
  * passes. Beside arenas and magazines, below all who give memory back: the looks while memory is
  * taken (headroom.h), and above those the pass (reclaim.h).
  */
@@ -21,6 +21,11 @@ void turn_allow_if(bool (*is_allowed)(void));
 
 /* The maintain lock is taken. False: somebody is at it, who does what the caller would; or it is not for the caller. */
 bool turn_begin(void);
+/*
+ * The same, waited for: where memory would end before whoever is at it is done. No other lock is held. False: it is not
+ * for the caller.
+ */
+bool turn_wait(void);
 void turn_end(void);
 
 /* No pass is under way, nor anything else that takes the maintain lock. */

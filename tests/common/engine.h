@@ -297,7 +297,6 @@ static inline char *engine_check_arena(const struct engine_check *check, const s
 	ENGINE_NEED(arena->runs.hot_pages == sums->hot_pages, index);
 	ENGINE_NEED(arena->out_pages == sums->out_pages, index);
 	ENGINE_NEED(arena->slab_free_bytes == sums->slab_free_bytes, index);
-	ENGINE_NEED(arena_peak(arena) >= arena->out_pages, index);
 	for (unsigned class = 0; class < ARRAY_LENGTH(arena->slabs); class ++) {
 		uint64_t count = 0;
 		uint32_t before = 0;

@@ -70,7 +70,8 @@ start exporter plain prometheus-node-exporter --web.listen-address="127.0.0.1:$n
 check "node_exporter listens" until_listening "$node_port" "$STARTED" || finish
 scrape() { plain curl -fsS "http://127.0.0.1:$node_port/metrics"; }
 check "its textfile collector takes the file without an error" \
-	eval "scrape | grep -q '^node_textfile_scrape_error 0' && scrape | grep -q '^weir_pool_in_use_bytes{pid=\"$leaking\",program=\"python3\"} [1-9]'"
+	eval "scrape >'$TMP/scraped' && grep -q '^node_textfile_scrape_error 0' '$TMP/scraped' &&
+		grep -q '^weir_pool_in_use_bytes{pid=\"$leaking\",program=\"python3\"} [1-9]' '$TMP/scraped'"
 
 sed 's/for: .*/for: 1s/' "$share/weir-alerts.yml" >"$TMP/rules.yml"
 cat >"$TMP/prometheus.yml" <<END

@@ -37,7 +37,7 @@ mux send-keys s
 screen "sorted by what is in use, the values come first" '^ +(64|72)\.0 KiB +[1-9][0-9]*'
 same "they do" yes "$(sed -n 13p "$TMP/screen" | grep -Eq '^ +(64|72)\.0 KiB' && echo yes)"
 mux send-keys 2
-screen "call sites are listed with what they hold" 'MiB +[0-9,]+ +[+-]?[0-9.]+ .?i?B'
+screen "call sites are listed with what they hold" '[0-9.]+M +[0-9,]+ +[+-]?[0-9.]+.? +[0-9]'
 mux send-keys Enter
 screen "one of them opens, with its stack" '^ #0 '
 screen "and how long its objects live" 'alive at ages 0 to'

@@ -18,6 +18,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
+	tests/sabotage/circulation-ignored.patch \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
@@ -138,6 +139,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/run-not-coalesced.patch \
 	tests/sabotage/sample-freed-untold.patch \
 	tests/sabotage/sampled-calloc-not-cleared.patch \
+	tests/sabotage/scarce-purges-all.patch \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \

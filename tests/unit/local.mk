@@ -14,6 +14,7 @@ tests_unit = \
 	tests/unit/test_batch_threads \
 	tests/unit/test_cfi \
 	tests/unit/test_clock \
+	tests/unit/test_demand \
 	tests/unit/test_dump_file \
 	tests/unit/test_dump_name \
 	tests/unit/test_facts \

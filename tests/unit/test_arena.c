@@ -76,7 +76,7 @@ START_TEST(what_is_taken_is_idle_of_its_class_and_counted)
 		arenas_give(pages, count, 78, &change);
 		ck_assert_uint_eq(change.out_pages, out - arenas.at[0].out_pages);
 		ck_engine_is_whole(0);
-		arena_purge(&arenas.at[0], 0, 0, 78); /* so that the next are cold again */
+		purge_oldest(0, 0, 78); /* so that the next are cold again */
 	}
 	ck_assert_uint_eq(arenas.at[0].out_pages, 0);
 	ck_assert_uint_eq(arenas.at[0].creations, serial);
@@ -148,7 +148,7 @@ START_TEST(exact_runs_are_aligned_and_what_is_cut_off_stays_free_and_cold)
 			}
 			/* Back as it was: it was never touched, yet counts as warm; so purge it. */
 			give(page, 1);
-			arena_purge(&arenas.at[0], 0, 0, 1);
+			purge_oldest(0, 0, 1);
 			ck_engine_is_whole(0);
 		}
 	engine_stop();
@@ -201,7 +201,7 @@ START_TEST(what_is_purged_is_zero_and_what_is_held_is_not_touched)
 	for (unsigned i = 0; i < 40; i++)
 		if (i % 4 != 0)
 			give(pages[i], 10 + i);
-	purged = arena_purge(&arenas.at[0], UINT64_MAX, UINT32_MAX / 4, 100);
+	purged = purge_oldest(UINT64_MAX, UINT32_MAX / 4, 100);
 	ck_assert_uint_eq(purged, 30 * PAGES_64K);
 	ck_assert_uint_eq(arenas.at[0].purged_pages, purged);
 	ck_assert_uint_eq(arenas.at[0].runs.hot_pages, 0);
@@ -242,16 +242,16 @@ START_TEST(the_longest_idle_goes_first_and_only_the_surplus)
 {
 	uint32_t pages[5];
 	five_runs(pages);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 2 * PAGES_64K, UINT32_MAX / 4, 60), 2 * PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(2 * PAGES_64K, UINT32_MAX / 4, 60), 2 * PAGES_64K);
 	for (unsigned i = 0; i < 5; i++)
 		ck_assert_uint_eq(hot_count(pages[i], PAGES_64K), i < 2 ? 0 : PAGES_64K);
 	/* Half a run: its end. What stays is still the oldest. */
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 6, UINT32_MAX / 4, 60), 6);
+	ck_assert_uint_eq(purge_oldest(6, UINT32_MAX / 4, 60), 6);
 	ck_assert_uint_eq(hot_count(pages[2], 10), 10);
 	ck_assert_uint_eq(hot_count(pages[2] + 10, 6), 0);
 	ck_assert_uint_eq(run_at(pages[2])->free.freed, 30);
 	ck_engine_is_whole(0);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, UINT32_MAX / 4, 60), 0);
+	ck_assert_uint_eq(purge_oldest(0, UINT32_MAX / 4, 60), 0);
 	engine_stop();
 }
 END_TEST
@@ -264,8 +264,8 @@ START_TEST(of_a_run_that_is_partly_cold_no_more_goes_than_the_surplus)
 	ck_assert_uint_eq(page, 1);
 	give(page, 2); /* joins the rest of the chunk, which was never touched */
 	ck_assert_uint_eq(runs_free_length(&arenas.at[0].runs, 1), CHUNK_PAGES - 1);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 1, UINT32_MAX / 4, 3), 1);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 130, UINT32_MAX / 4, 3), 130);
+	ck_assert_uint_eq(purge_oldest(1, UINT32_MAX / 4, 3), 1);
+	ck_assert_uint_eq(purge_oldest(130, UINT32_MAX / 4, 3), 130);
 	ck_assert_uint_eq(arenas.at[0].runs.hot_pages, 369);
 	/* Requests take the front, so that is what stays. */
 	ck_assert_uint_eq(hot_count(1, 369), 369);
@@ -281,11 +281,11 @@ START_TEST(a_surplus_that_comes_in_parts_goes_from_the_end_of_what_is_resident)
 	page = take(size_class_of(left * PAGE_BYTES), 0);
 	give(page, 0);
 	for (; left > 12; left -= 100) {
-		ck_assert_uint_eq(arena_purge(&arenas.at[0], 100, UINT32_MAX / 4, 0), 100);
+		ck_assert_uint_eq(purge_oldest(100, UINT32_MAX / 4, 0), 100);
 		ck_assert_uint_eq(arenas_hot_pages(), left - 100);
 		ck_assert_uint_eq(hot_count(page, left - 100), left - 100);
 	}
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 100, UINT32_MAX / 4, 0), 12);
+	ck_assert_uint_eq(purge_oldest(100, UINT32_MAX / 4, 0), 12);
 	ck_assert_uint_eq(arenas_hot_pages(), 0);
 	engine_stop();
 }
@@ -295,9 +295,9 @@ START_TEST(without_a_surplus_only_what_is_old_goes)
 {
 	start(1);
 	give(take(size_class_of(512 * PAGE_BYTES), 0), 0);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 49), 0);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 50), 512);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 50, 51), 0);
+	ck_assert_uint_eq(purge_oldest(0, 50, 49), 0);
+	ck_assert_uint_eq(purge_oldest(0, 50, 50), 512);
+	ck_assert_uint_eq(purge_oldest(0, 50, 51), 0);
 	engine_stop();
 }
 END_TEST
@@ -307,12 +307,12 @@ START_TEST(what_was_idle_for_long_goes_wanted_or_not)
 	uint32_t pages[5];
 	five_runs(pages);
 	/* At 60, so those of 10, 20 and 30 have been idle for 30 and more. */
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 60), 3 * PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(0, 30, 60), 3 * PAGES_64K);
 	for (unsigned i = 0; i < 5; i++)
 		ck_assert_uint_eq(hot_count(pages[i], PAGES_64K), i < 3 ? 0 : PAGES_64K);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 69), 0);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 70), PAGES_64K);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 0, 70), PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(0, 30, 69), 0);
+	ck_assert_uint_eq(purge_oldest(0, 30, 70), PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(0, 0, 70), PAGES_64K);
 	ck_engine_is_whole(0);
 	engine_stop();
 }
@@ -324,8 +324,8 @@ START_TEST(ages_hold_when_the_clock_comes_round)
 	start(1);
 	page = take(CLASS_64K, UINT32_MAX - 5);
 	give(page, UINT32_MAX - 5);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 10), 0);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 24), PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(0, 30, 10), 0);
+	ck_assert_uint_eq(purge_oldest(0, 30, 24), PAGES_64K);
 	engine_stop();
 }
 END_TEST
@@ -350,17 +350,17 @@ START_TEST(a_freed_run_that_is_locked_stays_and_all_others_go)
 		engine_stop();
 		return; /* RLIMIT_MEMLOCK is too small here to have it refused */
 	}
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], UINT64_MAX, 0, 60), 4 * PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(UINT64_MAX, 0, 60), 4 * PAGES_64K);
 	ck_assert_uint_eq(arenas.at[0].purges_refused, 1);
 	ck_assert(!arenas.is_purge_refused);
 	ck_assert_uint_eq(arenas.at[0].runs.hot_pages, PAGES_64K);
 	ck_assert_uint_eq(pattern_check(page_address(pages[0]), 64 * KIB, 5, PATTERN_DENSE), PATTERN_OK);
 	/* It counts as freed when that was tried, and so is not at once tried again. */
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 89), 0);
+	ck_assert_uint_eq(purge_oldest(0, 30, 89), 0);
 	ck_assert_uint_eq(arenas.at[0].purges_refused, 1);
 	ck_engine_is_whole(0);
 	unlock_pages(pages[0], PAGES_64K);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], 0, 30, 90), PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(0, 30, 90), PAGES_64K);
 	ck_assert(is_zero(pages[0], PAGES_64K));
 	ck_engine_is_whole(0);
 	engine_stop();
@@ -378,7 +378,7 @@ START_TEST(of_a_long_run_only_what_lies_about_locked_pages_stays)
 		return;
 	}
 	give(page, 2);
-	ck_assert_uint_ge(arena_purge(&arenas.at[0], UINT64_MAX, 0, 60), pages - 64);
+	ck_assert_uint_ge(purge_oldest(UINT64_MAX, 0, 60), pages - 64);
 	hot = hot_count(page, pages);
 	ck_assert_uint_ge(hot, 4);
 	ck_assert_uint_le(hot, 64);
@@ -406,13 +406,13 @@ START_TEST(where_all_is_locked_purging_rests_until_the_next_collection)
 	}
 	for (unsigned i = 0; i < ARRAY_LENGTH(all); i += 2)
 		give(all[i], 2);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], UINT64_MAX, 0, 60), 0);
+	ck_assert_uint_eq(purge_oldest(UINT64_MAX, 0, 60), 0);
 	ck_assert_uint_eq(arenas.at[0].purges_refused, 16);
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], UINT64_MAX, 0, 61), 0);
+	ck_assert_uint_eq(purge_oldest(UINT64_MAX, 0, 61), 0);
 	ck_assert_uint_eq(arenas.at[0].purges_refused, 16);
 	unlock_pages(1, CHUNK_PAGES - 1);
 	purge_try_again();
-	ck_assert_uint_eq(arena_purge(&arenas.at[0], UINT64_MAX, 0, 62), 20 * PAGES_64K);
+	ck_assert_uint_eq(purge_oldest(UINT64_MAX, 0, 62), 20 * PAGES_64K);
 	ck_engine_is_whole(0);
 	engine_stop();
 }
@@ -437,11 +437,10 @@ START_TEST(a_purge_that_is_not_allowed_is_not_tried_again)
 		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 ||
 		    madvise(page_address(pages[0]), PAGE_BYTES, MADV_NORMAL) == 0)
 			_exit(77); /* qemu-user has no filters */
-		bool is_once = arena_purge(&arenas.at[0], UINT64_MAX, 0, 60) == 0 &&
-			       arenas.at[0].purges_refused == 1 && arenas.is_purge_refused;
+		bool is_once = purge_oldest(UINT64_MAX, 0, 60) == 0 && arenas.at[0].purges_refused == 1 &&
+			       arenas.is_purge_refused;
 		purge_try_again();
-		bool is_for_good = arena_purge(&arenas.at[0], UINT64_MAX, 0, 60) == 0 &&
-				   arenas.at[0].purges_refused == 1 &&
+		bool is_for_good = purge_oldest(UINT64_MAX, 0, 60) == 0 && arenas.at[0].purges_refused == 1 &&
 				   arenas.at[0].runs.hot_pages == 5 * PAGES_64K;
 		_exit(is_once && is_for_good ? 0 : 1);
 	}
@@ -470,58 +469,6 @@ START_TEST(a_range_that_is_used_up_says_so_and_recovers)
 	ck_engine_is_whole(0);
 	ck_assert_uint_ne(take(SIZE_CLASSES - 25, 3), 0); /* 8 MiB: it has joined again */
 	free(pages);
-	engine_stop();
-}
-END_TEST
-
-START_TEST(the_peak_is_that_of_the_last_four_windows)
-{
-	uint32_t pages[10];
-	struct arena *arena;
-	start(1);
-	arena = &arenas.at[0];
-	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
-	arenas_give(pages, 8, 2, &change);
-	ck_assert_uint_eq(arena_peak(arena), 10 * PAGES_64K);
-	for (unsigned window = 1; window < PEAK_WINDOWS; window++) {
-		arena_rotate_peak(arena);
-		ck_assert_uint_eq(arena_peak(arena), 10 * PAGES_64K);
-	}
-	arena_rotate_peak(arena);
-	/* The burst is out of sight; what is in use now is the least that a window can have. */
-	ck_assert_uint_eq(arena_peak(arena), 2 * PAGES_64K);
-	take(CLASS_64K, 3);
-	ck_assert_uint_eq(arena_peak(arena), 3 * PAGES_64K);
-	engine_stop();
-}
-END_TEST
-
-START_TEST(what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken)
-{
-	uint32_t pages[10];
-	struct arena *arena;
-	uint32_t slack;
-
-	start(1);
-	arena = &arenas.at[0];
-	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
-	arena_rotate_peak(arena);
-	slack = arena->slack_pages;
-	ck_assert_uint_eq(slack, 10 * PAGES_64K);
-	/* Taken, but from what is resident: it goes little by little. */
-	arenas_give(pages, 10, 2, &change);
-	ck_assert_uint_eq(arenas_take(CLASS_64K, 10, 1, pages, &change), 10);
-	arena_rotate_peak(arena);
-	ck_assert_uint_lt(arena->slack_pages, slack);
-	ck_assert_uint_ge(arena->slack_pages, slack - slack / 16);
-	arena_rotate_peak(arena);
-	ck_assert_uint_eq(arena->slack_pages, 0);
-	/* A burst leaves no more than the bound. */
-	for (unsigned i = 0; i < 200; i++)
-		take(CLASS_64K, 10);
-	arena_rotate_peak(arena);
-	ck_assert_uint_ge(arena->slack_pages, 512);
-	ck_assert_uint_le(arena->slack_pages, 512 + arena->out_pages / 16);
 	engine_stop();
 }
 END_TEST
@@ -572,8 +519,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, where_all_is_locked_purging_rests_until_the_next_collection);
 	tcase_add_test(tests, a_purge_that_is_not_allowed_is_not_tried_again);
 	tcase_add_test(tests, a_range_that_is_used_up_says_so_and_recovers);
-	tcase_add_test(tests, the_peak_is_that_of_the_last_four_windows);
-	tcase_add_test(tests, what_had_to_be_taken_fresh_is_slack_until_nothing_is_taken);
 	tcase_add_test(tests, some_pages_are_purged_wherever_they_are);
 }
 

@@ -77,7 +77,6 @@ static void write_taken(uint32_t page, uint32_t pages)
 	run->offset = 0;
 	run->pages = pages;
 	arenas.at[0].out_pages += pages;
-	arenas.at[0].peak_pages[0] = MAX(arenas.at[0].peak_pages[0], (uint32_t)arenas.at[0].out_pages);
 	memset(model.state + page, MODEL_TAKEN, pages);
 	model.taken[page] = pages;
 }
