@@ -148,8 +148,10 @@ def run_once(command, allocator, settings=None):
     result = parsed(done.stdout)
     if done.returncode != 0 or "ns" not in result:
         return {"failed": f"status {done.returncode}: {done.stderr.strip()[-200:]}"}
-    if not allocator.served(result.get("from", "")):
-        result["unserved"] = result.get("from", "?")
+    # A path of this machine: looked at, not kept.
+    source = result.pop("from", "")
+    if not allocator.served(source):
+        result["unserved"] = source or "?"
     return result
 
 

@@ -1,10 +1,10 @@
 /*
  * command.c -- commands from outside: a dump, a collection, a full clean-up.
  *
- * Called by the dump signal's handler, in any state of the program. The answer stands in
- * weir_state, where the sender polls for it. A command that came before, and is being
- * done or done, is not done twice: signals other than real-time ones are lost while one is pending, so
- * senders repeat themselves.
+ * Called by the dump signal's handler, in any state of the program, and by the maintenance thread for what
+ * was left with it (keeper.c). The answer stands in weir_state, where the sender polls for it. A command that
+ * came before, and is being done or done, is not done twice: signals other than real-time ones are lost while one is
+ * pending, so senders repeat themselves.
  *
  * Invariant: from state_take() on, all signals are blocked until the command is handed on or
  * done, so no two handlers of one thread are at the same answer. No lock, no allocation; keeps

@@ -6,7 +6,7 @@
 
 #include "report/state.h"
 
-/* A value of state_request() came with the dump signal. Async-signal-safe; keeps errno. */
+/* A value of state_request() came with the dump signal, or was left. Async-signal-safe; keeps errno. */
 void command_run(uint64_t request);
 
 #endif

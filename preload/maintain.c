@@ -5,9 +5,9 @@
  * looks at the clock anyway (pool_poll) or takes a slow path, when one is due. Once there is
  * a thread of ours (keeper.c), it runs them all. In the child of a fork everything begins anew, inline.
  *
- * A pass never holds a lock of ours while it calls jemalloc's mallctl(), and
- * is never run by a signal handler. Nor by a child of vfork, which may be killed within it, and its parent would
- * wait for the end of that pass for ever, at its next fork.
+ * A pass never holds a lock of ours while it calls jemalloc's mallctl(). A signal handler runs
+ * but the pool's part of one, and only where that waits for nobody (maintain_ask()). A child of vfork runs none:
+ * it may be killed within it, and its parent would wait for the end of that pass for ever, at its next fork.
  */
 #include "preload/maintain.h"
 
@@ -22,7 +22,6 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
-#include "preload/owner.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -50,7 +49,7 @@ static struct {
 	_Atomic bool has_thread;	/* acquire and release: of this process */
 	_Atomic bool is_jemalloc_left;	/* relaxed: a trim by a handler left jemalloc to the next pass */
 	_Atomic unsigned
-	    wanted; /* 1 << command: asked for by a signal; relaxed, the answers carry the rest */
+	    wanted; /* 1 << command: asked for from outside; relaxed, the answers carry the rest */
 } maintain;
 
 static bool is_thread(void)
@@ -111,7 +110,8 @@ static void purge_jemalloc(void)
  */
 static void purge_jemalloc_now(void)
 {
-	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!vfork_owns_memory() ||
+	    atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return;
 	purge_jemalloc();
 	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
@@ -158,7 +158,7 @@ static void put_facts(
 	    .memory_used_bytes =
 		pressure_memory_used(info, preload.settings.memory_limit, process->rss_bytes),
 	    .rss_bytes = process->rss_bytes,
-	    /* What idles in magazines counts, too: a sixteenth of the pool at most. */
+	    /* What idles in magazines counts, too: a small share of the pool (tuning.h). */
 	    .live_bytes = fallback->is_known ? out + fallback->allocated_bytes : 0,
 	    .major_faults = process->major_faults,
 	    .cpu_ns = clock_process_cpu_ns(),
@@ -195,7 +195,7 @@ static void monitor(const struct meminfo *info, struct track_facts *facts)
 
 /* --- a pass ------------------------------------------------------------------ */
 
-/* What signals asked for. Their answers are RUNNING from here on. */
+/* What was asked for from outside. The answers are RUNNING from here on. */
 static unsigned take_wanted(void)
 {
 	unsigned wanted = atomic_exchange_explicit(&maintain.wanted, 0, memory_order_relaxed);
@@ -267,7 +267,8 @@ static bool pass(bool is_everything)
 	struct meminfo info;
 	bool is_monitor_due;
 
-	if (!owner_is_self() || atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
+	if (!vfork_owns_memory() ||
+	    atomic_exchange_explicit(&maintain.is_in_pass, true, memory_order_acquire))
 		return false;
 	wanted = take_wanted();
 	is_everything |= (wanted & WANTED(STATE_COMMAND_TRIM)) != 0;
@@ -336,7 +337,7 @@ static void pass_inline(void)
 		return;
 	}
 
-	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && owner_is_self()) {
+	if (atomic_load_explicit(&maintain.is_jemalloc_left, memory_order_relaxed) && vfork_owns_memory()) {
 		atomic_store_explicit(&maintain.is_jemalloc_left, false, memory_order_relaxed);
 		purge_jemalloc();
 	}
@@ -454,7 +455,7 @@ void maintain_start(void)
 		return;
 	STORE_RELAXED(&pool.maintain, pass_inline);
 	pool.purge_others = purge_jemalloc_now;
-	turn_allow_if(owner_is_self);
+	turn_allow_if(vfork_owns_memory);
 }
 
 /* --- fork -------------------------------------------------------------------- */

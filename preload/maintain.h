@@ -13,7 +13,7 @@ void maintain_fork_prepare(void);
 void maintain_fork_parent(void);
 void maintain_fork_child(void);
 
-/* A collection or a trim that was asked for by a signal, whose answer is WAITING: by the thread, at once,
+/* A collection or a trim that was asked for from outside, whose answer is WAITING: by the thread, at once,
  * or at the program's next look at the clock. Async-signal-safe. */
 void maintain_ask(enum state_command command);
 

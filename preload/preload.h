@@ -45,6 +45,9 @@ void *preload_jemalloc(const char *name); /* jemalloc's own; NULL: none */
 
 /* vfork.c: in the child of a fork, behind pool_fork_child() */
 void vfork_in_fork_child(void);
+/* False in a child of vfork, which runs in its parent's memory. As owner_is_self(), but without a system call, which
+ * a filter of the program's own may kill for; who was made by clone(2) is not told. */
+bool vfork_owns_memory(void);
 
 /* thread.c: once, after jemalloc has registered its own handlers for fork. */
 void preload_watch_fork(void);

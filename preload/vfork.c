@@ -29,6 +29,7 @@
 static __thread struct {
 	uint32_t level;	       /* the next one's */
 	uint32_t lent[LEVELS]; /* as magazines_lend() said */
+	bool is_without_rseq;  /* for good: the child of a fork by a child of vfork */
 } borrowed __attribute__((tls_model("initial-exec")));
 
 __attribute__((used)) static uint32_t vfork_begin(void)
@@ -60,9 +61,19 @@ __attribute__((used)) static pid_t vfork_parent(long result, uint32_t level)
 
 void vfork_in_fork_child(void)
 {
-	/* A child of vfork that forks: the kernel keeps no struct rseq for that one either. */
-	if (borrowed.level != 0)
-		magazines_lend();
+	/* A child of vfork that forks: the kernel keeps no struct rseq for that one either. The memory is its own. */
+	if (borrowed.level == 0 && !borrowed.is_without_rseq)
+		return;
+	borrowed.is_without_rseq = true;
+	borrowed.level = 0;
+	for (uint32_t i = 0; i < LEVELS; i++)
+		borrowed.lent[i] = 0;
+	magazines_lend();
+}
+
+bool vfork_owns_memory(void)
+{
+	return borrowed.level == 0;
 }
 
 #if defined(__x86_64__)

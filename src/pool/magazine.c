@@ -3,7 +3,7 @@
  *
  * magazine_grow() runs on misses, without a lock: room is a hint, and the sum
  * of rooms is kept by relaxed adds, so that the budget is kept but for races that
- * the next miss mends. magazines_drain() stops CPUs one after the other: with the CPU's
+ * the next miss mends. magazines_drain() closes CPUs one after the other: with the CPU's
  * entry in the table of areas turned to the area of zeros and one rseq fence behind it, no sequence on
  * any CPU can touch that CPU's stacks until it is turned back; meanwhile requests there go to the arenas.
  */
@@ -341,7 +341,7 @@ uint64_t magazines_count(void)
 }
 
 /* The bottom of a stack is what was idle longest: how many items from there on are too old. A guess
- * while the CPU is not stopped. */
+ * while the CPU is not closed. */
 UNLOCKED_READER static uint32_t stale_items(const struct rseq_stack *stack, uint32_t now, uint32_t idle_ticks)
 {
 	uint32_t count = MIN(LOAD_RELAXED(&stack->count), (uint32_t)MAGAZINE_ITEMS_MAX), stale = 0;
@@ -371,7 +371,7 @@ static uint64_t stale_bytes(unsigned cpu, uint32_t now, uint32_t idle_ticks)
 	return bytes;
 }
 
-/* The CPU is stopped, or its lock is held. */
+/* The CPU is closed, and fenced, or its lock is held. */
 static void drain_cpu(
     unsigned cpu, uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
 {

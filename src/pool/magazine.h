@@ -80,7 +80,7 @@ uint32_t magazine_pop_any(unsigned class);
 bool magazine_push_any(unsigned class, uint32_t page);
 
 struct magazine_cpu *magazine_cpu_at(unsigned cpu);
-/* What the table of areas says of a CPU that is not stopped. */
+/* What the table of areas says of a CPU that is not closed. */
 char *magazine_area(unsigned cpu);
 unsigned magazine_cpu_current(void);
 

@@ -238,15 +238,20 @@ static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
  */
 void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 {
-	uint64_t held, limit;
+	uint64_t hot, limit;
 
 	if (fresh_pages == 0 && !pool.is_limit_set)
 		return;
-	held = limits_out_pages() + arenas_hot_pages();
+	hot = arenas_hot_pages();
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 
-	if (held > limit)
-		reclaim_purge(held - limit, now);
+	/* Credits and all, which is one word: only past the limit is it worth a look at every CPU's. */
+	if (atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + hot > limit) {
+		uint64_t held = limits_out_pages() + hot;
+
+		if (held > limit)
+			reclaim_purge(held - limit, now);
+	}
 	if (fresh_pages != 0)
 		headroom_keep(fresh_pages, now);
 }

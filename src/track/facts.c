@@ -121,7 +121,7 @@ void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, d
 	lower(&facts->live_bytes, weight * (double)old_bytes);
 }
 
-void facts_join(struct facts *facts, struct facts *from, double live_count, double live_bytes)
+void facts_add(struct facts *facts, const struct facts *from)
 {
 	if (from->births != 0 && (facts->births == 0 || from->first_at < facts->first_at))
 		facts->first_at = from->first_at;
@@ -136,6 +136,11 @@ void facts_join(struct facts *facts, struct facts *from, double live_count, doub
 	facts->young_age += from->young_age;
 	for (unsigned i = 0; i < FACTS_AGES; i++)
 		facts->died_at[i] += from->died_at[i];
+}
+
+void facts_join(struct facts *facts, struct facts *from, double live_count, double live_bytes)
+{
+	facts_add(facts, from);
 	facts->live_count += live_count;
 	facts->live_bytes += live_bytes;
 	__builtin_memset(from, 0, sizeof(*from));

@@ -65,6 +65,9 @@ void facts_death(struct facts *facts, double age, uint64_t bytes, double weight)
 /* An object grew or shrank where it was: its live bytes are corrected. */
 void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, double weight);
 
+/* All that is summed over births and deaths, but not what is alive, nor the series. */
+void facts_add(struct facts *facts, const struct facts *from);
+
 /*
  * Births and deaths of weight 1 that were counted apart, so that who counts here need not wait: *from is
  * added and is as new. live_count, live_bytes: what they leave, below 0 where those died that were

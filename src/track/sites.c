@@ -368,20 +368,9 @@ static void add_facts(struct facts *to, const struct facts *from)
 {
 	if (from->births == 0)
 		return;
-	to->first_at = to->births == 0 ? from->first_at : MIN(to->first_at, from->first_at);
-	to->births += from->births;
-	to->birth_bytes += from->birth_bytes;
+	facts_add(to, from);
 	to->live_count += from->live_count;
 	to->live_bytes += from->live_bytes;
-	to->deaths += from->deaths;
-	to->birth_mass += from->birth_mass;
-	to->death_mass += from->death_mass;
-	to->death_squares += from->death_squares;
-	to->death_size += from->death_size;
-	to->death_size_squares += from->death_size_squares;
-	to->young_age += from->young_age;
-	for (unsigned i = 0; i < FACTS_AGES; i++)
-		to->died_at[i] += from->died_at[i];
 	/* The longer history; of the other only the sums are left. */
 	if (from->series.used > to->series.used)
 		to->series = from->series;

@@ -62,10 +62,10 @@ measure() { # SIZE
 	note "a pair of $1 bytes, in tenths of an instruction: jemalloc $theirs, tracking off $off, on $on"
 }
 
-# 19 when this was written: 11 before jemalloc's malloc, 8 before its free.
+# 14 when this was written.
 measure 64
-check "a small pair costs at most 20 instructions more than jemalloc's, tracking off" test $((off - theirs)) -le 200
-check "a small pair costs at most 20 instructions more than jemalloc's, tracking on" test $((on - theirs)) -le 200
+check "a small pair costs at most 16 instructions more than jemalloc's, tracking off" test $((off - theirs)) -le 160
+check "a small pair costs at most 16 instructions more than jemalloc's, tracking on" test $((on - theirs)) -le 160
 check "tracking adds at most half an instruction to a small pair" test $((on - off)) -le 5
 
 # The countdown is there in any case; what tracking adds are samples: in a storm 25 for each doubling

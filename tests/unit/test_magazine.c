@@ -199,7 +199,7 @@ START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
 	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 10);
 	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->room, 10);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
-	/* Nothing is stale: nothing happens, and a CPU that is not stopped works on. */
+	/* Nothing is stale: nothing happens, and a CPU that is not closed works on. */
 	ck_assert(magazines_drain(300, 150, to_heap));
 	ck_assert_uint_eq(drained, 6);
 	for (unsigned i = 16; i-- > 10;)
