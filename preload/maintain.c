@@ -215,15 +215,13 @@ static void answer_wanted(unsigned wanted, const struct state_result *result)
 			state_finish((enum state_command)command, result);
 }
 
-/* Level and reach of the pass that does what is wanted: a collection drops the floors. */
+/* The pass that does what is wanted: a collection drops the floors. */
 static uint64_t reclaim_wanted(unsigned wanted, uint32_t now, bool is_everything)
 {
 	enum pressure_level level = preload.pressure.level;
 
-	if ((wanted & WANTED(STATE_COMMAND_GC)) != 0) {
-		atomic_store_explicit(&pool.is_collection_wanted, true, memory_order_relaxed);
-		level = MAX(level, PRESSURE_MEDIUM);
-	}
+	if ((wanted & WANTED(STATE_COMMAND_GC)) != 0 && !is_everything)
+		return reclaim_collect(now, level);
 	/* A request does not wait for a purge, unless it was asked for or memory is about to end. */
 	if (is_everything || wanted != 0 || is_thread() || level == PRESSURE_CRITICAL)
 		return reclaim_run(now, level, is_everything);

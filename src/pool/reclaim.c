@@ -75,6 +75,11 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 		plan.idle_ticks = MIN(facts->max_idle_ticks, scarce_ticks(facts->monitor_ticks));
 		plan.magazine_idle_ticks = plan.idle_ticks;
 	}
+	if (facts->is_asked) {
+		plan.surplus_pages = facts->hot_pages;
+		plan.magazine_idle_ticks = MIN(plan.magazine_idle_ticks, facts->monitor_ticks / 10);
+		return plan;
+	}
 	wanted += facts->slack_pages;
 	if (facts->is_window && facts->hot_pages > wanted + SLACK_PAGES)
 		plan.surplus_pages = facts->hot_pages - wanted;
@@ -117,7 +122,9 @@ static uint64_t piece_locked(uint32_t now)
 	return purged;
 }
 
-static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everything, bool is_bounded)
+enum reach { BOUNDED, WHOLE, ASKED, EVERYTHING };
+
+static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach)
 {
 	uint64_t purged = 0;
 	bool is_wanted, is_over, is_collection, is_age_walk,
@@ -131,7 +138,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 		    atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed);
 	is_over = is_wanted && now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
 	atomic_store_explicit(&reclaim.is_postponed, is_wanted && !is_over, memory_order_relaxed);
-	is_collection = is_everything || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
+	is_collection = reach >= ASKED || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
 	if (is_window) {
 		/* Passes come a little late each time; windows do not. */
 		reclaim.last_window = now - reclaim.last_window < 2 * reclaim.window_ticks
@@ -146,7 +153,8 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	    .pressure = pressure,
 	    .is_rising = pressure > atomic_load_explicit(&reclaim.pressure, memory_order_relaxed),
 	    .is_over_threshold = is_over,
-	    .is_everything = is_everything,
+	    .is_asked = reach == ASKED,
+	    .is_everything = reach == EVERYTHING,
 	    .max_idle_ticks = reclaim.max_idle_ticks,
 	    .monitor_ticks = reclaim.monitor_ticks,
 	};
@@ -160,12 +168,12 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 	/* What came out of the magazines idles in the heap now. */
 	add_demand(&facts);
 	plan = reclaim_plan(&facts);
-	if (!is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+	if (reach != BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
 		purged += purge_oldest(plan.surplus_pages, plan.idle_ticks, now);
 	/* A debt of the last window stands until the next one says otherwise. */
-	if (is_window || !is_bounded)
+	if (is_window || reach != BOUNDED)
 		reclaim.hand.rounds = 0;
-	if (is_bounded && (plan.surplus_pages != 0 || is_age_walk))
+	if (reach == BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
 		purge_begin(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
 	purged += piece_locked(now);
 	if (is_collection) {
@@ -183,12 +191,17 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, bool is_everythi
 
 uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything)
 {
-	return run(now, pressure, is_everything, false);
+	return run(now, pressure, is_everything ? EVERYTHING : WHOLE);
+}
+
+uint64_t reclaim_collect(uint32_t now, enum pressure_level pressure)
+{
+	return run(now, pressure, ASKED);
 }
 
 uint64_t reclaim_run_bounded(uint32_t now, enum pressure_level pressure)
 {
-	return run(now, pressure, false, true);
+	return run(now, pressure, BOUNDED);
 }
 
 bool reclaim_has_debt(void)

@@ -19,6 +19,7 @@ struct reclaim_facts {
 	enum pressure_level pressure;
 	bool is_rising;		/* it was less at the last pass */
 	bool is_over_threshold; /* the pool passed WEIR_GC_THRESHOLD of its limit */
+	bool is_asked;		/* a collection was asked for */
 	bool is_everything;	/* a full clean-up was asked for */
 	uint32_t max_idle_ticks;
 	uint32_t monitor_ticks;
@@ -39,6 +40,9 @@ void reclaim_init(const struct settings *settings);
  * the bytes given back. is_everything: a full clean-up, as under critical pressure.
  */
 uint64_t reclaim_run(uint32_t now, enum pressure_level pressure, bool is_everything);
+
+/* The same, as a collection that somebody asked for: whatever is free goes, and what idled in magazines for a while. */
+uint64_t reclaim_collect(uint32_t now, enum pressure_level pressure);
 
 /*
  * The same pass within a request: of what it would purge a piece goes now, the rest is a debt. Each

@@ -25,37 +25,40 @@
 static const struct {
 	uint64_t out, hot, peak;
 	enum pressure_level pressure;
-	bool is_over, is_everything, is_rising;
+	bool is_over, is_everything, is_rising, is_asked;
 	uint64_t surplus;
 	uint32_t idle, magazine_idle;
 } plans[] = {
     /* Up to what the last windows needed stays, and a little more. */
-    {100, 500, 600, PRESSURE_NONE, false, false, false, 0, IDLE, MONITOR * 6 / 10},
-    {100, 500, 1000, PRESSURE_NONE, false, false, false, 0, IDLE, MONITOR * 6 / 10},
-    {100, 500 + SLACK, 600, PRESSURE_NONE, false, false, false, 0, IDLE, MONITOR * 6 / 10},
-    {100, 501 + SLACK, 600, PRESSURE_NONE, false, false, false, 1 + SLACK, IDLE, MONITOR * 6 / 10},
-    {100, 5000, 600, PRESSURE_NONE, false, false, false, 4500, IDLE, MONITOR * 6 / 10},
+    {100, 500, 600, PRESSURE_NONE, false, false, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500, 1000, PRESSURE_NONE, false, false, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500 + SLACK, 600, PRESSURE_NONE, false, false, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 501 + SLACK, 600, PRESSURE_NONE, false, false, false, false, 1 + SLACK, IDLE, MONITOR * 6 / 10},
+    {100, 5000, 600, PRESSURE_NONE, false, false, false, false, 4500, IDLE, MONITOR * 6 / 10},
     /* Nothing is in demand: all but the slack goes. */
-    {100, 5000, 100, PRESSURE_NONE, false, false, false, 5000, IDLE, MONITOR * 6 / 10},
-    {100, SLACK, 100, PRESSURE_NONE, false, false, false, 0, IDLE, MONITOR * 6 / 10},
-    {0, 0, 0, PRESSURE_NONE, false, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 5000, 100, PRESSURE_NONE, false, false, false, false, 5000, IDLE, MONITOR * 6 / 10},
+    {100, SLACK, 100, PRESSURE_NONE, false, false, false, false, 0, IDLE, MONITOR * 6 / 10},
+    {0, 0, 0, PRESSURE_NONE, false, false, false, false, 0, IDLE, MONITOR * 6 / 10},
     /* A peak below what is out (a window just began) is no demand below zero. */
-    {700, 5000, 600, PRESSURE_NONE, false, false, false, 5000, IDLE, MONITOR * 6 / 10},
+    {700, 5000, 600, PRESSURE_NONE, false, false, false, false, 5000, IDLE, MONITOR * 6 / 10},
     /* Low pressure changes nothing; under medium what idles for half a second goes. */
-    {100, 500, 600, PRESSURE_LOW, false, false, true, 0, IDLE, MONITOR * 6 / 10},
-    {100, 500, 600, PRESSURE_MEDIUM, false, false, true, 0, SCARCE, SCARCE},
-    {100, 5000, 600, PRESSURE_MEDIUM, false, false, false, 4500, SCARCE, SCARCE},
+    {100, 500, 600, PRESSURE_LOW, false, false, true, false, 0, IDLE, MONITOR * 6 / 10},
+    {100, 500, 600, PRESSURE_MEDIUM, false, false, true, false, 0, SCARCE, SCARCE},
+    {100, 5000, 600, PRESSURE_MEDIUM, false, false, false, false, 4500, SCARCE, SCARCE},
     /* So it does in a pool past its threshold. */
-    {100, 500, 600, PRESSURE_NONE, true, false, false, 0, SCARCE, SCARCE},
-    {100, 5000, 600, PRESSURE_LOW, true, false, false, 4500, SCARCE, SCARCE},
+    {100, 500, 600, PRESSURE_NONE, true, false, false, false, 0, SCARCE, SCARCE},
+    {100, 5000, 600, PRESSURE_LOW, true, false, false, false, 4500, SCARCE, SCARCE},
     /* When it becomes critical, or everything is asked for: whatever idles, wherever. */
-    {100, 500, 600, PRESSURE_CRITICAL, false, false, true, 500, 0, 0},
-    {100, 500, 600, PRESSURE_CRITICAL, true, false, true, 500, 0, 0},
-    {100, 500, 600, PRESSURE_NONE, false, true, false, 500, 0, 0},
-    {100, 500, 600, PRESSURE_MEDIUM, true, true, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_CRITICAL, false, false, true, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_CRITICAL, true, false, true, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_NONE, false, true, false, false, 500, 0, 0},
+    {100, 500, 600, PRESSURE_MEDIUM, true, true, false, false, 500, 0, 0},
     /* While it stays so, what a stream frees and takes again stays as well. */
-    {100, 500, 600, PRESSURE_CRITICAL, false, false, false, 0, SCARCE, SCARCE},
-    {100, 5000, 600, PRESSURE_CRITICAL, true, false, false, 4500, SCARCE, SCARCE},
+    {100, 500, 600, PRESSURE_CRITICAL, false, false, false, false, 0, SCARCE, SCARCE},
+    {100, 5000, 600, PRESSURE_CRITICAL, true, false, false, false, 4500, SCARCE, SCARCE},
+    /* A collection that is asked for leaves only what circulates in magazines. */
+    {100, 500, 600, PRESSURE_NONE, false, false, false, true, 500, IDLE, MONITOR / 10},
+    {100, 500, 600, PRESSURE_MEDIUM, false, false, false, true, 500, SCARCE, SCARCE},
 };
 
 START_TEST(the_plan_follows_from_the_facts)
@@ -68,6 +71,7 @@ START_TEST(the_plan_follows_from_the_facts)
 	    .pressure = plans[_i].pressure,
 	    .is_over_threshold = plans[_i].is_over,
 	    .is_everything = plans[_i].is_everything,
+	    .is_asked = plans[_i].is_asked,
 	    .is_rising = plans[_i].is_rising,
 	    .max_idle_ticks = IDLE,
 	    .monitor_ticks = MONITOR,
