@@ -1,6 +1,6 @@
 #!/bin/bash
 # limits.sh -- where memory or buffers are short, programs still give right results
-# under the preload object: python3, ffmpeg and redis with 400 MB of address space
+# under the preload object: python3, ffmpeg and redis with 450 MB of address space
 # (as ulimit -v sets it), with at most 50 buffers in the pool (WEIR_MAX_BUFFERS=50), with a
 # pool of 8 MiB (WEIR_POOL_LIMIT=8M), and with both small and everything collected
 # all the time. What does not fit goes to jemalloc and is counted.
@@ -74,8 +74,8 @@ WEIR_MAX_BUFFERS=50 WEIR_POOL_LIMIT=8M WEIR_GC_INTERVAL=100ms WEIR_MONITOR_INTER
 	WEIR_MAX_IDLE=100ms all everything-small 50 $((8 << 20))
 
 # In a limit on the address space a smaller range is had, or none, which is said in a line.
-# shellcheck disable=SC2034 # a mode, see lib.sh; as ulimit -v 400000
-under_env=(prlimit --as=$((400000 * 1024)) "${under_env[@]}")
+# shellcheck disable=SC2034 # a mode, see lib.sh; as ulimit -v 440000
+under_env=(prlimit --as=$((440000 * 1024)) "${under_env[@]}")
 all address-space
 under "$PYTHON" -c '
 try:

@@ -272,7 +272,8 @@ START_TEST(what_is_taken_elsewhere_makes_the_pool_give_back)
 		headroom_grew(MIB);
 		ck_need(elsewhere + (arenas_held_pages() << PAGE_SHIFT) <= LIMIT);
 	}
-	ck_assert_uint_eq(hot_bytes(), 0);
+	/* What a drain brought out of the magazines after the last purge may be left. */
+	ck_assert_uint_lt(hot_bytes(), 2 * MIB);
 	end();
 }
 END_TEST
