@@ -104,3 +104,10 @@ retell()
 		not_ok "$1: the program has tests"
 	fi
 }
+
+# thrice COMMAND...: whether it succeeds in one of three runs at most. For counts of threads, which a busy machine moves
+# about and stops in the middle of things: what the code does wrong it does in each run.
+thrice()
+{
+	"$@" || "$@" || "$@"
+}
