@@ -13,32 +13,10 @@
 #include <unistd.h>
 
 #include "pool/purge.h"
+#include "heap.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"
-
-#define CLASS_64K 32
-#define PAGES_64K 16
-
-static struct arena_change change;
-
-static void start(unsigned count)
-{
-	ck_assert(engine_start(count, 256 * MIB));
-	ck_assert_uint_eq(size_class_bytes(CLASS_64K), 64 * KIB);
-}
-
-static uint32_t take(unsigned class, uint32_t now)
-{
-	uint32_t page;
-	ck_assert_uint_eq(arenas_take(class, 1, now, &page, &change), 1);
-	return page;
-}
-
-static void give(uint32_t page, uint32_t now)
-{
-	arenas_give(&page, 1, now, &change);
-}
 
 static bool is_zero(uint32_t page, uint32_t pages)
 {

@@ -6,31 +6,9 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "heap.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
-
-#define CLASS_64K 32
-#define PAGES_64K 16
-
-static struct arena_change change;
-
-static void start(unsigned count)
-{
-	ck_assert(engine_start(count, 256 * MIB));
-	ck_assert_uint_eq(size_class_bytes(CLASS_64K), 64 * KIB);
-}
-
-static uint32_t take(unsigned class, uint32_t now)
-{
-	uint32_t page;
-	ck_assert_uint_eq(arenas_take(class, 1, now, &page, &change), 1);
-	return page;
-}
-
-static void give(uint32_t page, uint32_t now)
-{
-	arenas_give(&page, 1, now, &change);
-}
 
 START_TEST(a_resident_run_of_another_arena_goes_before_pages_that_fault)
 {

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include "idle_thread.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 #include "tests/common/pattern.h"
@@ -332,23 +333,13 @@ START_TEST(a_cpus_least_budget_is_bounded_in_sum_where_cpus_are_many)
 }
 END_TEST
 
-static _Atomic bool is_over;
-
-static void *wait_until_over(void *unused)
-{
-	while (!atomic_load(&is_over))
-		sched_yield();
-	return unused;
-}
-
 /* A process of one thread needs no fence; where no file can be opened another may not be asked for. */
 START_TEST(without_a_fence_the_callers_cpu_is_drained_if_stale)
 {
 	struct rlimit before, none;
 	pthread_t other;
 	start();
-	atomic_store(&is_over, false);
-	ck_assert_int_eq(pthread_create(&other, NULL, wait_until_over, NULL), 0);
+	other = idle_thread_begin();
 	for (int i = 0; i < 3; i++) {
 		magazine_grow(cpu, CLASS_64K, &evicted);
 		magazine_grow(cpu, CLASS_16K, &evicted);
@@ -370,8 +361,7 @@ START_TEST(without_a_fence_the_callers_cpu_is_drained_if_stale)
 	ck_assert_uint_eq(magazines_count(), 0);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-	atomic_store(&is_over, true);
-	pthread_join(other, NULL);
+	idle_thread_end(other);
 	stop();
 }
 END_TEST

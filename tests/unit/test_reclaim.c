@@ -14,6 +14,7 @@
 #include "pool/reclaim.h"
 #include "pool/turn.h"
 #include "pool/limits.h"
+#include "idle_thread.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
 
@@ -454,15 +455,6 @@ START_TEST(a_drain_empties_the_magazines_and_purges_nothing)
 }
 END_TEST
 
-static _Atomic bool is_over;
-
-static void *wait_until_over(void *unused)
-{
-	while (!atomic_load(&is_over))
-		sched_yield();
-	return unused;
-}
-
 START_TEST(threads_at_the_limit_drain_so_often_within_a_tick)
 {
 	pthread_t other;
@@ -470,13 +462,11 @@ START_TEST(threads_at_the_limit_drain_so_often_within_a_tick)
 	/* One thread alone: no CPU is disturbed. (TSan has a thread of its own.) */
 	for (int i = 0; i < 100 && is_single_threaded(); i++)
 		ck_assert(reclaim_drain(5));
-	atomic_store(&is_over, false);
-	ck_assert_int_eq(pthread_create(&other, NULL, wait_until_over, NULL), 0);
+	other = idle_thread_begin();
 	for (uint32_t now = 6; now < 9; now++)
 		for (int i = 0; i < 20; i++)
 			ck_assert_int_eq(reclaim_drain(now), i < 8);
-	atomic_store(&is_over, true);
-	pthread_join(other, NULL);
+	idle_thread_end(other);
 	stop();
 }
 END_TEST
