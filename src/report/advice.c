@@ -277,8 +277,7 @@ static bool purge_refused(const struct snapshot *s, const struct metrics *m, str
 		return false;
 	out_str(out, "The kernel refused ");
 	out_number_of(out, s->pool.purges_refused, "time");
-	out_str(out,
-	    " to take pages back (locked by mlock or mlockall, or a seccomp filter without madvise), so of ");
+	out_str(out, " to take pages back (locked memory, or a seccomp filter without madvise), so of ");
 	out_size_human(out, m->idle_bytes);
 	out_str(out,
 	    " idle some or all stay resident. Unlock memory before it is freed, allow madvise, or lower ");
