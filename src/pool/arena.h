@@ -29,7 +29,55 @@ struct arena {
 	uint64_t creations;
 	uint64_t retired_uses[SIZE_CLASSES]; /* of buffers that went back to the heap */
 	uint64_t purged_pages, purges_refused;
+	/* Without lock: buffers that wait to be let in (returns.c); release by who pushes, acquire by who lets in. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t returns;
+	/* Without lock: a stretch from which buffers are cut (lease.c). */
+	_Alignas(CACHE_LINE) struct {
+		_Atomic uint64_t word;	    /* acquire by who cuts, release by who leases */
+		_Atomic uint32_t creations; /* relaxed, a count; modulo 2^32 */
+		_Atomic uint32_t used_at;   /* ticks; relaxed, a hint */
+	} lease;
 } __attribute__((aligned(CACHE_LINE)));
+
+/* How long a lease is: sixteen buffers of 64 KiB. */
+#define LEASE_PAGES ((uint32_t)512)
+#define LEASE_PAGES_MIN ((uint32_t)64)
+#define LEASE_SHARE 2
+/* In the lease's word, below it how many pages are left: they are cold, all of them. */
+#define LEASE_COLD ((uint32_t)1 << 31)
+
+/* Creations are numbered: the even ones under the lock, the odd ones without it. */
+INLINE uint32_t arena_serial_leased(uint32_t count)
+{
+	return (count * 2 + 1) & ~BUFFER_FLAGS;
+}
+
+INLINE uint32_t arena_serial_next(struct arena *arena)
+{
+	arena->serial = (arena->serial + 2) & ~BUFFER_FLAGS;
+	arena->creations++;
+	return arena->serial;
+}
+
+/* The run, or slot, at page, which is the caller's, becomes an idle buffer. */
+INLINE void arena_create(
+    uint32_t page, unsigned class, uint32_t pages, uint32_t now, uint32_t serial, bool was_cold)
+{
+	struct run *run = run_at(page);
+
+	run->size_class = (uint8_t) class;
+	if (!size_class_is_slab(class)) {
+		run->offset = 0;
+		run->pages = pages;
+	}
+	run->buffer.size = 0;
+	run->buffer.created = now;
+	run->buffer.last_used = now;
+	run->buffer.use_count = 0;
+	run->buffer.sample = 0;
+	run->buffer.serial = serial | (was_cold ? BUFFER_WAS_COLD : 0);
+	STORE_RELAXED(&run->state, RUN_IDLE);
+}
 
 /* The arena's lock is held. */
 

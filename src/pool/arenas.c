@@ -9,11 +9,16 @@
 
 #include "base/clock.h"
 #include "pool/demand.h"
+#include "pool/lease.h"
+#include "pool/returns.h"
 #include "pool/slab.h"
 
 /* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
 #define MEETINGS_MAX 8
 #define QUIET_TICKS TICKS_PER_SECOND
+/* Who missed so often, and gave nothing back between, only takes. */
+#define TAKING_COUNT 16
+#define GIVING_COUNT 8
 /* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
 #define BORROW_PAGES_MIN 2
 
@@ -28,6 +33,9 @@ struct arenas arenas;
 static __thread struct {
 	unsigned home;	   /* the arena from which it takes, plus one; 0: none yet */
 	unsigned meetings; /* with others that take from it, since it settled there */
+	unsigned misses;   /* since it last found a magazine full */
+	unsigned missed;   /* the class of the last one */
+	unsigned overflows; /* magazines that it found full, since it last found one empty */
 } thread __attribute__((tls_model("initial-exec")));
 
 void arenas_init(struct arena *at, unsigned count)
@@ -55,6 +63,27 @@ void arenas_settle(unsigned index)
 	thread.home = index + 1;
 	thread.meetings = 0;
 	note_used(index);
+}
+
+enum arenas_habit arenas_note_miss(unsigned class)
+{
+	bool is_same = class == thread.missed;
+
+	thread.overflows = 0;
+	thread.missed = class;
+	if (thread.misses < TAKING_COUNT) {
+		thread.misses++;
+		return HABIT_NONE;
+	}
+	return is_same ? HABIT_TAKES_ONE_SIZE : HABIT_TAKES_MANY;
+}
+
+bool arenas_note_overflow(void)
+{
+	thread.misses = 0;
+	if (thread.overflows < GIVING_COUNT)
+		thread.overflows++;
+	return thread.overflows == GIVING_COUNT;
 }
 
 /* An arena from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
@@ -122,27 +151,6 @@ static void leave(struct arena *arena)
 		arenas_note_demand();
 }
 
-static void create(
-    struct arena *arena, uint32_t page, unsigned class, uint32_t pages, uint32_t now, bool was_cold)
-{
-	struct run *run = run_at(page);
-
-	run->size_class = (uint8_t) class;
-	if (!size_class_is_slab(class)) {
-		run->offset = 0;
-		run->pages = pages;
-	}
-	run->buffer.size = 0;
-	run->buffer.created = now;
-	run->buffer.last_used = now;
-	run->buffer.use_count = 0;
-	run->buffer.sample = 0;
-	arena->serial = (arena->serial + 1) & ~BUFFER_FLAGS;
-	run->buffer.serial = arena->serial | (was_cold ? BUFFER_WAS_COLD : 0);
-	arena->creations++;
-	STORE_RELAXED(&run->state, RUN_IDLE);
-}
-
 /* One buffer of a class; 0: none of that temperature. */
 static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
 {
@@ -159,7 +167,7 @@ static uint32_t take_one(struct arena *arena, enum temperature temperature, unsi
 		page = arena_take_run(arena, temperature, pages, &was_cold);
 	}
 	if (page != 0)
-		create(arena, page, class, pages, now, was_cold);
+		arena_create(page, class, pages, now, arena_serial_next(arena), was_cold);
 	return page;
 }
 
@@ -240,10 +248,13 @@ unsigned arenas_take(
 {
 	uint32_t length = class_run_pages(class);
 	struct arena *arena = enter(now), *lender;
-	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
-	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	uint64_t out, fresh;
+	unsigned count;
 
-	*change = (struct arena_change){0};
+	*change = (struct arena_change){.returned_pages = returns_settle(arena, now)};
+	out = arena->out_pages;
+	fresh = arena->runs.fresh_pages;
+	count = take_some(arena, RUNS_HOT, class, want, now, pages);
 	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
 	    is_borrowing_worth()) {
 		lock_release(&arena->lock);
@@ -266,6 +277,34 @@ unsigned arenas_take(
 	return count;
 }
 
+unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+{
+	return thread.home != 0 ? lease_cut(&arenas.at[thread.home - 1], class, want, now, pages) : 0;
+}
+
+unsigned arenas_lease(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+{
+	struct arena *arena = enter(now);
+	uint64_t out, fresh;
+	unsigned count = 0;
+	bool has_lease;
+
+	*change = (struct arena_change){.returned_pages = returns_settle(arena, now)};
+	change->returned_pages += lease_end(arena, now);
+	out = arena->out_pages;
+	fresh = arena->runs.fresh_pages;
+	has_lease = lease_begin(arena, RUNS_HOT, class, now);
+	if (!has_lease)
+		count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	if (!has_lease && count == 0)
+		has_lease = lease_begin(arena, RUNS_COLD, class, now);
+	change->out_pages = (uint32_t)(arena->out_pages - out);
+	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
+	leave(arena);
+	return count != 0 ? count : lease_cut(arena, class, want, now, pages);
+}
+
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)
 {
 	struct arena *arena = enter(now);
@@ -273,7 +312,8 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
 
 	if (page != 0)
-		create(arena, page, size_class_within(pages), pages, now, was_cold);
+		arena_create(
+		    page, size_class_within(pages), pages, now, arena_serial_next(arena), was_cold);
 	leave(arena);
 	return page;
 }
@@ -317,43 +357,80 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
-/* By how many pages less are out of the heap then. */
-static uint32_t give_one(struct arena *arena, uint32_t page, uint32_t now)
+/* The first of the sorted pages that belong to one arena: how many. */
+static unsigned one_owner(const uint32_t *pages, unsigned count)
 {
-	struct run *run = run_at(page);
-	uint32_t pages = run->pages;
-	uint64_t out = arena->out_pages;
+	unsigned owner = page_owner(pages[0]), same = 1;
 
-	arena->retired_uses[run->size_class] += run->buffer.use_count;
-	if (size_class_is_slab(run->size_class)) {
-		slab_give(arena, page, now);
-		return (uint32_t)(out - arena->out_pages);
-	}
-	STORE_RELAXED(&run->state, RUN_NONE);
-	arena_give_run(arena, page, pages, now);
-	return pages;
+	while (same < count && page_owner(pages[same]) == owner)
+		same++;
+	return same;
 }
 
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
+void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
 {
-	struct arena *held = NULL;
-
 	*change = (struct arena_change){0};
-	for (unsigned i = 0; i < count; i++) {
+	returns_sort(pages, count);
+	for (unsigned i = 0, same; i < count; i += same) {
 		struct arena *arena = &arenas.at[page_owner(pages[i])];
 
-		if (held != NULL && arena != held) {
-			lock_release(&held->lock);
-			held = NULL;
-		}
-		if (held == NULL) {
-			lock_acquire(&arena->lock);
-			held = arena;
-		}
-		change->out_pages += give_one(held, pages[i], now);
+		same = one_owner(pages + i, count - i);
+		lock_acquire(&arena->lock);
+		change->out_pages += returns_let_in(arena, pages + i, same, now);
+		lock_release(&arena->lock);
 	}
-	if (held != NULL)
-		lock_release(&held->lock);
+}
+
+void arenas_give_soon(uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change)
+{
+	*change = (struct arena_change){0};
+	returns_sort(pages, count);
+	for (unsigned i = 0, same; i < count; i += same) {
+		struct arena *arena = &arenas.at[page_owner(pages[i])];
+
+		same = one_owner(pages + i, count - i);
+		if (!is_freeing && lock_try(&arena->lock)) {
+			change->out_pages += returns_let_in(arena, pages + i, same, now);
+			lock_release(&arena->lock);
+			continue;
+		}
+		if (returns_push(arena, pages + i, same) < 2 * lease_length(arena) || !lock_try(&arena->lock))
+			continue;
+		change->out_pages += returns_settle(arena, now);
+		lock_release(&arena->lock);
+	}
+}
+
+uint32_t arenas_settle_returns(uint32_t now)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < arenas.count; i++) {
+		struct arena *arena = &arenas.at[i];
+
+		if (!returns_are_waiting(arena))
+			continue;
+		lock_acquire(&arena->lock);
+		sum += returns_settle(arena, now);
+		lock_release(&arena->lock);
+	}
+	return sum;
+}
+
+uint32_t arenas_end_leases(uint32_t now, uint32_t idle_ticks)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < arenas.count; i++) {
+		struct arena *arena = &arenas.at[i];
+
+		if (lease_pages(arena) == 0 || now - lease_used_at(arena) < idle_ticks)
+			continue;
+		lock_acquire(&arena->lock);
+		sum += lease_end(arena, now);
+		lock_release(&arena->lock);
+	}
+	return sum;
 }
 
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)

@@ -31,10 +31,16 @@ void arenas_init(struct arena *at, unsigned count);
 /* This thread takes from that arena from now on. */
 void arenas_settle(unsigned index);
 
+/* This thread found a class's magazine empty: what it does, as far as can be seen. Or it found one full. */
+enum arenas_habit { HABIT_NONE, HABIT_TAKES_ONE_SIZE, HABIT_TAKES_MANY };
+enum arenas_habit arenas_note_miss(unsigned class);
+bool arenas_note_overflow(void);
+
 /* What a call did to the heap. */
 struct arena_change {
 	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
 	uint32_t fresh_pages; /* of those taken, so many will fault */
+	uint32_t returned_pages; /* beside that, so many came back: what others gave, or what was left of a lease */
 };
 
 /*
@@ -55,8 +61,26 @@ void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
 /* It goes back; its entries are RUN_NONE again. */
 void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 
-/* Buffers that are RUN_IDLE go back. Their order does not matter. */
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
+/*
+ * The same for a thread that only takes, of a class that lease_serves(): up to want buffers from the lease of its arena,
+ * without a lock; 0: nothing is left of it. Then from a new one, unless all that is resident is too short for one: up to
+ * want buffers, and the pages of the lease, are out of the heap then.
+ */
+unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages);
+unsigned arenas_lease(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
+
+/* Buffers that are RUN_IDLE go back, in whatever order: it is changed. */
+void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
+/*
+ * The same without waiting for a lock: where one is taken, or the caller is_freeing and seldom takes any, whoever takes
+ * from that arena next lets them in.
+ */
+void arenas_give_soon(
+    uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change);
+/* Both return by how many pages less are out of the heap then. */
+uint32_t arenas_settle_returns(uint32_t now); /* what waits before the arenas comes in */
+uint32_t arenas_end_leases(uint32_t now, uint32_t idle_ticks); /* from which nobody has cut for so long */
 
 /* Of all arenas; each a guess. */
 struct arenas_pages {

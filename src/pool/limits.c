@@ -23,7 +23,7 @@ static bool may_have_credits(void)
 	return !pool.is_limit_set && pool.limit_buffers == 0;
 }
 
-static bool has_credits(void)
+bool limits_are_loose(void)
 {
 	return !is_single_threaded() && may_have_credits();
 }
@@ -101,7 +101,7 @@ static bool count_buffers(uint64_t buffers)
 
 void limits_return(uint64_t pages, uint64_t buffers)
 {
-	if (pages != 0 && !(has_credits() && credit_add(pages)))
+	if (pages != 0 && !(limits_are_loose() && credit_add(pages)))
 		add_relaxed(&pool.out_pages, -pages);
 	if (pool.limit_buffers != 0 && buffers != 0)
 		atomic_fetch_sub_explicit(&pool.out_buffers, buffers, memory_order_relaxed);
@@ -109,7 +109,7 @@ void limits_return(uint64_t pages, uint64_t buffers)
 
 bool limits_take(uint64_t pages, uint64_t buffers)
 {
-	if (has_credits() && credit_take(pages))
+	if (limits_are_loose() && credit_take(pages))
 		return true;
 	if (!count_pages(pages) && (call_in() == 0 || !count_pages(pages)))
 		return false;

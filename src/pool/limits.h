@@ -11,6 +11,9 @@ bool limits_take(uint64_t pages, uint64_t buffers);
 /* So much less is. */
 void limits_return(uint64_t pages, uint64_t buffers);
 
+/* They need not be kept to the page: several threads, and no limit that the user has set. */
+bool limits_are_loose(void);
+
 /* Pages that are out of the heap; a guess while others work. */
 uint64_t limits_out_pages(void);
 

@@ -11,6 +11,8 @@ libpool_a_SOURCES = \
 	src/pool/demand.h \
 	src/pool/headroom.c \
 	src/pool/headroom.h \
+	src/pool/lease.c \
+	src/pool/lease.h \
 	src/pool/limits.c \
 	src/pool/limits.h \
 	src/pool/magazine.c \
@@ -26,6 +28,8 @@ libpool_a_SOURCES = \
 	src/pool/reclaim.c \
 	src/pool/reclaim.h \
 	src/pool/resize.c \
+	src/pool/returns.c \
+	src/pool/returns.h \
 	src/pool/run.h \
 	src/pool/runs.c \
 	src/pool/runs.h \

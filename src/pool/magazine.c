@@ -373,7 +373,7 @@ static uint64_t stale_bytes(unsigned cpu, uint32_t now, uint32_t idle_ticks)
 
 /* The CPU is closed, and fenced, or its lock is held. */
 static void drain_cpu(
-    unsigned cpu, uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
+    unsigned cpu, uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count))
 {
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		struct rseq_stack *stack = stack_at(cpu, class);
@@ -399,7 +399,7 @@ static void drain_cpu(
  * Without a fence: what sequences of our own can take on the CPU that we happen to run on. A stack of which
  * the top is stale is so down to its bottom. Whether there was any.
  */
-static bool drain_here(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
+static bool drain_here(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count))
 {
 	unsigned cpu = magazine_cpu_current();
 	bool is_any = false;
@@ -426,7 +426,7 @@ static bool drain_here(uint32_t now, uint32_t idle_ticks, void (*give)(const uin
 	return is_any;
 }
 
-bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count))
+bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count))
 {
 	bool is_allowed = false;
 

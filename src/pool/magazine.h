@@ -123,7 +123,7 @@ uint64_t magazines_count(void);
  * (ticks), and hand it to give() in batches. The maintain lock is held. Where no fence for sequences is to be
  * had (sys_may_fence()), only the caller's CPU's. False: so it was, and there was nothing.
  */
-bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(const uint32_t *pages, unsigned count));
+bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count));
 
 /*
  * The caller has no struct rseq that the kernel keeps, but reads that of another thread, which waits (a child of

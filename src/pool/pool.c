@@ -15,6 +15,7 @@
 #include "pool/arenas.h"
 #include "pool/demand.h"
 #include "pool/headroom.h"
+#include "pool/lease.h"
 #include "pool/limits.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
@@ -204,7 +205,7 @@ static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
 
 /* --- malloc ----------------------------------------------------------------- */
 
-static void give_back(const uint32_t *pages, unsigned count, uint32_t now);
+static void give_back(uint32_t *pages, unsigned count, bool is_freeing, uint32_t now);
 
 /* The class's magazine on this CPU missed or overflowed. */
 static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
@@ -212,7 +213,7 @@ static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 	struct magazine_evicted evicted;
 	uint32_t room = magazine_grow(cpu, class, &evicted);
 	if (evicted.count != 0)
-		give_back(evicted.pages, evicted.count, now);
+		give_back(evicted.pages, evicted.count, false, now);
 	return room;
 }
 
@@ -256,15 +257,30 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 		headroom_keep(fresh_pages, now);
 }
 
-static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
+/* Up to want buffers for a thread that only takes. 0: there is no lease. */
+static unsigned take_leased(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
 {
-	unsigned want, count;
-	uint32_t pages[BATCH_MAX];
-	uint64_t counted;
+	unsigned count = arenas_cut(class, want, now, pages);
+	uint64_t counted = LEASE_PAGES + pages_for(class, want);
 	struct arena_change change;
 
-	want = batch_size(class, grow_magazine(cpu, class, now), magazine_note_miss(cpu, class));
-	counted = pages_for(class, want);
+	if (count != 0 || !limits_take(counted, 0))
+		return count;
+	count = arenas_lease(class, want, now, pages, &change);
+	limits_return(counted - change.out_pages + change.returned_pages, 0);
+	pool_keep_limit(change.fresh_pages, now);
+	return count;
+}
+
+/* Up to want buffers out of the heap. */
+static unsigned take(unsigned class, unsigned want, bool is_leased, uint32_t now, uint32_t *pages)
+{
+	unsigned count;
+	uint64_t counted = pages_for(class, want);
+	struct arena_change change;
+
+	if (is_leased && (count = take_leased(class, want, now, pages)) != 0)
+		return count;
 	if (!limits_take(counted, want)) {
 		want = 1;
 		counted = pages_for(class, want);
@@ -272,15 +288,37 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 			return 0;
 	}
 	count = arenas_take(class, want, now, pages, &change);
-	limits_return(counted - change.out_pages, want - count);
+	limits_return(counted - change.out_pages + change.returned_pages, want - count);
 	pool_keep_limit(change.fresh_pages, now);
+	return count;
+}
+
+static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
+{
+	uint32_t pages[BATCH_MAX];
+	unsigned count, want = magazine_note_miss(cpu, class);
+	enum arenas_habit habit = arenas_note_miss(class);
+	bool is_leased = habit != HABIT_NONE && limits_are_loose() && lease_serves(class);
+
+	/* Of many sizes each comes from the lease as it is asked for: no magazine needs room for it. */
+	if (is_leased && habit == HABIT_TAKES_MANY)
+		want = 1;
+	else
+		want = batch_size(class, grow_magazine(cpu, class, now), want);
+	if (habit == HABIT_TAKES_MANY && size_class_is_slab(class) && limits_are_loose()) {
+		unsigned slots = size_class_slab_slots(class);
+		if (want < slots && grow_magazine(cpu, class, now) >= slots - 1)
+			want = slots;
+	}
+	count = take(class, want, is_leased, now, pages);
+
 	if (count == 0)
 		return 0;
 	/* The first is the caller's; the rest may find another CPU, or no room any more. */
 	for (unsigned i = 1; i < count; i++) {
 		if (magazine_push_any(class, pages[i]))
 			continue;
-		give_back(pages + i, count - i, now);
+		give_back(pages + i, count - i, false, now);
 		break;
 	}
 	return pages[0];
@@ -347,11 +385,14 @@ void *pool_aligned(size_t alignment, size_t size)
 
 /* --- free ------------------------------------------------------------------- */
 
-static void give_back(const uint32_t *pages, unsigned count, uint32_t now)
+static void give_back(uint32_t *pages, unsigned count, bool is_freeing, uint32_t now)
 {
 	struct arena_change change;
 
-	arenas_give(pages, count, now, &change);
+	if (limits_are_loose())
+		arenas_give_soon(pages, count, is_freeing, now, &change);
+	else
+		arenas_give(pages, count, now, &change);
 	limits_return(change.out_pages, count);
 }
 
@@ -434,13 +475,15 @@ bool pool_free_outgrown(void *p)
 {
 	struct run *run = run_of(p);
 	uint32_t page = (uint32_t)(run - range.runs), now;
+	struct arena_change change;
 
 	if (!end_buffer(run, p))
 		return false;
 	now = slow_now(magazine_cpu_current());
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, now);
-	give_back(&page, 1, now);
+	arenas_give(&page, 1, now, &change);
+	limits_return(change.out_pages, 1);
 	return true;
 }
 
@@ -451,11 +494,13 @@ COLD void pool_free_slow(size_t offset)
 	unsigned class = run_at(page)->size_class, count = 1, cpu;
 	uint32_t pages[BATCH_MAX + 1], room, now;
 	unsigned batch;
+	bool is_freeing;
 
 	if (!magazines.is_rseq && magazine_push_any(class, page))
 		return;
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
+	is_freeing = arenas_note_overflow();
 	pages[0] = page;
 	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))
@@ -471,11 +516,11 @@ COLD void pool_free_slow(size_t offset)
 	/* Where nobody allocates, the other sizes' go as well: one lock does for all. */
 	if (magazine_is_freeing(cpu))
 		count += magazine_sweep(cpu, pages + count, BATCH_MAX - count);
-	give_back(pages, count, now);
+	give_back(pages, count, is_freeing, now);
 	maintain_if_due(now);
 }
 
-void pool_drained(const uint32_t *pages, unsigned count)
+void pool_drained(uint32_t *pages, unsigned count)
 {
 	uint32_t now = LOAD_RELAXED(&pool.now);
 	struct arena_change change;
@@ -484,6 +529,14 @@ void pool_drained(const uint32_t *pages, unsigned count)
 	arenas_give(pages, count, now, &change);
 	limits_return(change.out_pages, count);
 	demand_lower(change.out_pages, arenas_pages().out);
+}
+
+void pool_let_in(uint32_t now, uint32_t idle_ticks)
+{
+	uint32_t leased = arenas_end_leases(now, idle_ticks);
+
+	limits_return(leased + arenas_settle_returns(now), 0);
+	demand_lower(leased, arenas_pages().out);
 }
 
 /* --- asked by a signal handler ------------------------------------------------- */

@@ -165,6 +165,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	if (is_age_walk)
 		reclaim.last_age_walk = now;
 	magazines_drain(now, plan.magazine_idle_ticks, pool_drained);
+	pool_let_in(now, plan.magazine_idle_ticks);
 	/* What came out of the magazines idles in the heap now. */
 	add_demand(&facts);
 	plan = reclaim_plan(&facts);
@@ -242,6 +243,7 @@ bool reclaim_drain(uint32_t now)
 	/* One thread needs no fence, and finds again whatever it freed. */
 	is_done = (is_single_threaded() || reclaim.drains++ < DRAINS_A_TICK) &&
 		  magazines_drain(now, 0, pool_drained);
+	pool_let_in(now, 0);
 	turn_end();
 	return is_done;
 }

@@ -42,7 +42,7 @@ struct run {
 	union {
 		struct {		    /* RUN_IDLE, RUN_IN_USE, RUN_SAMPLED, RUN_APART */
 			uint32_t size;	    /* as requested */
-			uint32_t created;   /* ticks; when it left the heap */
+			uint32_t created;   /* ticks; when it left the heap; once it waits to be let in, its link (returns.c) */
 			uint32_t last_used; /* ticks; when it was handed out, or freed */
 			uint32_t use_count; /* times handed out since created */
 			uint32_t serial;    /* of the creation; with the arena it makes the id */

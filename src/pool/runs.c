@@ -304,6 +304,41 @@ uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pag
 	return 0;
 }
 
+/* The last occupied bin before bin; RUNS_BINS: none. */
+static unsigned bin_before(const struct bins *bins, unsigned bin)
+{
+	while (bin-- > 0) {
+		uint64_t bits = bins->occupied[bin / 64] << (63 - bin % 64);
+
+		if (bits != 0)
+			return bin - (unsigned)__builtin_clzll(bits);
+		bin -= bin % 64;
+	}
+	return RUNS_BINS;
+}
+
+uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
+    uint32_t *got, bool *was_cold)
+{
+	const struct bins *bins = &runs->bins[temperature];
+	uint32_t page = runs_take(runs, temperature, most, was_cold);
+	unsigned bin;
+
+	*got = most;
+	if (page != 0)
+		return page;
+	/* All are shorter than most. */
+	bin = bin_before(bins, RUNS_BINS);
+	if (bin == RUNS_BINS)
+		return 0;
+	page = bins->heads[bin];
+	*got = run_at(page)->pages;
+	if (*got < least)
+		return 0;
+	cut(runs, page, page, *got, was_cold);
+	return page;
+}
+
 unsigned runs_best_bin(const struct runs *runs, enum temperature temperature, uint32_t pages)
 {
 	/* In a bin of mixed lengths a run may be too short. */

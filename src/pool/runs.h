@@ -38,6 +38,10 @@ struct runs {
  */
 uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold);
 
+/* Take a run of most pages, or else all of the longest one that has least. Its length is in *got. */
+uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
+    uint32_t *got, bool *was_cold);
+
 /* Take exactly [page, page + pages) out of the free run that starts at or before it. */
 bool runs_take_at(struct runs *runs, uint32_t page, uint32_t pages, bool *was_cold);
 

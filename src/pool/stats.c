@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pool/arenas.h"
+#include "pool/lease.h"
 #include "pool/pool.h"
 
 /* Keep the longest in use: an insertion into a short sorted list. */
@@ -118,10 +119,12 @@ UNLOCKED_READER static void add_arena(struct pool_stats *stats, const struct are
 
 	stats->free_runs_hot += LOAD_RELAXED(&arena->runs.counts[RUNS_HOT]);
 	stats->free_runs_cold += LOAD_RELAXED(&arena->runs.counts[RUNS_COLD]);
-	stats->free_hot_bytes += hot << PAGE_SHIFT;
+	/* What is leased and not cut yet is free. */
+	stats->free_hot_bytes += (hot + lease_pages(arena)) << PAGE_SHIFT;
 	stats->free_cold_bytes += (free_pages - hot) << PAGE_SHIFT;
 	stats->slab_free_bytes += LOAD_RELAXED(&arena->slab_free_bytes);
-	stats->creations += LOAD_RELAXED(&arena->creations);
+	stats->creations += LOAD_RELAXED(&arena->creations) +
+			    atomic_load_explicit(&arena->lease.creations, memory_order_relaxed);
 	stats->purged_bytes += LOAD_RELAXED(&arena->purged_pages) << PAGE_SHIFT;
 	stats->purges_refused += LOAD_RELAXED(&arena->purges_refused);
 	stats->lock_acquisitions += LOAD_RELAXED(&arena->lock.acquisitions);

@@ -53,7 +53,7 @@ static uint32_t new_item(unsigned class, uint32_t last_used)
 	return page;
 }
 
-static void to_heap(const uint32_t *pages, unsigned count)
+static void to_heap(uint32_t *pages, unsigned count)
 {
 	struct arena_change unused_change;
 
@@ -214,7 +214,7 @@ START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
 }
 END_TEST
 
-static void to_heap_and_miss(const uint32_t *pages, unsigned count)
+static void to_heap_and_miss(uint32_t *pages, unsigned count)
 {
 	/* Some are left there, and there is room. */
 	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 1);
@@ -449,7 +449,7 @@ END_TEST
 static atomic_bool is_over;
 static _Atomic unsigned in_heap;
 
-static void count_drained(const uint32_t *pages UNUSED, unsigned count)
+static void count_drained(uint32_t *pages UNUSED, unsigned count)
 {
 	struct arena_change unused_change;
 
