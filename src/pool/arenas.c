@@ -31,10 +31,10 @@ struct arenas arenas;
 
 /* Of this thread. */
 static __thread struct {
-	unsigned home;	   /* the arena from which it takes, plus one; 0: none yet */
-	unsigned meetings; /* with others that take from it, since it settled there */
-	unsigned misses;   /* since it last found a magazine full */
-	unsigned missed;   /* the class of the last one */
+	unsigned home;	    /* the arena from which it takes, plus one; 0: none yet */
+	unsigned meetings;  /* with others that take from it, since it settled there */
+	unsigned misses;    /* since it last found a magazine full */
+	unsigned missed;    /* the class of the last one */
 	unsigned overflows; /* magazines that it found full, since it last found one empty */
 } thread __attribute__((tls_model("initial-exec")));
 
@@ -305,6 +305,25 @@ unsigned arenas_lease(
 	return count != 0 ? count : lease_cut(arena, class, want, now, pages);
 }
 
+unsigned arenas_take_slots(const struct arena_wish *wishes, unsigned kinds, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
+{
+	struct arena *arena = enter(now);
+	uint64_t out, fresh;
+	unsigned count = 0;
+
+	*change = (struct arena_change){.returned_pages = returns_settle(arena, now)};
+	out = arena->out_pages;
+	fresh = arena->runs.fresh_pages;
+	/* Where there is no slab with room, a new one is resident if it can. */
+	for (unsigned i = 0; i < kinds && (i == 0 || count != 0); i++)
+		count += take_some(arena, RUNS_COLD, wishes[i].class, wishes[i].want, now, pages + count);
+	change->out_pages = (uint32_t)(arena->out_pages - out);
+	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
+	leave(arena);
+	return count;
+}
+
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)
 {
 	struct arena *arena = enter(now);
@@ -312,8 +331,7 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 	uint32_t page = arena_take_exact(arena, pages, alignment_pages, now, &was_cold);
 
 	if (page != 0)
-		arena_create(
-		    page, size_class_within(pages), pages, now, arena_serial_next(arena), was_cold);
+		arena_create(page, size_class_within(pages), pages, now, arena_serial_next(arena), was_cold);
 	leave(arena);
 	return page;
 }
@@ -381,7 +399,8 @@ void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_cha
 	}
 }
 
-void arenas_give_soon(uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change)
+void arenas_give_soon(
+    uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change)
 {
 	*change = (struct arena_change){0};
 	returns_sort(pages, count);

@@ -40,7 +40,8 @@ bool arenas_note_overflow(void);
 struct arena_change {
 	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
 	uint32_t fresh_pages; /* of those taken, so many will fault */
-	uint32_t returned_pages; /* beside that, so many came back: what others gave, or what was left of a lease */
+	uint32_t
+	    returned_pages; /* beside that, so many came back: what others gave, or what was left of a lease */
 };
 
 /*
@@ -70,6 +71,13 @@ unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages
 unsigned arenas_lease(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
+/* The same for slots of several classes, under one lock: those of the first come first. 0: there is none of it. */
+struct arena_wish {
+	unsigned class, want;
+};
+unsigned arenas_take_slots(const struct arena_wish *wishes, unsigned kinds, uint32_t now, uint32_t *pages,
+    struct arena_change *change);
+
 /* Buffers that are RUN_IDLE go back, in whatever order: it is changed. */
 void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
 /*
@@ -79,7 +87,7 @@ void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_cha
 void arenas_give_soon(
     uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change);
 /* Both return by how many pages less are out of the heap then. */
-uint32_t arenas_settle_returns(uint32_t now); /* what waits before the arenas comes in */
+uint32_t arenas_settle_returns(uint32_t now);		       /* what waits before the arenas comes in */
 uint32_t arenas_end_leases(uint32_t now, uint32_t idle_ticks); /* from which nobody has cut for so long */
 
 /* Of all arenas; each a guess. */

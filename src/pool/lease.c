@@ -58,7 +58,8 @@ bool lease_begin(struct arena *arena, enum temperature temperature, unsigned cla
 	uint32_t page, pages, least = MAX(LEASE_PAGES_MIN, 2 * size_class_pages(class));
 	bool was_cold;
 
-	page = runs_take_longest(&arena->runs, temperature, least, MAX(lease_length(arena), least), &pages, &was_cold);
+	page = runs_take_longest(
+	    &arena->runs, temperature, least, MAX(lease_length(arena), least), &pages, &was_cold);
 	if (page == 0)
 		return false;
 	arena->out_pages += pages;

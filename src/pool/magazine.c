@@ -312,6 +312,13 @@ bool magazine_is_freeing(unsigned cpu)
 	return LOAD_RELAXED(&magazine_cpu_at(cpu)->overflows) > FREEING_COUNT;
 }
 
+unsigned magazine_lacks(unsigned cpu, unsigned class)
+{
+	const struct rseq_stack *stack = stack_at(cpu, class);
+
+	return LOAD_RELAXED(&stack->count) == 0 ? LOAD_RELAXED(&stack->room) : 0;
+}
+
 unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max)
 {
 	unsigned count = 0;

@@ -112,6 +112,9 @@ unsigned magazine_note_overflow(unsigned cpu, unsigned class);
 /* Whether for long there were overflows and no miss of any class, so that its threads only free. */
 bool magazine_is_freeing(unsigned cpu);
 
+/* How many an empty magazine could hold; 0: it is not empty. A guess, if another CPU's. */
+unsigned magazine_lacks(unsigned cpu, unsigned class);
+
 /* Take up to max items out of all of this CPU's magazines, other classes' too. Returns how many. */
 unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max);
 

@@ -23,6 +23,8 @@
 /* So that a place (range.h) is 32 bits. */
 #define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
 #define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
+/* Of a class that is cut from slabs, for a thread that only takes. */
+#define SLOTS_AT_ONCE 8
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 /* Of RLIMIT_AS. */
@@ -272,15 +274,42 @@ static unsigned take_leased(unsigned class, unsigned want, uint32_t now, uint32_
 	return count;
 }
 
+/*
+ * Slots for a thread that only takes, of many sizes: want of the class, and of all others that its magazines lack, so
+ * that one lock does for them. 0: there is none of the class.
+ */
+static unsigned take_slots(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+{
+	struct arena_wish wishes[SIZE_CLASS_SLABS + 1] = {{class, want}};
+	unsigned kinds = 1, sum = want, count;
+	uint64_t counted = pages_for(class, want);
+	struct arena_change change;
+
+	for (unsigned other = 1; other < SIZE_CLASS_SLABS; other++) {
+		unsigned lacks = size_class_is_slab(other) && other != class ? magazine_lacks(cpu, other) : 0;
+
+		lacks = MIN(MIN(lacks, (unsigned)SLOTS_AT_ONCE), BATCH_MAX - sum);
+		if (lacks == 0)
+			continue;
+		wishes[kinds++] = (struct arena_wish){other, lacks};
+		counted += pages_for(other, lacks);
+		sum += lacks;
+	}
+	if (!limits_take(counted, 0))
+		return 0;
+	count = arenas_take_slots(wishes, kinds, now, pages, &change);
+	limits_return(counted - change.out_pages + change.returned_pages, 0);
+	pool_keep_limit(change.fresh_pages, now);
+	return count;
+}
+
 /* Up to want buffers out of the heap. */
-static unsigned take(unsigned class, unsigned want, bool is_leased, uint32_t now, uint32_t *pages)
+static unsigned take(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
 {
 	unsigned count;
 	uint64_t counted = pages_for(class, want);
 	struct arena_change change;
 
-	if (is_leased && (count = take_leased(class, want, now, pages)) != 0)
-		return count;
 	if (!limits_take(counted, want)) {
 		want = 1;
 		counted = pages_for(class, want);
@@ -296,27 +325,28 @@ static unsigned take(unsigned class, unsigned want, bool is_leased, uint32_t now
 static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 {
 	uint32_t pages[BATCH_MAX];
-	unsigned count, want = magazine_note_miss(cpu, class);
+	unsigned count = 0, want = 1, row = magazine_note_miss(cpu, class);
 	enum arenas_habit habit = arenas_note_miss(class);
-	bool is_leased = habit != HABIT_NONE && limits_are_loose() && lease_serves(class);
+	bool is_taking = habit != HABIT_NONE && limits_are_loose();
+	bool is_leased = is_taking && lease_serves(class);
 
 	/* Of many sizes each comes from the lease as it is asked for: no magazine needs room for it. */
-	if (is_leased && habit == HABIT_TAKES_MANY)
-		want = 1;
-	else
-		want = batch_size(class, grow_magazine(cpu, class, now), want);
-	if (habit == HABIT_TAKES_MANY && size_class_is_slab(class) && limits_are_loose()) {
-		unsigned slots = size_class_slab_slots(class);
-		if (want < slots && grow_magazine(cpu, class, now) >= slots - 1)
-			want = slots;
-	}
-	count = take(class, want, is_leased, now, pages);
+	if (!is_leased || habit == HABIT_TAKES_ONE_SIZE) {
+		uint32_t room = grow_magazine(cpu, class, now);
 
+		want = batch_size(class, room, row);
+		if (habit == HABIT_TAKES_MANY && is_taking && size_class_is_slab(class))
+			count = take_slots(cpu, class, MAX(want, MIN(room, SLOTS_AT_ONCE)), now, pages);
+	}
+	if (is_leased)
+		count = take_leased(class, want, now, pages);
+	if (count == 0)
+		count = take(class, want, now, pages);
 	if (count == 0)
 		return 0;
 	/* The first is the caller's; the rest may find another CPU, or no room any more. */
 	for (unsigned i = 1; i < count; i++) {
-		if (magazine_push_any(class, pages[i]))
+		if (magazine_push_any(run_at(pages[i])->size_class, pages[i]))
 			continue;
 		give_back(pages + i, count - i, false, now);
 		break;

@@ -120,7 +120,7 @@ enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
 /* For the parts of the pool. */
 bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
 void pool_keep_limit(
-    uint32_t fresh_pages, uint32_t now); /* after pages were taken, of which so many will fault */
+    uint32_t fresh_pages, uint32_t now);	    /* after pages were taken, of which so many will fault */
 void pool_drained(uint32_t *pages, unsigned count); /* out of magazines, into the heap */
 /* So does what waits before the arenas, and what is left of leases that idled for so long. The maintain lock is held. */
 void pool_let_in(uint32_t now, uint32_t idle_ticks);

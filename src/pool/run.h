@@ -40,9 +40,10 @@ struct run {
 	    offset; /* of a slot from its page's start; 0 for whole runs; RUN_SLOTS: pages from the first */
 	uint32_t pages; /* length; of a slot, its number in the slab; RUN_SLOTS: the number of its block */
 	union {
-		struct {		    /* RUN_IDLE, RUN_IN_USE, RUN_SAMPLED, RUN_APART */
-			uint32_t size;	    /* as requested */
-			uint32_t created;   /* ticks; when it left the heap; once it waits to be let in, its link (returns.c) */
+		struct {	       /* RUN_IDLE, RUN_IN_USE, RUN_SAMPLED, RUN_APART */
+			uint32_t size; /* as requested */
+			uint32_t
+			    created; /* ticks; when it left the heap; once it waits to be let in, its link (returns.c) */
 			uint32_t last_used; /* ticks; when it was handed out, or freed */
 			uint32_t use_count; /* times handed out since created */
 			uint32_t serial;    /* of the creation; with the arena it makes the id */

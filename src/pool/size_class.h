@@ -53,9 +53,12 @@ INLINE unsigned size_class_within(uint32_t pages)
 	return size_class_bytes(class) > (size_t)pages << PAGE_SHIFT ? class - 1 : class;
 }
 
+/* Classes from here on are whole pages. */
+#define SIZE_CLASS_SLABS 17
+
 INLINE bool size_class_is_slab(unsigned class)
 {
-	return class <= 16 && size_class_bytes(class) % PAGE_BYTES != 0;
+	return class < SIZE_CLASS_SLABS && size_class_bytes(class) % PAGE_BYTES != 0;
 }
 
 INLINE uint32_t size_class_pages(unsigned class)
