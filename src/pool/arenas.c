@@ -46,7 +46,7 @@ void arenas_init(struct arena *at, unsigned count)
 		at[i].runs.arena = i;
 	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
 	atomic_store_explicit(&arenas.settled, 0, memory_order_relaxed);
-	thread.home = 0;
+	thread.home = thread.misses = thread.overflows = 0;
 }
 
 static void note_used(unsigned index)

@@ -17,6 +17,7 @@
 
 #include "pool/apart.h"
 #include "pool/arenas.h"
+#include "pool/lease.h"
 #include "pool/magazine.h"
 #include "pool/pool.h"
 
@@ -65,8 +66,9 @@ static inline void engine_stop(void)
 enum engine_flags {
 	ENGINE_PLAIN,
 	ENGINE_MAY_BE_BUSY = 1,	    /* runs may be withdrawn */
-	ENGINE_MAGAZINES_EXACT = 2, /* idle buffers are those in magazines, all of them */
-	ENGINE_FORKED = 4,	    /* in a child: others were between two words of a magazine's head */
+	ENGINE_MAGAZINES_EXACT = 2, /* idle buffers are those in magazines and before arenas, all of them */
+	ENGINE_FORKED =
+	    4, /* in a child: others were between two words of a magazine's head, or cut from a lease */
 };
 
 struct engine_sums {
@@ -77,7 +79,7 @@ struct engine_sums {
 struct engine_check {
 	unsigned char *covered; /* a byte a page: what was found there belongs to something */
 	struct engine_sums sums[ARENAS_MAX];
-	uint64_t idle, buffers, edges;
+	uint64_t idle, buffers, edges, waiting;
 	char *why;
 };
 
@@ -352,7 +354,7 @@ static inline char *engine_check_magazines(struct engine_check *check, int flags
 	}
 	ENGINE_NEED(cpus_used == magazines.cpus_used || (flags & ENGINE_FORKED) != 0, magazines.cpus_used);
 	if ((flags & ENGINE_MAGAZINES_EXACT) != 0)
-		ENGINE_NEED(items == check->idle, items);
+		ENGINE_NEED(items + check->waiting == check->idle, items);
 	return NULL;
 }
 
@@ -378,19 +380,61 @@ static inline char *engine_check_pages(struct engine_check *check, int flags)
 			why = engine_check_buffer(check, page);
 		else if (run->state == RUN_BUSY && (flags & ENGINE_MAY_BE_BUSY) != 0)
 			why = engine_cover(check, page, run->pages);
+		else if (run->state == RUN_NONE && (flags & ENGINE_FORKED) != 0)
+			check->sums[page_owner(page)].out_pages++;
 		else
 			why = engine_say("a page belongs to nothing", page);
 	}
 	return why;
 }
 
+/* What is left of leases belongs to them, and is nothing else. */
+static inline char *engine_check_leases(struct engine_check *check)
+{
+	for (unsigned i = 0; i < arenas.count; i++) {
+		uint32_t first = (uint32_t)(arenas.at[i].lease.word >> 32),
+			 pages = lease_pages(&arenas.at[i]);
+		char *why = pages != 0 ? engine_cover(check, first, pages) : NULL;
+
+		if (why != NULL)
+			return why;
+		for (uint32_t page = first; page < first + pages; page++)
+			ENGINE_NEED(run_at(page)->state == RUN_NONE && page_owner(page) == i, page);
+		check->sums[i].out_pages += pages;
+	}
+	return NULL;
+}
+
+/* What waits before an arena is an idle buffer of its own, there once, and in no magazine. */
+static inline char *engine_check_returns(struct engine_check *check)
+{
+	for (unsigned i = 0; i < arenas.count; i++) {
+		uint64_t word = arenas.at[i].returns, pages = 0;
+
+		for (uint32_t page = (uint32_t)(word >> 32); page != 0; page = run_at(page)->buffer.created) {
+			const struct run *run = run_at(page);
+
+			ENGINE_NEED(page < range_committed() && run->state == RUN_IDLE, page);
+			ENGINE_NEED(page_owner(page) == i && (check->covered[page] & 2) == 0, page);
+			check->covered[page] |= 2;
+			check->waiting++;
+			pages += size_class_is_slab(run->size_class) ? size_class_pages(run->size_class)
+								     : run->pages;
+		}
+		ENGINE_NEED(pages == (uint32_t)word, i);
+	}
+	return NULL;
+}
+
 /* NULL, or what does not hold. */
 static inline const char *engine_fault(int flags)
 {
 	struct engine_check check = {.covered = calloc(range_committed() + 1, 1)};
-	char *why = engine_check_pages(&check, flags);
+	char *why = engine_check_leases(&check);
 	uint64_t edges = 0;
 
+	if (why == NULL)
+		why = engine_check_pages(&check, flags);
 	/* Each end of a free run is marked, and nothing else is. */
 	for (uint32_t page = 0; page < range_committed(); page++)
 		edges += engine_is_edge(page);
@@ -399,6 +443,8 @@ static inline const char *engine_fault(int flags)
 
 	for (unsigned i = 0; i < arenas.count && why == NULL; i++)
 		why = engine_check_arena(&check, &arenas.at[i]);
+	if (why == NULL)
+		why = engine_check_returns(&check);
 	if (why == NULL && magazines.areas != NULL)
 		why = engine_check_magazines(&check, flags);
 	free(check.covered);

@@ -22,6 +22,7 @@ tests_unit = \
 	tests/unit/test_flow \
 	tests/unit/test_growth \
 	tests/unit/test_headroom \
+	tests/unit/test_lease \
 	tests/unit/test_life_table \
 	tests/unit/test_limits \
 	tests/unit/test_lock \
@@ -36,6 +37,7 @@ tests_unit = \
 	tests/unit/test_proto \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
+	tests/unit/test_returns \
 	tests/unit/test_risk \
 	tests/unit/test_risk_process \
 	tests/unit/test_rseq \

@@ -44,7 +44,8 @@ START_TEST(what_is_taken_is_idle_of_its_class_and_counted)
 			ck_assert_uint_eq(run->size_class, classes[i]);
 			ck_assert_uint_eq(run->buffer.use_count, 0);
 			ck_assert_uint_eq(run->buffer.created, 77);
-			ck_assert_uint_eq(run->buffer.serial & ~BUFFER_FLAGS, ++serial);
+			/* The odd ones are for what is cut from leases. */
+			ck_assert_uint_eq(run->buffer.serial & ~BUFFER_FLAGS, serial += 2);
 			/* Never touched, so it is cold; but slots share pages. */
 			ck_assert_int_eq(
 			    (run->buffer.serial & BUFFER_WAS_COLD) != 0, !size_class_is_slab(classes[i]));
@@ -57,7 +58,7 @@ START_TEST(what_is_taken_is_idle_of_its_class_and_counted)
 		purge_oldest(0, 0, 78); /* so that the next are cold again */
 	}
 	ck_assert_uint_eq(arenas.at[0].out_pages, 0);
-	ck_assert_uint_eq(arenas.at[0].creations, serial);
+	ck_assert_uint_eq(arenas.at[0].creations * 2, serial);
 	engine_stop();
 }
 END_TEST
