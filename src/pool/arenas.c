@@ -420,6 +420,15 @@ void arenas_give_soon(
 	}
 }
 
+bool arenas_hold_back(void)
+{
+	unsigned i = 0;
+
+	while (i < arenas.count && !returns_are_waiting(&arenas.at[i]) && lease_pages(&arenas.at[i]) == 0)
+		i++;
+	return i < arenas.count;
+}
+
 uint32_t arenas_settle_returns(uint32_t now)
 {
 	uint32_t sum = 0;

@@ -86,6 +86,8 @@ void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_cha
  */
 void arenas_give_soon(
     uint32_t *pages, unsigned count, bool is_freeing, uint32_t now, struct arena_change *change);
+/* Whether anything waits before an arena, or is left of a lease; a guess. */
+bool arenas_hold_back(void);
 /* Both return by how many pages less are out of the heap then. */
 uint32_t arenas_settle_returns(uint32_t now);		       /* what waits before the arenas comes in */
 uint32_t arenas_end_leases(uint32_t now, uint32_t idle_ticks); /* from which nobody has cut for so long */

@@ -38,6 +38,8 @@ libpool_a_SOURCES = \
 	src/pool/slab.h \
 	src/pool/stats.c \
 	src/pool/stats.h \
+	src/pool/taking.c \
+	src/pool/taking.h \
 	src/pool/tuning.h \
 	src/pool/turn.c \
 	src/pool/turn.h

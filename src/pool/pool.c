@@ -15,16 +15,13 @@
 #include "pool/arenas.h"
 #include "pool/demand.h"
 #include "pool/headroom.h"
-#include "pool/lease.h"
 #include "pool/limits.h"
 #include "pool/reclaim.h"
+#include "pool/taking.h"
 #include "pool/turn.h"
 
 /* So that a place (range.h) is 32 bits. */
 #define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
-#define BATCH_MAX (MAGAZINE_ITEMS_MAX / 2)
-/* Of a class that is cut from slabs, for a thread that only takes. */
-#define SLOTS_AT_ONCE 8
 /* A batch moves at most so many bytes. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 /* Of RLIMIT_AS. */
@@ -176,17 +173,6 @@ COLD void *pool_poll(void *p)
 
 /* --- limits ----------------------------------------------------------------- */
 
-/* The most that want buffers of a class can take out of the heap: slabs are taken whole. */
-static uint64_t pages_for(unsigned class, unsigned want)
-{
-	unsigned slots;
-
-	if (!size_class_is_slab(class))
-		return (uint64_t)want * size_class_pages(class);
-	slots = size_class_slab_slots(class);
-	return (uint64_t)((want + slots - 1) / slots) * size_class_slab_pages(class);
-}
-
 bool pool_count_pages(int64_t pages)
 {
 	if (pages > 0)
@@ -200,7 +186,7 @@ static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
 {
 	if (limits_take(pages, buffers))
 		return true;
-	if (magazines_count() == 0 || !reclaim_drain(now))
+	if ((magazines_count() == 0 && !arenas_hold_back()) || !reclaim_drain(now))
 		return false;
 	return limits_take(pages, buffers);
 }
@@ -259,60 +245,16 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 		headroom_keep(fresh_pages, now);
 }
 
-/* Up to want buffers for a thread that only takes. 0: there is no lease. */
-static unsigned take_leased(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
-{
-	unsigned count = arenas_cut(class, want, now, pages);
-	uint64_t counted = LEASE_PAGES + pages_for(class, want);
-	struct arena_change change;
-
-	if (count != 0 || !limits_take(counted, 0))
-		return count;
-	count = arenas_lease(class, want, now, pages, &change);
-	limits_return(counted - change.out_pages + change.returned_pages, 0);
-	pool_keep_limit(change.fresh_pages, now);
-	return count;
-}
-
-/*
- * Slots for a thread that only takes, of many sizes: want of the class, and of all others that its magazines lack, so
- * that one lock does for them. 0: there is none of the class.
- */
-static unsigned take_slots(unsigned cpu, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
-{
-	struct arena_wish wishes[SIZE_CLASS_SLABS + 1] = {{class, want}};
-	unsigned kinds = 1, sum = want, count;
-	uint64_t counted = pages_for(class, want);
-	struct arena_change change;
-
-	for (unsigned other = 1; other < SIZE_CLASS_SLABS; other++) {
-		unsigned lacks = size_class_is_slab(other) && other != class ? magazine_lacks(cpu, other) : 0;
-
-		lacks = MIN(MIN(lacks, (unsigned)SLOTS_AT_ONCE), BATCH_MAX - sum);
-		if (lacks == 0)
-			continue;
-		wishes[kinds++] = (struct arena_wish){other, lacks};
-		counted += pages_for(other, lacks);
-		sum += lacks;
-	}
-	if (!limits_take(counted, 0))
-		return 0;
-	count = arenas_take_slots(wishes, kinds, now, pages, &change);
-	limits_return(counted - change.out_pages + change.returned_pages, 0);
-	pool_keep_limit(change.fresh_pages, now);
-	return count;
-}
-
 /* Up to want buffers out of the heap. */
 static unsigned take(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
 {
 	unsigned count;
-	uint64_t counted = pages_for(class, want);
+	uint64_t counted = size_class_pages_for(class, want);
 	struct arena_change change;
 
 	if (!limits_take(counted, want)) {
 		want = 1;
-		counted = pages_for(class, want);
+		counted = size_class_pages_for(class, want);
 		if (!limits_take_hard(counted, 1, now))
 			return 0;
 	}
@@ -328,7 +270,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	unsigned count = 0, want = 1, row = magazine_note_miss(cpu, class);
 	enum arenas_habit habit = arenas_note_miss(class);
 	bool is_taking = habit != HABIT_NONE && limits_are_loose();
-	bool is_leased = is_taking && lease_serves(class);
+	bool is_leased = is_taking && taking_serves(class);
 
 	/* Of many sizes each comes from the lease as it is asked for: no magazine needs room for it. */
 	if (!is_leased || habit == HABIT_TAKES_ONE_SIZE) {
@@ -336,10 +278,11 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 
 		want = batch_size(class, room, row);
 		if (habit == HABIT_TAKES_MANY && is_taking && size_class_is_slab(class))
-			count = take_slots(cpu, class, MAX(want, MIN(room, SLOTS_AT_ONCE)), now, pages);
+			count = taking_slots(
+			    cpu, class, MAX(want, MIN(room, (uint32_t)TAKING_SLOTS)), now, pages);
 	}
 	if (is_leased)
-		count = take_leased(class, want, now, pages);
+		count = taking_cut(class, want, now, pages);
 	if (count == 0)
 		count = take(class, want, now, pages);
 	if (count == 0)

@@ -77,6 +77,17 @@ INLINE unsigned size_class_slab_slots(unsigned class)
 	return class <= 8 ? 8 : 4;
 }
 
+/* The most that want buffers of a class can take out of the heap: slabs are taken whole. */
+INLINE uint64_t size_class_pages_for(unsigned class, unsigned want)
+{
+	unsigned slots;
+
+	if (!size_class_is_slab(class))
+		return (uint64_t)want * size_class_pages(class);
+	slots = size_class_slab_slots(class);
+	return (uint64_t)((want + slots - 1) / slots) * size_class_slab_pages(class);
+}
+
 /* Every buffer of the pool starts at a multiple of this. */
 #define SIZE_CLASS_ALIGNMENT_MIN ((size_t)512)
 

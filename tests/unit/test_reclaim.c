@@ -455,6 +455,33 @@ START_TEST(a_drain_empties_the_magazines_and_purges_nothing)
 }
 END_TEST
 
+START_TEST(a_pass_lets_in_what_waits_and_ends_the_leases_that_idle)
+{
+	uint32_t pages[8], cut;
+	struct arena_change change;
+	defaults();
+	start();
+	ck_assert(pool_count_pages(8 * 16));
+	ck_assert_uint_eq(arenas_take(32, 8, 0, pages, &change), 8);
+	ck_assert(pool_count_pages(LEASE_PAGES));
+	ck_assert_uint_eq(arenas_lease(0, 1, 0, &cut, &change), 1);
+	pool_count_pages((int64_t)change.out_pages - (int64_t)LEASE_PAGES);
+	arenas_give_soon(pages, 8, true, 0, &change);
+	ck_assert(arenas_hold_back());
+	reclaim_run(1, PRESSURE_NONE, false);
+	/* The lease was used just now. */
+	ck_assert_uint_eq(engine_out_pages(), 1 + lease_pages(&arenas.at[0]));
+	ck_assert_uint_eq(limits_out_pages(), engine_out_pages());
+	ck_assert(arenas_hold_back());
+	reclaim_run(MONITOR, PRESSURE_NONE, false);
+	ck_assert(!arenas_hold_back());
+	ck_assert_uint_eq(engine_out_pages(), 1);
+	ck_assert_uint_eq(limits_out_pages(), 1);
+	ck_engine_is_whole(0);
+	stop();
+}
+END_TEST
+
 START_TEST(threads_at_the_limit_drain_so_often_within_a_tick)
 {
 	pthread_t other;
@@ -489,6 +516,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_collection_tries_again_to_purge_what_was_locked);
 	tcase_add_test(tests, passes_come_often_only_while_there_is_something_to_do);
 	tcase_add_test(tests, a_drain_empties_the_magazines_and_purges_nothing);
+	tcase_add_test(tests, a_pass_lets_in_what_waits_and_ends_the_leases_that_idle);
 	tcase_add_test(tests, threads_at_the_limit_drain_so_often_within_a_tick);
 }
 
