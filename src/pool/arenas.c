@@ -413,7 +413,7 @@ void arenas_give_soon(
 			lock_release(&arena->lock);
 			continue;
 		}
-		if (returns_push(arena, pages + i, same) < 2 * lease_length(arena) || !lock_try(&arena->lock))
+		if (returns_push(arena, pages + i, same) < lease_length(arena) || !lock_try(&arena->lock))
 			continue;
 		change->out_pages += returns_settle(arena, now);
 		lock_release(&arena->lock);

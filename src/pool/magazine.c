@@ -175,12 +175,23 @@ static bool swap_room(struct rseq_stack *stack, uint32_t *seen, uint32_t room)
 	    &stack->room, seen, room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* Noted first where room comes, and last where the last of it goes: one who adds meanwhile may be forgotten once. */
+static void note_class(struct magazine_cpu *head, unsigned class, bool has_room)
+{
+	_Atomic uint64_t *word = &head->has_room[class / 64];
+	uint64_t bit = (uint64_t)1 << class % 64;
+
+	if (((atomic_load_explicit(word, memory_order_relaxed) & bit) != 0) != has_room)
+		atomic_fetch_xor_explicit(word, bit, memory_order_relaxed);
+}
+
 static void add_room(unsigned cpu, unsigned class, uint32_t more)
 {
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	struct rseq_stack *stack = stack_at(cpu, class);
 	uint32_t room = LOAD_RELAXED(&stack->room), max = room_max(class), added;
 
+	note_class(head, class, true);
 	take_bytes(head, more * size_class_bytes(class));
 	do
 		added = MIN(more, max - MIN(room, max));
@@ -196,6 +207,8 @@ static void drop_room(unsigned cpu, unsigned class, uint32_t less)
 	do
 		dropped = MIN(less, room);
 	while (!swap_room(stack, &room, room - dropped));
+	if (dropped == room)
+		note_class(magazine_cpu_at(cpu), class, false);
 	return_bytes(magazine_cpu_at(cpu), dropped * size_class_bytes(class));
 }
 
@@ -321,15 +334,20 @@ unsigned magazine_lacks(unsigned cpu, unsigned class)
 
 unsigned magazine_sweep(unsigned cpu, uint32_t *pages, unsigned max)
 {
+	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	unsigned count = 0;
 
-	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
-		const struct rseq_stack *stack = stack_at(cpu, class);
-		uint32_t page;
+	for (unsigned word = 0; word < ARRAY_LENGTH(head->has_room); word++) {
+		uint64_t bits = atomic_load_explicit(&head->has_room[word], memory_order_relaxed);
 
-		while (
-		    LOAD_RELAXED(&stack->count) != 0 && count < max && (page = magazine_pop_any(class)) != 0)
-			pages[count++] = page;
+		for (; bits != 0 && count < max; bits &= bits - 1) {
+			unsigned class = word * 64 + (unsigned)__builtin_ctzll(bits);
+			uint32_t page;
+
+			while (LOAD_RELAXED(&stack_at(cpu, class)->count) != 0 && count < max &&
+			       (page = magazine_pop_any(class)) != 0)
+				pages[count++] = page;
+		}
 	}
 	return count;
 }

@@ -35,10 +35,13 @@ struct magazine_cpu {
 	struct lock lock; /* where there are no sequences */
 	/* Returned here, and not taken again yet: still counted as out of the heap (limits.c); relaxed, a count. */
 	_Atomic uint64_t credit_pages;
+	/* A bit a class: it has room, so maybe items; relaxed, a hint for who would look at all of them. */
+	_Atomic uint64_t has_room[2];
 	/* Of each class: misses in a row, or, with ROW_OF_OVERFLOWS, overflows; relaxed, a hint. */
 	uint8_t row[SIZE_CLASSES];
 };
 
+_Static_assert(SIZE_CLASSES <= 2 * 64, "a bit a class");
 _Static_assert(sizeof(struct magazine_cpu) <= MAGAZINE_BYTES, "the head fits before the first magazine");
 
 struct magazines {

@@ -18,10 +18,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
-	tests/sabotage/circulation-ignored.patch \
-	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
+	tests/sabotage/circulation-ignored.patch \
+	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -52,6 +52,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/giver-waits-for-the-lock.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
@@ -66,6 +67,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/knock-past-a-filter.patch \
 	tests/sabotage/large-past-the-limit.patch \
 	tests/sabotage/later-limit-unseen.patch \
+	tests/sabotage/lease-never-ends.patch \
+	tests/sabotage/lease-warm-as-cold.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/leg-of-bytes-only.patch \
 	tests/sabotage/libc-is-the-site.patch \
@@ -114,6 +117,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/resize-forgotten-by-site.patch \
 	tests/sabotage/rest-of-a-large-token-last.patch \
 	tests/sabotage/restart-not-followed.patch \
+	tests/sabotage/returns-forget-who-waits.patch \
 	tests/sabotage/risk-before-a-tick.patch \
 	tests/sabotage/risk-cohorts-by-the-clock.patch \
 	tests/sabotage/risk-cost-is-doubt.patch \
@@ -142,11 +146,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-uncounted.patch \
-	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -163,14 +167,15 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/tables-through-libgcc.patch \
 	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
+	tests/sabotage/taker-locks-each-time.patch \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
-	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-asks-for-the-pid.patch \
+	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
