@@ -4,6 +4,8 @@
  * The heap in layers, each of which calls only what stands below it:
  *   purge    resident free pages go back to the kernel
  *   arenas   several arenas side by side: which one a thread takes from, and who lends
+ *   returns  buffers that wait before one arena, and come in together
+ *   lease    a stretch of one arena from which buffers are cut without its lock
  *   slab     slots cut from a run of one arena
  *   arena    a run taken from one arena, and given to it
  *   runs     best fit and coalescing; range: the pages themselves
@@ -25,7 +27,7 @@ struct arena {
 	uint64_t out_pages;  /* in use, in magazines and in slabs */
 	uint64_t peak_pages; /* of out_pages, in this window of demand; relaxed where it begins */
 	uint64_t slab_free_bytes;
-	uint32_t serial; /* buffers created so far, modulo 2^31 */
+	uint32_t serial; /* of the last buffer created under the lock; even, modulo 2^30 */
 	uint64_t creations;
 	uint64_t retired_uses[SIZE_CLASSES]; /* of buffers that went back to the heap */
 	uint64_t purged_pages, purges_refused;
@@ -39,10 +41,10 @@ struct arena {
 	} lease;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* How long a lease is: sixteen buffers of 64 KiB. */
+/* A lease is this share of what is out of the arena, and at most 32 buffers of 64 KiB. */
+#define LEASE_SHARE 2
 #define LEASE_PAGES ((uint32_t)512)
 #define LEASE_PAGES_MIN ((uint32_t)64)
-#define LEASE_SHARE 2
 /* In the lease's word, below it how many pages are left: they are cold, all of them. */
 #define LEASE_COLD ((uint32_t)1 << 31)
 

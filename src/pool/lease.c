@@ -3,8 +3,8 @@
  *
  * Called by the set of arenas (arenas.c) for threads that only allocate: what they miss comes back from other
  * threads, as long runs (returns.c), and each of their requests would take the lock to cut one buffer off such a run. So
- * they take a run of LEASE_PAGES under the lock, and cut buffers of whatever size from its front, with a
- * compare and swap of one word.
+ * they take a long run under the lock, and cut buffers of whatever size from its front, with a compare and swap of one
+ * word.
  *
  * The word says where the rest of the lease begins, how long it is and whether its pages are cold; so whoever
  * swaps it owns what it has cut off, and it does not matter that a word may come back. The pages' entries are RUN_NONE, and
@@ -13,6 +13,13 @@
 #include "pool/lease.h"
 
 #define WORD(page, pages, cold) ((uint64_t)(page) << 32 | (pages) | (cold))
+
+UNLOCKED_READER uint32_t lease_length(const struct arena *arena)
+{
+	uint64_t share = LOAD_RELAXED(&arena->out_pages) / LEASE_SHARE;
+
+	return (uint32_t)MIN(MAX(share, (uint64_t)LEASE_PAGES_MIN), (uint64_t)LEASE_PAGES);
+}
 
 unsigned lease_cut(struct arena *arena, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
 {

@@ -24,11 +24,7 @@ uint32_t lease_end(struct arena *arena, uint32_t now);
 bool lease_begin(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now);
 
 /* How long a lease is: a share of what is out of the arena's runs, within bounds; asked without lock, a guess. */
-INLINE uint32_t lease_length(const struct arena *arena)
-{
-	return (uint32_t)MIN(MAX(LOAD_RELAXED(&arena->out_pages) / LEASE_SHARE, (uint64_t)LEASE_PAGES_MIN),
-	    (uint64_t)LEASE_PAGES);
-}
+uint32_t lease_length(const struct arena *arena);
 
 /* How many pages are left; asked without lock, a guess. */
 INLINE uint32_t lease_pages(const struct arena *arena)

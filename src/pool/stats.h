@@ -40,12 +40,13 @@ struct pool_stats {
 	uint64_t metadata_bytes;  /* resident upper bound of what the pool keeps beside the range */
 
 	uint64_t buffers_in_use;
-	uint64_t buffers_idle;	  /* in magazines */
+	uint64_t buffers_idle;	  /* in magazines, or on their way to the heap */
 	uint64_t in_use_bytes;	  /* capacity of the buffers in use */
 	uint64_t requested_bytes; /* what was asked for of the same */
 	uint64_t idle_bytes;	  /* capacity of the buffers in magazines */
 
-	uint64_t free_runs_hot, free_hot_bytes;	  /* resident */
+	uint64_t free_runs_hot,
+	    free_hot_bytes; /* resident; of the bytes some are leased to who only allocates */
 	uint64_t free_runs_cold, free_cold_bytes; /* purged or never touched */
 	uint64_t largest_free_bytes;
 	uint64_t slab_free_bytes; /* free slots within slabs */
