@@ -2,6 +2,7 @@
  * test_returns.c -- buffers that go back to an arena together, and those that wait before it.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "pool/returns.h"
 #include "heap.h"
@@ -101,7 +102,7 @@ START_TEST(nobody_waits_for_a_lock_to_give)
 }
 END_TEST
 
-enum { GIVERS = 3, EACH = 2000 };
+enum { GIVERS = 3, EACH = 500 };
 static _Atomic uint32_t handed[GIVERS]; /* seq_cst: a test */
 static _Atomic bool is_over;
 
@@ -114,6 +115,8 @@ static void *give_what_is_handed(void *index)
 		uint32_t page = atomic_exchange(from, 0);
 		if (page != 0)
 			arenas_give_soon(&page, 1, true, 2, &own);
+		else
+			sched_yield();
 	}
 	return NULL;
 }
