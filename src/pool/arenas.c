@@ -298,7 +298,7 @@ unsigned arenas_lease(
 	if (!has_lease)
 		count = take_some(arena, RUNS_HOT, class, want, now, pages);
 	if (!has_lease && count == 0)
-		has_lease = lease_begin(arena, RUNS_COLD, class, now);
+		(void)lease_begin(arena, RUNS_COLD, class, now);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	leave(arena);
