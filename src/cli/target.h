@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "report/state.h"
+#include "report/weir_state.h"
 #include "track/life_table.h"
 
 enum target_result {
