@@ -15,8 +15,8 @@ libcli_a_SOURCES = \
 	src/cli/dump_parse.h \
 	src/cli/dump_reader.h \
 	src/cli/dump_value.c \
-	src/cli/elf.c \
-	src/cli/elf.h \
+	src/cli/elf_image.c \
+	src/cli/elf_image.h \
 	src/cli/html.c \
 	src/cli/html.h \
 	src/cli/html_charts.c \

@@ -244,7 +244,7 @@ static COLD int allocate_slow(
 		is_temporary = !is_reused && !make_room(pool, 1, planned, &victims);
 	}
 	if (!is_reused) {
-		index = slot_take(pool);
+		index = slot_reserve(pool);
 		if (index != SLOT_NONE && !is_temporary) {
 			pool->buffers++;
 			pool->bytes += planned;

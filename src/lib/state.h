@@ -148,7 +148,7 @@ weir_id slot_id(const struct slot *slot, uint32_t index);
 /* The rest: under the pool's lock. */
 
 /* A slot that is SLOT_TAKEN; SLOT_NONE: 2^20 are out, or no memory. */
-uint32_t slot_take(struct weir_pool *pool);
+uint32_t slot_reserve(struct weir_pool *pool);
 void slot_return(struct weir_pool *pool, uint32_t index);
 
 void idle_init(struct idle *idle);
