@@ -26,8 +26,9 @@ char *text_bytes_signed(char figure[TEXT_FIGURE_MAX], double bytes);
 char *text_count(char figure[TEXT_FIGURE_MAX], double count);
 /* The same with the name of what is counted: "1 object", "1,234,567 objects". */
 char *text_number_of(char figure[TEXT_FIGURE_MAX], double count, const char *name);
-/* "250 ms", "13.5 s", "4 m 10 s", "3 h 12 m", "12 d 4 h"; "-" for NAN. */
+/* As out_duration() and out_time_left() put it; "-" for NAN. */
 char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds);
+char *text_time_left(char figure[TEXT_FIGURE_MAX], double seconds);
 /* "62.0%"; "-" for NAN. */
 char *text_percent(char figure[TEXT_FIGURE_MAX], double share);
 

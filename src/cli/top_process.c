@@ -73,8 +73,8 @@ static void draw_risk(const struct top *top, int y)
 	x = draw_text(y, x, 1000, STYLE_PLAIN, "%s, %s, %s sure; ", trend_of(&top->target.state.figures),
 	    risk->reason, text_percent(sure, risk->confidence));
 	if (risk->time_to_limit_seconds >= 0)
-		draw_text(
-		    y, x, 1000, STYLE_WARN, "limit in %s", text_duration(limit, risk->time_to_limit_seconds));
+		draw_text(y, x, 1000, STYLE_WARN, "limit in %s",
+		    text_time_left(limit, risk->time_to_limit_seconds));
 	else
 		draw_text(y, x, 1000, STYLE_PLAIN, "%s an hour",
 		    text_bytes_signed(growth, risk->growth_bytes_per_hour));

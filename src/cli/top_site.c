@@ -41,9 +41,9 @@ static int draw_figures(const struct track_site *site, int y, int last)
 	    text_number_of(objects, site->live_objects, "object"),
 	    text_bytes_signed(growth, site->growth_bytes_per_hour),
 	    site->time_to_limit_seconds >= 0 ? "; the limit in " : "",
-	    site->time_to_limit_seconds >= 0 ? text_duration(limit, site->time_to_limit_seconds) : "");
+	    site->time_to_limit_seconds >= 0 ? text_time_left(limit, site->time_to_limit_seconds) : "");
 	if (site->lifetime_p50_seconds >= 0)
-		LINE("half of the freed lived less than %s, 99%% less than %s",
+		LINE("half of those freed lived at most %s, 99%% at most %s",
 		    text_duration(median, site->lifetime_p50_seconds),
 		    text_duration(p99, site->lifetime_p99_seconds >= 0 ? site->lifetime_p99_seconds : NAN));
 	else
