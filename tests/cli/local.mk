@@ -16,7 +16,7 @@ EXTRA_DIST += $(tests_cli_scripts) tests/cli/golden tests/cli/live.sh tests/cli/
 	tests/cli/report_program.c tests/cli/tap.sh
 
 check_PROGRAMS += tests/cli/test_elf_image
-tests_cli_test_elf_LDADD = libcli.a $(LDADD)
+tests_cli_test_elf_image_LDADD = libcli.a $(LDADD)
 
 # A program to be looked at, and asked for things.
 check_PROGRAMS += tests/cli/live
