@@ -159,22 +159,6 @@ uint32_t idle_best(const struct weir_pool *pool, size_t want, size_t max_bytes);
 
 /* --- buffers.c -------------------------------------------------------------------------------- */
 
-/* Memory that left the pool and goes to where it came from, once the lock is released. */
-#define VICTIMS_MAX 64
-struct victims {
-	unsigned count;
-	uint64_t bytes;
-	struct {
-		void *data;
-		bool is_from_malloc;
-	} at[VICTIMS_MAX];
-};
-
-/* Under the lock: an idle buffer leaves the pool. */
-void victim_take(struct weir_pool *pool, uint32_t index, struct victims *victims);
-/* Without it. */
-void victims_give(const struct victims *victims);
-
 /* The slot is the caller's; afterwards it is the program's. */
 void slot_hand_out(struct slot *slot, uint32_t index, size_t size, uint64_t now_ns, struct serials *serials,
     struct weir_buffer *buffer);

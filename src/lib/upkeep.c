@@ -12,6 +12,7 @@
 #include "base/single.h"
 #include "lib/engine.h"
 #include "lib/policy.h"
+#include "lib/room.h"
 #include "lib/state.h"
 
 /* Collections because of the threshold are at least so far apart. */
