@@ -52,6 +52,10 @@ libcli_a_SOURCES = \
 	src/cli/symbols.h \
 	src/cli/target.c \
 	src/cli/target.h \
+	src/cli/target_explain.c \
+	src/cli/target_parts.h \
+	src/cli/target_pool.c \
+	src/cli/target_symbol.c \
 	src/cli/target_track.c \
 	src/cli/text.c \
 	src/cli/text.h \
