@@ -182,6 +182,17 @@ char *text_percent(char figure[TEXT_FIGURE_MAX], double share)
 	return figure;
 }
 
+char *text_reason(char text[TEXT_REASON_MAX], const char *reason, double confidence)
+{
+	char sure[TEXT_FIGURE_MAX];
+
+	if (strcmp(reason, "INSUFFICIENT_DATA") == 0)
+		snprintf(text, TEXT_REASON_MAX, "%s", reason);
+	else
+		snprintf(text, TEXT_REASON_MAX, "%.30s, %s sure", reason, text_percent(sure, confidence));
+	return text;
+}
+
 /* Bytes and columns of the character at text, which is not at its end. */
 static size_t character(const char *text, size_t *columns)
 {

@@ -32,6 +32,10 @@ char *text_time_left(char figure[TEXT_FIGURE_MAX], double seconds);
 /* "62.0%"; "-" for NAN. */
 char *text_percent(char figure[TEXT_FIGURE_MAX], double share);
 
+#define TEXT_REASON_MAX 64
+/* "MIXTURE_LEAK, 91.0% sure"; where the reason is that too little is known, it alone. */
+char *text_reason(char text[TEXT_REASON_MAX], const char *reason, double confidence);
+
 /* Columns of a terminal that UTF-8 text takes, near enough: a character is one, a wide one of East Asia two. */
 size_t text_width(const char *text);
 /* Bytes of text that take at most so many columns. */

@@ -267,8 +267,9 @@ static void draw_table(struct top *top, int first, int last)
 		draw_site(top, &list.rows[i], first + 1 + (int)(i - from), i == *selected);
 	if (list.count == 0)
 		draw_text(first + 2, 2, 1000, STYLE_PLAIN, "No call site has been looked at yet.");
-	draw_text(last - 1, 1, 1000, STYLE_LABEL, "%" PRIu64 " less at risk not listed; %zu muted",
-	    track->sites_not_listed, list.muted);
+	if (track->sites_not_listed > 0 || list.muted > 0)
+		draw_text(last - 1, 1, 1000, STYLE_LABEL, "%" PRIu64 " less at risk not listed; %zu muted",
+		    track->sites_not_listed, list.muted);
 }
 
 void draw_sites(struct top *top, int first, int last)

@@ -99,6 +99,15 @@ START_TEST(a_time_that_is_foretold_ends_at_a_year)
 }
 END_TEST
 
+START_TEST(nobody_is_sure_of_too_little)
+{
+	char text[TEXT_REASON_MAX];
+
+	ck_assert_str_eq(text_reason(text, "MIXTURE_LEAK", 0.91), "MIXTURE_LEAK, 91.0% sure");
+	ck_assert_str_eq(text_reason(text, "INSUFFICIENT_DATA", 1), "INSUFFICIENT_DATA");
+}
+END_TEST
+
 START_TEST(what_falls_has_a_minus)
 {
 	char figure[TEXT_FIGURE_MAX];
@@ -157,6 +166,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(
 	    tests, figures_have_units_that_people_read, 0, (int)(sizeof figures / sizeof *figures));
 	tcase_add_test(tests, a_time_that_is_foretold_ends_at_a_year);
+	tcase_add_test(tests, nobody_is_sure_of_too_little);
 	tcase_add_test(tests, what_falls_has_a_minus);
 	tcase_add_test(tests, every_figure_fits);
 	tcase_add_test(tests, wide_characters_take_two_columns);
