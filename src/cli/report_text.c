@@ -237,7 +237,7 @@ static void put_sites(const struct report *r)
 
 	if (!r->dump->has_sites)
 		return;
-	heading(r, "Sites, most at risk first");
+	heading(r, "Sites, most at risk first; bytes and objects are estimates");
 	fputs(shown == 0 ? "  none was seen\n" : "  ", r->to);
 	if (shown > 0)
 		text_wrap(r->to,

@@ -147,7 +147,7 @@ OWN_FRAME void text_sites(struct out *out, const struct track_snapshot *track)
 {
 	double bytes = track->not_listed.live_bytes;
 	unsigned shown = 0;
-	text_heading(out, "Call sites, most at risk first");
+	text_heading(out, "Call sites, most at risk first; bytes and objects are estimates");
 	for (; shown < track->site_count; shown++) {
 		if (track->sites[shown].level == 0 && shown >= SITES_AT_LEAST)
 			break;

@@ -105,7 +105,8 @@ END_TEST
 
 START_TEST(sections_come_in_the_order_of_their_use)
 {
-	static const char *const sections[] = {"\nWhat to do\n", "\nCall sites, most at risk first\n",
+	static const char *const sections[] = {"\nWhat to do\n",
+	    "\nCall sites, most at risk first; bytes and objects are estimates\n",
 	    "\nSize classes (buffers)\n", "\nLongest in use\n", "\nHeap\n",
 	    "\nLifetimes, to a factor of two\n", "\nTracking\n", "\nSettings\n", "\n  program "};
 	facts_reset();
@@ -242,7 +243,7 @@ START_TEST(sites_stand_with_their_frames)
 	facts.track.sites_not_listed = 7;
 	facts.track.not_listed.live_bytes = 3 << 20;
 	ck_assert_ptr_nonnull(
-	    strstr(written(), "\nCall sites, most at risk first\n"
+	    strstr(written(), "\nCall sites, most at risk first; bytes and objects are estimates\n"
 			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
 			      "              site 0xf229a5bc9398fa1b, freed after 50 ms (99%: 2.5 s), "
 			      "the live are 1 m old\n"
