@@ -219,10 +219,9 @@ void leak_tick(struct weir_pool *pool, uint64_t now_ns);
 
 /* Somebody found the pool due. Without locks. */
 void upkeep_due(struct weir_pool *pool, uint64_t now_ns);
-/* What is due at now, unless another is at it (false). */
-bool upkeep_pass(struct weir_pool *pool, uint64_t now_ns);
+/* The next pass is the caller's; false: another is at it. */
 bool upkeep_claim(struct weir_pool *pool);
-/* The same by who has claimed it; ends the claim. */
+/* What is due at now, by who has claimed it; ends the claim. */
 void upkeep_claimed(struct weir_pool *pool, uint64_t now_ns);
 
 /* --- registry.c ------------------------------------------------------------------------------- */
