@@ -75,9 +75,9 @@ tests_unit += $(tests_unit_lib)
 check_PROGRAMS += $(tests_unit)
 
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
-EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/heap.h tests/unit/idle_thread.h tests/unit/stack_calls.h \
+EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/heap.h tests/unit/idle_thread.h \
 	tests/unit/lib_pool.h tests/unit/run_suite.h tests/unit/sampling.h \
-	tests/unit/site.h tests/unit/fixtures
+	tests/unit/site.h tests/unit/stack_calls.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
