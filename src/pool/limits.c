@@ -119,6 +119,18 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 	return false;
 }
 
+/*
+ * The eighth is what the headroom keeps free (headroom.h). What circulates in a pool that may have but half of a
+ * container is given back at each miss, and the rest is temporary, in a heap that costs as much memory.
+ */
+uint64_t limits_auto_bytes(uint64_t memory_limit_bytes, uint64_t used_bytes, uint64_t pool_bytes)
+{
+	uint64_t most = memory_limit_bytes - memory_limit_bytes / 8;
+	uint64_t beside = used_bytes - MIN(used_bytes, pool_bytes);
+
+	return MAX(most - MIN(most, beside), memory_limit_bytes / 2);
+}
+
 uint64_t limits_out_pages(void)
 {
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed), credits = 0;
