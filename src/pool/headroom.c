@@ -172,9 +172,13 @@ static uint64_t purge_now(uint64_t bytes, uint32_t now)
 	return bytes;
 }
 
+/*
+ * From what was held when the room was read, less what has gone since: others go on taking meanwhile, and a purge
+ * takes milliseconds. What they took is in the room no more.
+ */
 static void set_marks(const struct headroom_plan *plan)
 {
-	uint64_t held = arenas_held_pages();
+	uint64_t held = headroom.held_bytes >> PAGE_SHIFT;
 
 	atomic_store_explicit(
 	    &headroom.mark_pages, held + (plan->step_bytes >> PAGE_SHIFT), memory_order_relaxed);
@@ -243,7 +247,7 @@ static bool look(uint32_t now)
 	if (headroom.hand.surplus_pages == 0)
 		headroom.hand.rounds = 0;
 	atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
-	headroom.held_bytes = arenas_held_pages() << PAGE_SHIFT;
+	headroom.held_bytes -= MIN(headroom.held_bytes, purged);
 	headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
 	set_marks(&plan);
 	turn_hurry(now);
