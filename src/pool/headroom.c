@@ -25,6 +25,7 @@
 /* A look costs some 20 us, as much as 20 faults. */
 #define STEP_MIN (1 * MIB)
 #define FIRST_LOOK_BYTES (16 * MIB)
+#define WANTED_SHIFT 4
 /* Called once for some hundreds of requests or more, 1 MiB of them; as much goes as they may have taken. */
 #define ELSEWHERE_PIECE_PAGES (2 * PURGE_PIECE_PAGES)
 
@@ -34,7 +35,9 @@ static struct {
 	struct meminfo_gauge gauge;
 	struct meminfo_scratch scratch;
 	bool is_known;
-	uint64_t reused_pages;	/* taken from the heap that were resident, as of the last look */
+	uint64_t reused_pages,
+	    taken_pages;	/* taken from the heap, resident and in all, when that was last told */
+	uint64_t wanted_pages;	/* what was told then */
 	uint64_t tried_bytes;	/* free when the last resort was tried; UINT64_MAX: not since it was ample */
 	bool is_missing;	/* as of the last look: the reserve is not all there */
 	struct purge_hand hand; /* what is to go by pieces */
@@ -81,7 +84,7 @@ void headroom_init(const struct settings *settings)
 {
 	headroom.memory_limit = settings->memory_limit;
 	headroom.is_known = false;
-	headroom.reused_pages = 0;
+	headroom.reused_pages = headroom.taken_pages = headroom.wanted_pages = 0;
 	headroom.tried_bytes = UINT64_MAX;
 	headroom.is_missing = false;
 	headroom.hand = (struct purge_hand){0};
@@ -192,13 +195,19 @@ static void set_marks(const struct headroom_plan *plan)
 /*
  * How much of what idles will be taken again at once: as much as was since the last look. A stream takes again what
  * it frees, many times between two looks; where sizes change with the phases of a program, what was freed a
- * moment ago is of no use, and fresh pages are taken.
+ * moment ago is of no use, and fresh pages are taken. Between two looks right after each other little is
+ * taken of either: then what was told before holds on.
  */
 static uint64_t wanted_pages(const struct arenas_pages *pages)
 {
 	uint64_t reused = pages->reused - headroom.reused_pages;
+	uint64_t taken = pages->fresh + pages->reused - headroom.taken_pages;
 
+	if (taken < pages->hot + (pages->out >> WANTED_SHIFT))
+		return MIN(MAX(reused, headroom.wanted_pages), pages->hot);
 	headroom.reused_pages = pages->reused;
+	headroom.taken_pages = pages->fresh + pages->reused;
+	headroom.wanted_pages = reused;
 	return MIN(reused, pages->hot);
 }
 

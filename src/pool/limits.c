@@ -120,15 +120,14 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 }
 
 /*
- * The eighth is what the headroom keeps free (headroom.h). What circulates in a pool that may have but half of a
- * container is given back at each miss, and the rest is temporary, in a heap that costs as much memory.
+ * No share is kept back: what does not fit in the pool is temporary, in a heap that takes as much memory and keeps
+ * more of it, which would leave the pool still less. What has to stay free is the headroom's to see to.
  */
 uint64_t limits_auto_bytes(uint64_t memory_limit_bytes, uint64_t used_bytes, uint64_t pool_bytes)
 {
-	uint64_t most = memory_limit_bytes - memory_limit_bytes / 8;
 	uint64_t beside = used_bytes - MIN(used_bytes, pool_bytes);
 
-	return MAX(most - MIN(most, beside), memory_limit_bytes / 2);
+	return MAX(memory_limit_bytes - MIN(memory_limit_bytes, beside), memory_limit_bytes / 2);
 }
 
 uint64_t limits_out_pages(void)
