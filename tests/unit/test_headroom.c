@@ -312,6 +312,7 @@ START_TEST(memory_high_is_kept_like_a_limit)
 }
 END_TEST
 
+/* Also where it is looked at again and again: once in each request, and as the marks say. */
 START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 {
 	uint64_t random = 88172645463325252ULL, fresh = 0, taken = 0, others;
@@ -342,6 +343,8 @@ START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 		ck_need((buffers[k] = pool_malloc(BUFFER + random / 256 % (2 * BUFFER))) != NULL);
 		if (i % 8 == 0)
 			others_use(others);
+		if (_i == 1)
+			headroom_look_soon();
 		headroom_grew(16 * KIB);
 	}
 	fresh = arenas_pages().fresh - fresh;
@@ -353,13 +356,51 @@ START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 }
 END_TEST
 
+/* What another thread takes between two calls of a purge that takes long. */
+static uint64_t taken_meanwhile;
+
+int __real_madvise(void *start, size_t bytes, int advice);
+int __wrap_madvise(void *start, size_t bytes, int advice);
+
+int __wrap_madvise(void *start, size_t bytes, int advice)
+{
+	bool was_cold;
+
+	if (taken_meanwhile != 0) {
+		taken_meanwhile -= MIB;
+		ck_need(arenas_take_pages(MIB / PAGE_BYTES, 0, &was_cold) != 0);
+	}
+	return __real_madvise(start, bytes, advice);
+}
+
+START_TEST(what_others_take_during_a_purge_is_not_free)
+{
+	begin();
+	leave_holes();
+	/* Next to nothing is left, so 32 MiB go at once; the next look is then due after a quarter of what is free. */
+	others_came(LIMIT - (arenas_held_pages() << PAGE_SHIFT) - MIB);
+	taken_meanwhile = 16 * MIB;
+	ck_need(pool_malloc(4 * BUFFER) != NULL);
+	ck_assert_uint_eq(taken_meanwhile, 0);
+	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 28 * MIB);
+	/* So it is due now: whoever takes more finds that others have taken all the rest. */
+	ck_assert_uint_eq(others_purged, 0);
+	others_use(LIMIT - (arenas_held_pages() << PAGE_SHIFT));
+	for (unsigned i = 0; i < 4; i++)
+		ck_need(pool_malloc(4 * BUFFER) != NULL);
+	ck_assert_uint_gt(others_purged, 0);
+	end();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, the_plan_follows_from_the_facts, 0, ARRAY_LENGTH(plans));
 	tcase_add_test(tests, less_room_never_keeps_more_and_looks_no_later);
 	tcase_add_loop_test(tests, what_circulates_goes_last, 0, ARRAY_LENGTH(circulating));
-	tcase_add_test(tests, a_steady_stream_near_the_limit_keeps_its_pages);
+	tcase_add_loop_test(tests, a_steady_stream_near_the_limit_keeps_its_pages, 0, 2);
+	tcase_add_test(tests, what_others_take_during_a_purge_is_not_free);
 	tcase_add_test(tests, with_room_nothing_goes);
 	tcase_add_test(tests, while_there_is_room_a_request_purges_a_piece_at_most);
 	tcase_add_test(tests, where_memory_ends_all_that_idles_goes_before_it_does);
