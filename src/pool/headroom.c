@@ -170,7 +170,7 @@ static uint64_t purge_now(uint64_t bytes, uint32_t now)
 	struct purge_hand hand = headroom.hand;
 
 	purge_begin(&hand, bytes >> PAGE_SHIFT, UINT32_MAX);
-	bytes = purge_piece(&hand, bytes >> PAGE_SHIFT, UINT32_MAX, now) << PAGE_SHIFT;
+	bytes = purge_in_request(&hand, bytes >> PAGE_SHIFT, UINT32_MAX, now) << PAGE_SHIFT;
 	headroom.hand.page = hand.page;
 	return bytes;
 }
@@ -275,7 +275,7 @@ static COLD void look_and_purge(
 		is_short = look(now);
 	if (headroom.hand.rounds != 0) {
 		uint64_t piece = headroom.is_missing ? most_pages : least_pages;
-		uint64_t purged = purge_piece(&headroom.hand, piece, PURGE_PIECE_LOOKS, now) << PAGE_SHIFT;
+		uint64_t purged = purge_in_request(&headroom.hand, piece, PURGE_PIECE_LOOKS, now) << PAGE_SHIFT;
 
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 		/* As look() does: what went is no longer held, and is free. */
