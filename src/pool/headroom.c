@@ -72,9 +72,10 @@ struct headroom_plan headroom_plan(const struct headroom_facts *facts)
 	    facts->idle_bytes - MIN(facts->idle_bytes, facts->wanted_bytes));
 	if (room + plan.purge_bytes < urgent)
 		plan.purge_bytes = MIN(urgent - room, facts->idle_bytes);
-	/* What goes by pieces is not free yet. */
 	if (plan.is_urgent)
-		room += plan.purge_bytes;
+		plan.now_bytes = MIN(urgent + STEP_MIN - room, plan.purge_bytes);
+	/* What goes by pieces is not free yet. */
+	room += plan.now_bytes;
 	plan.wall_bytes = room - MIN(room, urgent);
 	plan.step_bytes = MAX(MAX((room - MIN(room, reserve)) / 4, MIN(room, reserve) / 4), STEP_MIN);
 	return plan;
@@ -250,7 +251,7 @@ static bool look(uint32_t now)
 	if (plan.is_ample)
 		headroom.tried_bytes = UINT64_MAX;
 	if (plan.is_urgent)
-		purged = purge_now(plan.purge_bytes, now);
+		purged = purge_now(plan.now_bytes, now);
 	purge_begin(
 	    &headroom.hand, (plan.purge_bytes - MIN(plan.purge_bytes, purged)) >> PAGE_SHIFT, UINT32_MAX);
 	if (headroom.hand.surplus_pages == 0)
@@ -275,7 +276,8 @@ static COLD void look_and_purge(
 		is_short = look(now);
 	if (headroom.hand.rounds != 0) {
 		uint64_t piece = headroom.is_missing ? most_pages : least_pages;
-		uint64_t purged = purge_in_request(&headroom.hand, piece, PURGE_PIECE_LOOKS, now) << PAGE_SHIFT;
+		uint64_t purged = purge_in_request(&headroom.hand, piece, PURGE_PIECE_LOOKS, now)
+				  << PAGE_SHIFT;
 
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 		/* As look() does: what went is no longer held, and is free. */

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "pool/headroom.h"
+#include "pool/purge.h"
 #include "pool/reclaim.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -375,20 +377,57 @@ int __wrap_madvise(void *start, size_t bytes, int advice)
 
 START_TEST(what_others_take_during_a_purge_is_not_free)
 {
+	uint64_t before;
+
 	begin();
 	leave_holes();
-	/* Next to nothing is left, so 32 MiB go at once; the next look is then due after a quarter of what is free. */
+	/* A MiB is left. What is missing to a third of the reserve goes at once, and meanwhile others take most of it. */
 	others_came(LIMIT - (arenas_held_pages() << PAGE_SHIFT) - MIB);
-	taken_meanwhile = 16 * MIB;
-	ck_need(pool_malloc(4 * BUFFER) != NULL);
+	taken_meanwhile = 8 * MIB;
+	ck_need(pool_malloc(16 * BUFFER) != NULL);
 	ck_assert_uint_eq(taken_meanwhile, 0);
-	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 28 * MIB);
-	/* So it is due now: whoever takes more finds that others have taken all the rest. */
-	ck_assert_uint_eq(others_purged, 0);
+	/* So whoever takes more has to look, and finds that nothing is left. */
 	others_use(LIMIT - (arenas_held_pages() << PAGE_SHIFT));
-	for (unsigned i = 0; i < 4; i++)
-		ck_need(pool_malloc(4 * BUFFER) != NULL);
-	ck_assert_uint_gt(others_purged, 0);
+	before = purged_pages();
+	for (uint64_t fresh = arenas_pages().fresh; arenas_pages().fresh == fresh;)
+		ck_need(pool_malloc(12 * BUFFER) != NULL);
+	ck_assert_uint_ge((purged_pages() - before) << PAGE_SHIFT, 8 * MIB);
+	end();
+}
+END_TEST
+
+static struct pool_stats stats_now(void)
+{
+	struct pool_stats stats;
+
+	pool_stats_collect(&stats, NULL, 0);
+	return stats;
+}
+
+START_TEST(purges_that_a_request_waits_for_are_counted)
+{
+	struct pool_stats before, after;
+
+	begin();
+	leave_holes();
+	before = stats_now();
+	/* By the thread that does the maintenance nobody waits. */
+	pool.maintain = NULL;
+	ck_assert_uint_gt(reclaim_run(LOAD_RELAXED(&pool.now), PRESSURE_CRITICAL, false), 0);
+	ck_assert_uint_eq(stats_now().request_purges, before.request_purges);
+	leave_holes();
+	others_came(LIMIT - (arenas_held_pages() << PAGE_SHIFT) - MIB);
+	ck_need(pool_malloc(16 * BUFFER) != NULL);
+	after = stats_now();
+	ck_assert_uint_gt(after.request_purges, before.request_purges);
+	ck_assert_uint_gt(after.longest_request_purge_ns, 0);
+	/* One that began 51 us ago is slow. */
+	before = after;
+	purge_note_request(clock_precise_ns() - 51000);
+	after = stats_now();
+	ck_assert_uint_eq(after.request_purges, before.request_purges + 1);
+	ck_assert_uint_eq(after.slow_request_purges, before.slow_request_purges + 1);
+	ck_assert_uint_ge(after.longest_request_purge_ns, 51000);
 	end();
 }
 END_TEST
@@ -407,6 +446,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_taken_elsewhere_makes_the_pool_give_back);
 	tcase_add_test(tests, what_was_handed_out_untouched_counts);
 	tcase_add_test(tests, memory_high_is_kept_like_a_limit);
+	tcase_add_test(tests, purges_that_a_request_waits_for_are_counted);
 }
 
 int main(void)
