@@ -299,6 +299,13 @@ static OWN_FRAME void put_heap(struct out *out, const struct snapshot *s)
 	out_str(out, " times, contended ");
 	out_count(out, pool->lock_contentions);
 	out_char(out, '\n');
+	text_label(out, "purges");
+	out_count(out, pool->request_purges);
+	out_str(out, " within requests, ");
+	out_count(out, pool->slow_request_purges);
+	out_str(out, " longer than 50 us, the longest ");
+	out_count(out, (pool->longest_request_purge_ns + 500) / 1000);
+	out_str(out, " us\n");
 	if (pool->purges_refused != 0) {
 		text_label(out, "refused");
 		out_number_of(out, pool->purges_refused, "purge");
