@@ -121,7 +121,8 @@ START_TEST(lifetimes_are_weights_by_age_and_size)
 	}
 	ck_assert(freed == 5 && live == 2);
 	/* A machine that is busy may stop us between a birth and its death. */
-	for (unsigned i = 0; i < TRACK_AGE_BUCKETS && (i == 0 || track_age_below(i - 1) <= lived_at_most); i++)
+	for (unsigned i = 0; i < TRACK_AGE_BUCKETS && (i == 0 || track_age_below(i - 1) <= lived_at_most);
+	     i++)
 		young += snapshot.lifetimes.freed_by_size[6][i];
 	ck_assert(young == 4);
 	ck_assert_uint_eq(track_size_up_to(6), 1024);
