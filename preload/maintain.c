@@ -40,6 +40,7 @@ static struct {
 	struct meminfo_scratch scratch; /* only the pass */
 	struct process_info process;	/* as of the last tick; likewise */
 	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
+	bool is_readable;		/* as of the last look; only the pass */
 	uint32_t last_monitor;		/* ticks; only the pass */
 	uint32_t last_look;		/* at pressure; likewise */
 	uint32_t next_pass; /* relaxed: when a pass is due again; while a debt is paid, pool.due is earlier */
@@ -171,11 +172,15 @@ static void look_at_pressure(struct meminfo *info)
 {
 	enum pressure_level before = preload.pressure.level;
 
-	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
+	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) || !maintain.is_readable) {
 		meminfo_find(&maintain.source, &maintain.scratch);
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
 	meminfo_read(&maintain.source, info, &maintain.scratch);
+	/* Out of descriptors, or of /proc: what was known last holds until it can be read again. */
+	maintain.is_readable = info->total_bytes != 0;
+	if (!maintain.is_readable)
+		return;
 	if (!process_info_read(&maintain.process, &maintain.scratch))
 		maintain.process = (struct process_info){.rss_bytes = 0};
 	preload.pressure =
@@ -188,7 +193,8 @@ static void look_at_pressure(struct meminfo *info)
 
 static void monitor(const struct meminfo *info, struct track_facts *facts)
 {
-	headroom_learn(&maintain.source, &info->gauge);
+	if (maintain.is_readable)
+		headroom_learn(&maintain.source, &info->gauge);
 	read_fallback(&preload.fallback);
 	put_facts(facts, info, &maintain.process);
 }
