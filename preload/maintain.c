@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pool/headroom.h"
@@ -77,6 +78,24 @@ bool maintain_may_ask_jemalloc(void)
 	return true;
 }
 
+/*
+ * jemalloc's handler for fork waits for its locks, and mallctl() holds those for long. In a process of one thread a
+ * signal's handler that forked meanwhile would wait for itself: so there is none meanwhile.
+ */
+static void hold_signals(uint64_t *before)
+{
+	*before = SIGNALS_ALL;
+	if (is_single_threaded())
+		sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, before);
+}
+
+/* Those of a thread of ours are blocked, and stay so. */
+static void release_signals(uint64_t before)
+{
+	if (is_single_threaded())
+		sys_signal_mask(SIG_SETMASK, before, NULL);
+}
+
 static uint64_t jemalloc_figure(const char *name)
 {
 	size_t value = 0, size = sizeof(value);
@@ -84,12 +103,12 @@ static uint64_t jemalloc_figure(const char *name)
 	return next.mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-static void read_fallback(struct fallback_stats *stats)
+static void read_figures(struct fallback_stats *stats)
 {
 	uint64_t epoch = 1;
 	size_t size = sizeof(epoch);
 
-	if (!maintain_may_ask_jemalloc() || next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
+	if (next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
 		return;
 	STORE_RELAXED(&stats->allocated_bytes, jemalloc_figure("stats.allocated"));
 	STORE_RELAXED(&stats->active_bytes, jemalloc_figure("stats.active"));
@@ -99,10 +118,26 @@ static void read_fallback(struct fallback_stats *stats)
 	STORE_RELAXED(&stats->is_known, true);
 }
 
+static void read_fallback(struct fallback_stats *stats)
+{
+	uint64_t before;
+
+	if (!maintain_may_ask_jemalloc())
+		return;
+	hold_signals(&before);
+	read_figures(stats);
+	release_signals(before);
+}
+
 static void purge_jemalloc(void)
 {
-	if (maintain_may_ask_jemalloc())
-		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	uint64_t before;
+
+	if (!maintain_may_ask_jemalloc())
+		return;
+	hold_signals(&before);
+	next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	release_signals(before);
 }
 
 /*
@@ -485,5 +520,4 @@ void maintain_fork_child(void)
 	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.wanted, 0, memory_order_relaxed);
 	state_fork_child();
-	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 }
