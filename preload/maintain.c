@@ -23,6 +23,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
+#include "preload/meet.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -68,14 +69,16 @@ static bool is_thread(void)
 bool maintain_may_ask_jemalloc(void)
 {
 	void *probe;
+	bool is_room;
 
-	if (next.mallctl == NULL)
+	if (next.mallctl == NULL || !meet())
 		return false;
 	probe = sys_reserve(PROBE_BYTES);
 	if (probe == NULL)
 		return false;
+	is_room = sys_commit(probe, PROBE_BYTES); /* which RLIMIT_DATA counts */
 	sys_release(probe, PROBE_BYTES);
-	return true;
+	return is_room;
 }
 
 /*

@@ -169,6 +169,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
+	tests/sabotage/thread-comes-unprepared.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
