@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	src/base/clock.c \
 	src/base/clock.h \
 	src/base/compiler.h \
+	src/base/io.c \
 	src/base/io.h \
 	src/base/lock.c \
 	src/base/lock.h \
