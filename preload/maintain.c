@@ -222,7 +222,8 @@ static void look_at_pressure(struct meminfo *info)
 		maintain.process = (struct process_info){.rss_bytes = 0};
 	preload.pressure =
 	    pressure_judge(info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
-	pool_set_memory_limit(&preload.settings, pressure_memory_limit(info, preload.settings.memory_limit));
+	pool_set_memory_limit(&preload.settings, pressure_memory_limit(info, preload.settings.memory_limit),
+	    pressure_memory_used(info, preload.settings.memory_limit, maintain.process.rss_bytes));
 	say_level(&preload.pressure, before);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
 		purge_jemalloc();

@@ -4,7 +4,7 @@
 #ifndef WEIR_PRELOAD_MAINTAIN_H
 #define WEIR_PRELOAD_MAINTAIN_H
 
-#include "report/state.h"
+#include "report/weir_state.h"
 
 void maintain_start(void);
 /* Whether mallctl() can be called: it is there, and there is address space for what it makes. */

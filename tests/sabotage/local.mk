@@ -6,6 +6,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/any-arena-lends.patch \
 	tests/sabotage/arenas-by-turns.patch \
+	tests/sabotage/auto-forgets-the-rest.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
@@ -22,6 +23,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
+	tests/sabotage/circulation-by-one-look.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -77,6 +79,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/locked-never-tried-again.patch \
+	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
