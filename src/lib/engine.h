@@ -7,7 +7,7 @@
 #ifndef WEIR_LIB_ENGINE_H
 #define WEIR_LIB_ENGINE_H
 
-#include "report/engine.h"
+#include "report/weir_engine.h"
 
 /* Never NULL. The first call makes it. */
 const struct engine *engine_get(void);

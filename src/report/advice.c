@@ -136,7 +136,7 @@ static void put_leak(struct out *out, const struct snapshot *s, const struct tra
 	}
 	if (s->track.risk.time_to_limit_seconds >= 0) {
 		out_str(out, "; the memory limit is reached in ");
-		out_duration(out, s->track.risk.time_to_limit_seconds);
+		out_time_left(out, s->track.risk.time_to_limit_seconds);
 	}
 }
 

@@ -226,7 +226,10 @@ static OWN_FRAME void put_buffers(struct out *out, const struct snapshot *s)
 		text_cell_count(out, b->size_bytes, columns[1].end);
 		text_cell_size(out, b->capacity_bytes, columns[2].end);
 		text_cell_count(out, b->use_count, columns[3].end);
-		text_cell_count(out, b->id, columns[4].end);
+		/* An id is a name, to be searched for as it stands in the JSON. */
+		cell = out_cell_begin(out);
+		out_u64(out, b->id);
+		out_cell_end(out, cell, columns[4].end);
 		cell = out_cell_begin(out);
 		out_hex(out, b->address);
 		out_cell_end(out, cell, columns[5].end);

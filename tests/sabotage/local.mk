@@ -44,6 +44,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/files-of-standard-numbers.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/floors-of-all-cpus.patch \
@@ -51,6 +52,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/fork-waits-for-itself.patch \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
@@ -157,6 +159,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/slow-purge-not-told.patch \
 	tests/sabotage/stack-without-an-end.patch \
+	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stopped-cpu-works-on.patch \
@@ -170,6 +173,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
+	tests/sabotage/thread-comes-unprepared.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
@@ -178,6 +182,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
+	tests/sabotage/unread-is-no-limit.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
