@@ -160,6 +160,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
+	tests/sabotage/slow-purge-not-told.patch \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
