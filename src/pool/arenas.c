@@ -365,10 +365,9 @@ static uint32_t give_one(struct stretch *stretch, uint32_t page, uint32_t now)
 		return (uint32_t)(out - stretch->arena->out_pages);
 	}
 	STORE_RELAXED(&run->state, RUN_NONE);
-	if (stretch->page + stretch->pages != page) {
+	if (page + pages != stretch->page)
 		end_stretch(stretch, now);
-		stretch->page = page;
-	}
+	stretch->page = page;
 	stretch->pages += pages;
 	return pages;
 }
@@ -390,12 +389,12 @@ void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_cha
 {
 	struct stretch stretch = {0};
 
-	/* So neighbours meet, and an arena is locked once. */
+	/* So neighbours meet, and an arena is locked once. The lowest comes last, and is taken first again. */
 	sort(pages, count);
 	*change = (struct arena_change){0};
-	for (unsigned i = 0; i < count; i++) {
-		enter_stretch(&stretch, &arenas.at[page_owner(pages[i])], now);
-		change->out_pages += give_one(&stretch, pages[i], now);
+	while (count-- > 0) {
+		enter_stretch(&stretch, &arenas.at[page_owner(pages[count])], now);
+		change->out_pages += give_one(&stretch, pages[count], now);
 	}
 	enter_stretch(&stretch, NULL, now);
 }
