@@ -30,6 +30,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/credits-never-called-in.patch \
+	tests/sabotage/cut-waits-for-the-gone.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -59,6 +60,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
+	tests/sabotage/groups-hide-the-filters.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
@@ -82,6 +84,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
+	tests/sabotage/locked-with-all-that-is-reserved.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
