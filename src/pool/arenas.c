@@ -143,33 +143,42 @@ static void create(
 	STORE_RELAXED(&run->state, RUN_IDLE);
 }
 
-/* One buffer of a class; 0: none of that temperature. */
-static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
-{
-	uint32_t pages = size_class_pages(class), page;
-	bool was_cold = false;
-
-	if (size_class_is_slab(class)) {
-		/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
-		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
-		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
-			return 0;
-		page = slab_take(arena, class);
-	} else {
-		page = arena_take_run(arena, temperature, pages, &was_cold);
-	}
-	if (page != 0)
-		create(arena, page, class, pages, now, was_cold);
-	return page;
-}
-
-static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
+static unsigned take_slots(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
     uint32_t now, uint32_t *pages)
 {
 	unsigned count = 0;
 
-	while (count < want && (pages[count] = take_one(arena, temperature, class, now)) != 0)
-		count++;
+	while (count < want) {
+		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
+		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+			break;
+		pages[count] = slab_take(arena, class);
+		if (pages[count] == 0)
+			break;
+		create(arena, pages[count++], class, 0, now, false);
+	}
+	return count;
+}
+
+/* Buffers of a class, up to want. */
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+    uint32_t now, uint32_t *pages)
+{
+	uint32_t length = size_class_pages(class), page;
+	unsigned count = 0, row;
+	bool was_cold;
+
+	if (size_class_is_slab(class))
+		return take_slots(arena, temperature, class, want, now, pages);
+	while (count < want && (page = runs_take_row(
+				    &arena->runs, temperature, length, want - count, &row, &was_cold)) != 0) {
+		arena->out_pages += row * length;
+		for (; row > 0; row--, page += length) {
+			create(arena, page, class, length, now, was_cold);
+			pages[count++] = page;
+		}
+	}
 	return count;
 }
 
@@ -317,43 +326,77 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
+/* Neighbours that are given together: of one arena, whose lock is held; no longer in use, and not free yet. */
+struct stretch {
+	struct arena *arena; /* NULL: none */
+	uint32_t page, pages;
+};
+
+/* Joined before they are free: each by itself would be coalesced with the one before. */
+static void end_stretch(struct stretch *stretch, uint32_t now)
+{
+	if (stretch->pages != 0)
+		arena_give_run(stretch->arena, stretch->page, stretch->pages, now);
+	stretch->pages = 0;
+}
+
+static void enter_stretch(struct stretch *stretch, struct arena *arena, uint32_t now)
+{
+	if (stretch->arena == arena)
+		return;
+	end_stretch(stretch, now);
+	if (stretch->arena != NULL)
+		lock_release(&stretch->arena->lock);
+	stretch->arena = arena;
+	if (arena != NULL)
+		lock_acquire(&arena->lock);
+}
+
 /* By how many pages less are out of the heap then. */
-static uint32_t give_one(struct arena *arena, uint32_t page, uint32_t now)
+static uint32_t give_one(struct stretch *stretch, uint32_t page, uint32_t now)
 {
 	struct run *run = run_at(page);
 	uint32_t pages = run->pages;
-	uint64_t out = arena->out_pages;
+	uint64_t out = stretch->arena->out_pages;
 
-	arena->retired_uses[run->size_class] += run->buffer.use_count;
+	stretch->arena->retired_uses[run->size_class] += run->buffer.use_count;
 	if (size_class_is_slab(run->size_class)) {
-		slab_give(arena, page, now);
-		return (uint32_t)(out - arena->out_pages);
+		slab_give(stretch->arena, page, now);
+		return (uint32_t)(out - stretch->arena->out_pages);
 	}
 	STORE_RELAXED(&run->state, RUN_NONE);
-	arena_give_run(arena, page, pages, now);
+	if (page + pages != stretch->page)
+		end_stretch(stretch, now);
+	stretch->page = page;
+	stretch->pages += pages;
 	return pages;
 }
 
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
+/* Batches are short, and nearly in order, one way or the other. */
+static void sort(uint32_t *pages, unsigned count)
 {
-	struct arena *held = NULL;
+	for (unsigned i = 1; i < count; i++) {
+		uint32_t page = pages[i];
+		unsigned to = i;
 
-	*change = (struct arena_change){0};
-	for (unsigned i = 0; i < count; i++) {
-		struct arena *arena = &arenas.at[page_owner(pages[i])];
-
-		if (held != NULL && arena != held) {
-			lock_release(&held->lock);
-			held = NULL;
-		}
-		if (held == NULL) {
-			lock_acquire(&arena->lock);
-			held = arena;
-		}
-		change->out_pages += give_one(held, pages[i], now);
+		for (; to > 0 && pages[to - 1] > page; to--)
+			pages[to] = pages[to - 1];
+		pages[to] = page;
 	}
-	if (held != NULL)
-		lock_release(&held->lock);
+}
+
+void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
+{
+	struct stretch stretch = {0};
+
+	/* So neighbours meet, and an arena is locked once. The lowest comes last, and is taken first again. */
+	sort(pages, count);
+	*change = (struct arena_change){0};
+	while (count-- > 0) {
+		enter_stretch(&stretch, &arenas.at[page_owner(pages[count])], now);
+		change->out_pages += give_one(&stretch, pages[count], now);
+	}
+	enter_stretch(&stretch, NULL, now);
 }
 
 uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)

@@ -56,7 +56,7 @@ void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
 void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 
 /* Buffers that are RUN_IDLE go back. Their order does not matter. */
-void arenas_give(const uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
+void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change);
 
 /* Of all arenas; each a guess. */
 struct arenas_pages {

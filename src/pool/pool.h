@@ -121,8 +121,8 @@ enum pool_pointer pool_describe(const void *p, struct pool_buffer_info *info);
 /* For the parts of the pool. */
 bool pool_count_pages(int64_t pages); /* against the limit; false: past it, not counted */
 void pool_keep_limit(
-    uint32_t fresh_pages, uint32_t now); /* after pages were taken, of which so many will fault */
-void pool_drained(const uint32_t *pages, unsigned count); /* out of magazines, into the heap */
+    uint32_t fresh_pages, uint32_t now);	    /* after pages were taken, of which so many will fault */
+void pool_drained(uint32_t *pages, unsigned count); /* out of magazines, into the heap */
 void pool_buffer_fill(struct pool_buffer_info *info, uint32_t page);
 
 /* Around fork, by the forking thread. In the child no other thread exists. */
@@ -166,7 +166,7 @@ INLINE uint32_t pool_pop(size_t size)
 INLINE bool pool_begin(uint32_t place, size_t size, void **p)
 {
 	*p = (void *)(range.base + ((uintptr_t)place << PLACE_SHIFT));
-	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_HINT(&pool.poll_mask)) == 0);
+	return UNLIKELY((buffer_begin(run_at_place(place), size) & LOAD_HINT(&pool.poll_mask)) == 0);
 }
 
 /* The same. Leaf code: the one call is a tail call, so that nothing is spilled. */
@@ -190,19 +190,20 @@ INLINE void *pool_malloc(size_t size)
  * that free writes. */
 INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 {
-	return run->state == RUN_IN_USE && run->offset == (offset & (PAGE_BYTES - 1));
+	return run->state == RUN_IN_USE && ((run->offset ^ offset) & (PAGE_BYTES - 1)) == 0;
 }
 
 /* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
 INLINE bool pool_free(size_t offset)
 {
-	struct run *run = &range.runs[offset >> PAGE_SHIFT];
+	uint32_t place = (uint32_t)(offset >> PLACE_SHIFT);
+	struct run *run = run_at_place(place);
 
 	if (UNLIKELY(!pool_is_in_use(run, offset)))
 		return false;
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
-	if (UNLIKELY(!magazine_push(run->size_class, (uint32_t)(offset >> PLACE_SHIFT))))
+	if (UNLIKELY(!magazine_push(run->size_class, place)))
 		pool_free_slow(offset);
 	return true;
 }

@@ -84,6 +84,16 @@ INLINE uint32_t place_page(uint32_t place)
 	return place >> PAGE_PLACES_SHIFT;
 }
 
+/* Its entry. */
+INLINE struct run *run_at_place(uint32_t place)
+{
+	uint32_t page_places = place & ~((1u << PAGE_PLACES_SHIFT) - 1);
+
+	/* One instruction less than by the page's number: the processor multiplies by 4 itself. */
+	return (struct run *)(void *)((char *)range.runs +
+				      (size_t)page_places * (sizeof(struct run) >> PAGE_PLACES_SHIFT));
+}
+
 INLINE unsigned page_owner(uint32_t page)
 {
 	return range.owners[page >> (CHUNK_SHIFT - PAGE_SHIFT)];

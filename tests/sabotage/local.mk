@@ -8,6 +8,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/arenas-by-turns.patch \
 	tests/sabotage/auto-forgets-the-rest.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
+	tests/sabotage/batch-in-any-order.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
@@ -140,6 +141,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
+	tests/sabotage/row-of-any-temperature.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
 	tests/sabotage/rules-outlive-the-loaders-own-unloading.patch \
@@ -193,6 +195,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
+	tests/sabotage/working-cpu-emptied.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \
