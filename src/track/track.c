@@ -11,6 +11,13 @@
  * and never unwinds. track_wake() makes them within malloc, with no lock held. The unwinder and the loader
  * may allocate at their first use then, which the flag of the thread keeps from being tracked.
  *
+ * realloc: who asked for the size that a buffer has is who holds it, so it leaves the site it had for that of the
+ * call, moved or not, as for heaptrack and the profilers of jemalloc and tcmalloc. At a site, ages and lifetimes
+ * count from there: until then it was not at risk of being lost by that site's callers, and a site whose objects came to
+ * it old would look as if none died young there (immortal time, as it is called of patients). Nor has it died where it was: there
+ * its birth is taken back, so that a store whose entries grow in steps is one that frees nothing. When the buffer itself
+ * was made, the pool knows.
+ *
  * The rule of accounting: facts of a site and the lifetimes beside them are plain words under the
  * stripe of the site's row; samples are lock-free; statistics are relaxed atomics.
  */
@@ -157,28 +164,32 @@ static unsigned size_group(uint64_t size)
 	return MIN(log - 4, TRACK_SIZE_GROUPS - 1u);
 }
 
-static uint32_t born(size_t size, enum track_kind kind, float weight)
+static bool capture(struct stack *stack, enum track_kind kind)
+{
+	if (!stack_capture(stack)) {
+		count(&track.stacks_dropped);
+		return false;
+	}
+	count(&track.stacks_captured);
+	if (stack->tables_read != 0) {
+		sampler_charge(kind, stack->tables_read);
+		atomic_fetch_add_explicit(&track.tables_read, stack->tables_read, memory_order_relaxed);
+	}
+	if (stack->is_truncated)
+		count(&track.stacks_truncated);
+	return true;
+}
+
+static uint32_t born(const struct stack *stack, size_t size, enum track_kind kind, float weight)
 {
 	struct sample_facts facts = {
 	    .birth = clock_now_ticks(), .size = size, .weight = weight, .kind = kind};
-	struct stack stack;
 	uint32_t sample;
 
-	if (!stack_capture(&stack)) {
-		count(&track.stacks_dropped);
-		return 0;
-	}
-	count(&track.stacks_captured);
-	if (stack.tables_read != 0) {
-		sampler_charge(kind, stack.tables_read);
-		atomic_fetch_add_explicit(&track.tables_read, stack.tables_read, memory_order_relaxed);
-	}
-	if (stack.is_truncated)
-		count(&track.stacks_truncated);
 	for (;;) {
 		uint64_t key;
 
-		facts.site = sites_find(&stack, &key);
+		facts.site = sites_find(stack, &key);
 		/* The sample first: it is what keeps the row. */
 		sample = samples_take(&facts);
 		if (sample == 0) {
@@ -194,7 +205,8 @@ static uint32_t born(size_t size, enum track_kind kind, float weight)
 
 uint32_t track_birth(void *p UNUSED, size_t size, enum track_kind kind, float weight)
 {
-	uint32_t sample;
+	struct stack stack;
+	uint32_t sample = 0;
 
 	if (!is_active())
 		return 0;
@@ -202,7 +214,8 @@ uint32_t track_birth(void *p UNUSED, size_t size, enum track_kind kind, float we
 		count(&track.stacks_dropped);
 		return 0;
 	}
-	sample = born(size, kind, weight);
+	if (capture(&stack, kind))
+		sample = born(&stack, size, kind, weight);
 	leave();
 	return sample;
 }
@@ -253,14 +266,52 @@ void track_death(uint32_t sample)
 	leave();
 }
 
-void track_resize(uint32_t sample, size_t size)
+static void left(const struct sample_facts *facts)
+{
+	sites_leave(facts->site, facts->size, (double)facts->weight);
+}
+
+/* To the site of this call, if that may be looked at. Past the budget only the size is another. */
+static uint32_t resized(uint32_t sample, size_t size)
 {
 	struct sample_facts before;
+	struct stack stack;
 
+	if (!samples_read(sample, &before))
+		return 0;
+	if (!sampler_may_follow(before.kind, sampler_second()) || !capture(&stack, before.kind)) {
+		if (samples_resize(sample, size, &before))
+			sites_resize(before.site, before.size, size, (double)before.weight);
+		return sample;
+	}
+	/* It may have been thinned away just now. */
+	if (!samples_remove(sample, &before))
+		return 0;
+	left(&before);
+	return born(&stack, size, before.kind, before.weight);
+}
+
+uint32_t track_resize(uint32_t sample, size_t size)
+{
 	if (!is_active() || !enter())
+		return sample;
+	sample = resized(sample, size);
+	leave();
+	return sample;
+}
+
+void track_leave(uint32_t sample)
+{
+	struct sample_facts facts;
+
+	if (!is_active())
 		return;
-	if (samples_resize(sample, size, &before))
-		sites_resize(before.site, before.size, size, (double)before.weight);
+	if (!enter()) {
+		defer(sample);
+		return;
+	}
+	if (samples_remove(sample, &facts))
+		left(&facts);
 	leave();
 }
 
