@@ -18,10 +18,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
-	tests/sabotage/circulation-ignored.patch \
-	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
+	tests/sabotage/circulation-ignored.patch \
+	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -54,7 +54,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
+	tests/sabotage/growing-has-no-budget.patch \
+	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
+	tests/sabotage/grown-stays-where-it-was.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
@@ -83,6 +86,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
+	tests/sabotage/moved-is-a-death.patch \
 	tests/sabotage/no-fence-no-drain.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
@@ -142,11 +146,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-uncounted.patch \
-	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -169,8 +173,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
-	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-asks-for-the-pid.patch \
+	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
