@@ -132,6 +132,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-load-is-growth.patch \
 	tests/sabotage/risk-long-lives-forgotten.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
+	tests/sabotage/risk-share-makes-no-difference.patch \
+	tests/sabotage/risk-start-up-store-forgotten.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
