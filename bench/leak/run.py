@@ -114,14 +114,12 @@ def parse_survey(lines):
 
 
 def steady(start, middle, end):
-    """What a site does in the later half, but no more than in the earlier one: what a program does at its start, as
-    node compiles, is not what it does under load."""
-    site = dict(end, seconds=SURVEY_SECONDS * (1 - SURVEY_START))
+    """What a site does after the start, or nothing where that ends: what a program does at its start, as node compiles,
+    is not what it does under load."""
     births = [middle.get("births", 0) - start.get("births", 0), end["births"] - middle.get("births", 0)]
-    for key in ("births", "deaths", "bytes"):
-        later = end[key] - middle.get(key, 0)
-        site[key] = round(2 * later * min(1, births[0] / births[1])) if births[1] else 0
-    return site
+    goes_on = births[1] >= births[0] / 4
+    counts = {key: end[key] - start.get(key, 0) if goes_on else 0 for key in ("births", "deaths", "bytes")}
+    return end | counts | {"seconds": SURVEY_SECONDS * (1 - SURVEY_START)}
 
 
 def survey(name, options, tools):

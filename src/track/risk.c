@@ -9,12 +9,12 @@
  *
  *   flat       Beyond some age nothing dies any more, and it is not just that time is short
  *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
- *              few in a hundred, those that store things keep much more: 3 / (1 + (share / 10%)^2) to 1, which is 3 at 1%,
- *              1.5 at 10% and 0.1 at 50%. So what is kept of every second one needs days of flatness, since
- *              entries with a time to live look the same until it ends. Where others live for long (what a collector
- *              frees, sessions, entries that are asked for again), it is kept on purpose the more likely: for 10%
- *              stands a share that falls with the fourth root of the age that 99% of them end before, from a minute
- *              on; 0.3 : 1 at 10% where that is an hour, and 1.7 : 1 at 3%.
+ *              few in a hundred, those that store things keep more: 3 : 1 up to 3%, falling as
+ *              share^-1.2 (0.7 : 1 at 10%, 0.1 : 1 at 50%). So a site that keeps one in ten
+ *              needs hours of flatness, since entries with a time to live look the same until it ends. Where
+ *              others live for long (what a collector frees, sessions, entries that are asked for again), a large
+ *              share is kept on purpose the more likely: the power grows by 0.12 with each doubling of the age
+ *              that 99% of them end before, from a minute on; 0.3 : 1 at 10% where that is an hour.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
  *              A program that warms up may keep things for a while: log-uniform, 10 s to 1 h;
@@ -48,10 +48,10 @@
 #define EVIDENCE_OBJECTS 22.0
 
 #define PRIOR_ODDS 3.0
-#define PRIOR_SHARE 0.1	      /* where half of them are left */
-#define PRIOR_POWER 2.0	      /* beyond */
-#define PRIOR_LIFE 60.0	      /* seconds; that share is less where others live longer, */
-#define PRIOR_LIFE_POWER 0.25 /* with so much of the power of their life */
+#define PRIOR_SHARE 0.03
+#define PRIOR_POWER 1.2
+#define PRIOR_LIFE 60.0	      /* seconds */
+#define PRIOR_POWER_MORE 0.12 /* a doubling */
 
 #define WARM_UP_FIRST 10.0
 #define WARM_UP_LAST 3600.0
@@ -86,10 +86,11 @@ static double evidence_of(double objects)
 /* share is kept where nearly all others live for less than others_life seconds. */
 static double prior_odds(double share, double others_life)
 {
-	double octaves = approx_log2(MAX(share, 1e-6) / PRIOR_SHARE) +
-			 PRIOR_LIFE_POWER * approx_log2(MAX(others_life / PRIOR_LIFE, 1));
+	double power = PRIOR_POWER + PRIOR_POWER_MORE * approx_log2(MAX(others_life / PRIOR_LIFE, 1));
 
-	return PRIOR_ODDS / (1 + approx_exp(PRIOR_POWER * LN2 * octaves));
+	if (share <= PRIOR_SHARE)
+		return PRIOR_ODDS;
+	return PRIOR_ODDS * approx_exp(-power * LN2 * approx_log2(share / PRIOR_SHARE));
 }
 
 static double p_flat(const struct flat_tail *tail, double share, double others_life, unsigned sites_tested)

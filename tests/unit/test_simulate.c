@@ -151,30 +151,6 @@ START_TEST(high_comes_within_sixty_lost_buffers)
 }
 END_TEST
 
-/* One in ten, one in two minutes: what a store beside traffic looks like, too. */
-static void lose_one_in_ten(struct sim_site *site)
-{
-	lose_one_a_minute(site);
-	site->share = 0.1;
-	site->rate = 1.0 / 120 / site->share;
-}
-
-START_TEST(one_in_ten_is_mostly_high_within_sixty_lost_buffers)
-{
-	struct sim_kind kind = {"one in ten", true, false, false, lose_one_in_ten, dies_or_stays};
-	unsigned within = 0;
-
-	for (uint64_t seed = 0; seed < 60; seed++) {
-		struct sim_result result;
-
-		sim_run(&kind, 5000 + seed * 17, 3 * SIM_HOUR, &result);
-		within += result.had_high && result.leaked_at_high <= 60;
-	}
-	if (within < 51)
-		ck_abort_msg("%u of 60", within);
-}
-END_TEST
-
 START_TEST(the_area_under_a_curve_counts_ties_half)
 {
 	double clean[] = {1, 2, 3, 4}, leaking[] = {3, 5};
@@ -203,7 +179,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, leaks_rank_above_clean_sites_and_better_than_by_any_baseline);
 	tcase_add_test(tests, no_clean_site_is_high_and_most_leaks_are);
 	tcase_add_test(tests, high_comes_within_sixty_lost_buffers);
-	tcase_add_test(tests, one_in_ten_is_mostly_high_within_sixty_lost_buffers);
 	tcase_add_test(tests, the_area_under_a_curve_counts_ties_half);
 	tcase_add_test(tests, a_seed_gives_the_same_day);
 }
