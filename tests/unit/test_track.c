@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "run_suite.h"
-#include "track/sampler.h"
 #include "track/samples.h"
 #include "track/track.h"
 
@@ -141,7 +140,6 @@ START_TEST(what_realloc_grows_belongs_to_the_site_of_the_realloc)
 	ck_assert(first != NULL && second != NULL && first != second);
 	ck_assert(first->live_objects == 60 && first->live_bytes == 60 * 4096);
 	ck_assert(first->births == 80 && first->deaths == 20);
-	/* Of the two stacks that grow, in one loop each, the dump has both. */
 	for (int i = 0; i < 10; i++) {
 		uint64_t id = track_site_of(kept[i]);
 
@@ -179,28 +177,6 @@ START_TEST(what_realloc_moves_leaves_its_site_without_a_death)
 	site = site_of((uint32_t(*)(size_t))(void (*)(void))born_here);
 	ck_assert(site->births == 3 && site->deaths == 3 && site->live_objects == 0);
 	ck_assert(sum_of(snapshot.lifetimes.freed) == 0 && site->lifetime_p50_seconds < 0);
-}
-END_TEST
-
-/* Nobody asks for more than a loop that grows one buffer by bytes. */
-START_TEST(past_the_budget_what_grows_stays_where_it_was)
-{
-	begin();
-	uint32_t sample = born_here(4096, 1);
-	size_t size = 4096;
-
-	sampler_start(&settings);
-	sampler_set_price(SAMPLER_PRICE_BUSY);
-	for (unsigned i = 0; i < 20 * SAMPLER_BUDGET_POOL; i++)
-		sample = grown_here(sample, size += 16);
-	track_collect(&snapshot);
-	/* Within the seconds that this takes. */
-	ck_assert_uint_gt(snapshot.counters.stacks_captured, SAMPLER_BUDGET_POOL / SAMPLER_PRICE_BUSY);
-	ck_assert_uint_lt(snapshot.counters.stacks_captured, 4 * SAMPLER_BUDGET_POOL);
-	ck_assert_uint_eq(snapshot.counters.samples_live, 1);
-	for (unsigned i = 0; i < snapshot.site_count; i++)
-		if (snapshot.sites[i].live_objects > 0)
-			ck_assert(snapshot.sites[i].live_bytes == (double)size);
 }
 END_TEST
 
@@ -600,7 +576,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, frames_are_known_until_code_may_have_gone);
 	tcase_add_test(tests, what_realloc_grows_belongs_to_the_site_of_the_realloc);
 	tcase_add_test(tests, what_realloc_moves_leaves_its_site_without_a_death);
-	tcase_add_test(tests, past_the_budget_what_grows_stays_where_it_was);
 	tcase_add_test(tests, lifetimes_are_weights_by_age_and_size);
 	tcase_add_test(tests, frames_and_mappings_name_modules);
 	tcase_add_test(tests, all_tables_together_have_a_bound);
