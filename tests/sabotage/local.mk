@@ -6,6 +6,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/any-arena-lends.patch \
 	tests/sabotage/arenas-by-turns.patch \
+	tests/sabotage/auto-forgets-the-rest.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
@@ -20,6 +21,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/cell-across-a-flush.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
+	tests/sabotage/circulation-by-one-look.patch \
 	tests/sabotage/circulation-ignored.patch \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
@@ -27,6 +29,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/credits-never-called-in.patch \
+	tests/sabotage/cut-waits-for-the-gone.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -42,6 +45,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/escape-shown.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/files-of-standard-numbers.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/floors-of-all-cpus.patch \
@@ -49,11 +53,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/fork-waits-for-itself.patch \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
+	tests/sabotage/groups-hide-the-filters.patch \
 	tests/sabotage/growing-has-no-budget.patch \
 	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
@@ -79,7 +85,9 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
+	tests/sabotage/locked-with-all-that-is-reserved.patch \
 	tests/sabotage/magazines-are-demand.patch \
+	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
@@ -159,6 +167,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/stack-without-an-end.patch \
+	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stopped-cpu-works-on.patch \
@@ -172,6 +181,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
+	tests/sabotage/thread-comes-unprepared.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
@@ -180,6 +190,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
+	tests/sabotage/unread-is-no-limit.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
