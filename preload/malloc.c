@@ -204,6 +204,8 @@ static void *move(void *p, size_t used, size_t size)
 	if (to == NULL)
 		return NULL;
 	memcpy(to, p, MIN(used, size));
+	if (pool_contains(p))
+		pool_leave_sample(p);
 	alloc_free(p);
 	return to;
 }
@@ -220,6 +222,7 @@ static void *outgrow(void *p, size_t size)
 	if (sampler_passes(TRACK_POOL, size))
 		sample_note(TRACK_POOL, to, size);
 	memcpy(to, p, used);
+	pool_leave_sample(p);
 	if (UNLIKELY(!pool_free_outgrown(p)))
 		misuse_free(p);
 	return to;

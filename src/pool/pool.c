@@ -424,14 +424,20 @@ void pool_set_sample(void *p, uint32_t sample)
 	STORE_RELAXED(&run->state, sample != 0 ? RUN_SAMPLED : RUN_IN_USE);
 }
 
-void pool_end_sample(void *p)
+void pool_leave_sample(void *p)
 {
 	struct run *run = run_of(p);
-	uint32_t sample =
-	    run->state == RUN_SLOTS || run->state == RUN_APART ? apart_sample(run, p) : run->buffer.sample;
+	uint8_t state = LOAD_RELAXED(&run->state);
+	uint32_t sample = 0;
 
-	pool_set_sample(p, 0);
-	end_sample(sample);
+	if (state == RUN_SLOTS || state == RUN_APART) {
+		sample = apart_sample(run, p);
+		apart_set_sample(run, p, 0);
+	} else if (state == RUN_SAMPLED) {
+		unmark(run, &sample);
+	}
+	if (sample != 0 && pool.sample_left != NULL)
+		pool.sample_left(sample);
 }
 
 /* p, a buffer that the pool takes back, ends for the tracker and is cleared. False: it is none in use. */

@@ -44,9 +44,11 @@ struct pool {
 	void (*maintain)(void); /* by whoever notices that it is due; NULL: a thread does it */
 	void (*purge_others)(
 	    void); /* memory is about to end: what else idles in the process; NULL: nothing does */
-	/* Frozen by whoever sets samples: one is freed, one has another size. NULL: there are none. */
+	/* Frozen by whoever sets samples: one is freed; realloc gave one another size (its number from then on, 0:
+	 * none); realloc moves one, which ends here. NULL: there are none. */
 	void (*sample_ended)(uint32_t sample);
-	void (*sample_resized)(uint32_t sample, size_t size);
+	uint32_t (*sample_resized)(uint32_t sample, size_t size);
+	void (*sample_left)(uint32_t sample);
 };
 
 extern HIDDEN struct pool pool;
@@ -86,8 +88,8 @@ bool pool_is_buffer(const void *p);
 bool pool_is_apart(const void *p);
 /* The tracker knows p, which is in use and was just handed out or resized, by this number; 0: not any more. */
 void pool_set_sample(void *p, uint32_t sample);
-/* The tracker need not know p any longer: it has ended, for all it is told. */
-void pool_end_sample(void *p);
+/* realloc moves what is in p, or has told the tracker anew of it: the sample that p is ends, if it is one. */
+void pool_leave_sample(void *p);
 /* Of what is in use. */
 size_t pool_usable_bytes(const void *p);
 size_t pool_size(const void *p); /* as last requested */

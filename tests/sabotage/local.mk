@@ -20,11 +20,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/callback-waited-for.patch \
 	tests/sabotage/calloc-trusts-reused.patch \
 	tests/sabotage/cell-across-a-flush.patch \
-	tests/sabotage/circulation-ignored.patch \
-	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
 	tests/sabotage/circulation-by-one-look.patch \
+	tests/sabotage/circulation-ignored.patch \
+	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
@@ -61,7 +61,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
 	tests/sabotage/groups-hide-the-filters.patch \
+	tests/sabotage/growing-has-no-budget.patch \
+	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
+	tests/sabotage/grown-stays-where-it-was.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
@@ -80,18 +83,19 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/locked-never-tried-again.patch \
-	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
 	tests/sabotage/locked-with-all-that-is-reserved.patch \
 	tests/sabotage/magazines-are-demand.patch \
+	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
+	tests/sabotage/moved-is-a-death.patch \
 	tests/sabotage/no-fence-no-drain.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
@@ -137,6 +141,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-load-is-growth.patch \
 	tests/sabotage/risk-long-lives-forgotten.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
+	tests/sabotage/risk-share-makes-no-difference.patch \
+	tests/sabotage/risk-start-up-store-forgotten.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
@@ -152,11 +158,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/second-thread-unseen.patch \
 	tests/sabotage/serials-by-pool.patch \
 	tests/sabotage/series-forgets-the-last.patch \
-	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-past-the-limit.patch \
+	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-uncounted.patch \
-	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \
 	tests/sabotage/slack-not-followed.patch \
@@ -182,8 +188,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
-	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-asks-for-the-pid.patch \
+	tests/sabotage/turn-never-comes.patch \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
