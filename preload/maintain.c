@@ -85,17 +85,14 @@ bool maintain_may_ask_jemalloc(void)
  * jemalloc's handler for fork waits for its locks, and mallctl() holds those for long. In a process of one thread a
  * signal's handler that forked meanwhile would wait for itself: so there is none meanwhile.
  */
-static void hold_signals(uint64_t *before)
+static bool hold_signals(uint64_t *before)
 {
-	*before = SIGNALS_ALL;
-	if (is_single_threaded())
-		sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, before);
+	return is_single_threaded() && sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, before);
 }
 
-/* Those of a thread of ours are blocked, and stay so. */
-static void release_signals(uint64_t before)
+static void release_signals(bool are_held, uint64_t before)
 {
-	if (is_single_threaded())
+	if (are_held)
 		sys_signal_mask(SIG_SETMASK, before, NULL);
 }
 
@@ -123,24 +120,26 @@ static void read_figures(struct fallback_stats *stats)
 
 static void read_fallback(struct fallback_stats *stats)
 {
-	uint64_t before;
+	uint64_t before = 0;
+	bool are_held;
 
 	if (!maintain_may_ask_jemalloc())
 		return;
-	hold_signals(&before);
+	are_held = hold_signals(&before);
 	read_figures(stats);
-	release_signals(before);
+	release_signals(are_held, before);
 }
 
 static void purge_jemalloc(void)
 {
-	uint64_t before;
+	uint64_t before = 0;
+	bool are_held;
 
 	if (!maintain_may_ask_jemalloc())
 		return;
-	hold_signals(&before);
+	are_held = hold_signals(&before);
 	next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
-	release_signals(before);
+	release_signals(are_held, before);
 }
 
 /*

@@ -204,6 +204,8 @@ static void *move(void *p, size_t used, size_t size)
 	if (to == NULL)
 		return NULL;
 	memcpy(to, p, MIN(used, size));
+	if (pool_contains(p))
+		pool_leave_sample(p);
 	alloc_free(p);
 	return to;
 }
@@ -220,6 +222,7 @@ static void *outgrow(void *p, size_t size)
 	if (sampler_passes(TRACK_POOL, size))
 		sample_note(TRACK_POOL, to, size);
 	memcpy(to, p, used);
+	pool_leave_sample(p);
 	if (UNLIKELY(!pool_free_outgrown(p)))
 		misuse_free(p);
 	return to;
@@ -326,6 +329,20 @@ static __attribute__((noinline)) int memalign_slow(void **to, size_t alignment, 
 	return 0;
 }
 
+/* The magazine had nothing, and the countdown goes on. Every buffer meets the alignment. */
+static __attribute__((noinline)) int memalign_missed(void **to, size_t alignment, size_t size)
+{
+	int saved = errno;
+	void *p = pool_malloc_slow(size);
+
+	errno = saved;
+	if (UNLIKELY(p == NULL))
+		return memalign_slow(to, alignment, size);
+	sampler_passes(TRACK_POOL, size);
+	*to = p;
+	return 0;
+}
+
 /* *to was handed out, and the clock is to be looked at. */
 static COLD int memalign_poll(void **to)
 {
@@ -349,7 +366,7 @@ EXPORT int posix_memalign(void **to, size_t alignment, size_t size)
 		return memalign_slow(to, alignment, size);
 	place = pool_pop(size);
 	if (UNLIKELY(place == 0))
-		return memalign_slow(to, alignment, size);
+		return memalign_missed(to, alignment, size);
 	sampler_passes(TRACK_POOL, size);
 	return pool_begin(place, size, to) ? memalign_poll(to) : 0;
 }

@@ -5,10 +5,11 @@
  * was a point; if so, the tracker is told, and a small one is served from the range. Takes no lock while it does; what the unwinder allocates is
  * no sample, since the tracker has a flag for that.
  *
- * A small allocation that is realloced counts as freed and allocated: whether it stays in its
+ * A small allocation that is realloced is drawn anew: whether it stays in its
  * place differs between jemalloc's blocks and slots, and an estimate has no bias
- * only if samples are treated like all others. What is served from the range in any case keeps its
- * sample when it grows or shrinks in place, as one that is no sample stays none.
+ * only if samples are treated like all others. What is served from the range in any case stays a
+ * sample of the same weight when it grows or shrinks in place, as one that is no sample stays none; at the site of the
+ * realloc, see track.c. What moves is drawn anew there.
  */
 #include "preload/sample.h"
 
@@ -39,6 +40,7 @@ void sample_start(void)
 	}
 	pool.sample_ended = track_death;
 	pool.sample_resized = track_resize;
+	pool.sample_left = track_leave;
 	sampler_start(&preload.settings);
 	sampler_set_price(SAMPLER_PRICE_AT_START);
 	if (preload.settings.sample_interval == 1) /* each allocation, from the first one on */
@@ -103,7 +105,7 @@ COLD void *sample_small(size_t size)
 COLD void sample_again(void *p, size_t size)
 {
 	size = MAX(size, ALLOC_MIN_BYTES);
-	pool_end_sample(p);
+	pool_leave_sample(p);
 	if (sampler_passes(TRACK_SMALL, size) && meet())
 		sample_note(TRACK_SMALL, p, size);
 }

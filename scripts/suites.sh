@@ -106,29 +106,29 @@ run_make()
 	echo "  $target in $dir: $p passed, $f failed, $s skipped, $((SECONDS - began)) s"
 }
 
-suite_unit() { run_make build check-unit 300; }
+suite_unit() { run_make build check-unit 600; }
 suite_lint()
 {
 	install_missing "${packages_lint[@]}" || true
-	run_make build check-lint 720
+	run_make build check-lint 1200
 }
-suite_cli() { run_make build check-cli 180; }
+suite_cli() { run_make build check-cli 360; }
 suite_fuzz() { run_make build check-fuzz 120; }
-suite_contract() { run_make build check-contract 600; }
+suite_contract() { run_make build check-contract 900; }
 # The fork storms are 500 forks by default; here the short form.
-suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 720; }
-suite_stress() { run_make build check-stress 480; }
+suite_preload() { TEST_FORKS=${TEST_FORKS:-150} run_make build check-preload 1200; }
+suite_stress() { run_make build check-stress 900; }
 # Processes that mostly sleep: all at once.
 suite_leak()
 {
 	install_missing "${packages_programs[@]}" || true
-	CI=true run_make build check-leak 480
+	CI=true run_make build check-leak 600
 }
 suite_programs()
 {
 	install_missing "${packages_programs[@]}" || true
 	# A program that is not installed is a failure here, not a skip.
-	CI=true run_make build check-programs 1200
+	CI=true run_make build check-programs 1800
 }
 suite_sabotage() { run_make build check-sabotage 1800; }
 
@@ -141,18 +141,19 @@ suite_sanitizers()
 		fixed_addresses=(EMULATOR='setarch -R')
 	fi
 	if sanitized build-ubsan undefined; then
-		run_make build-ubsan check-unit 300
-		run_make build-ubsan check-contract 600
-		TEST_FORKS=40 run_make build-ubsan check-preload 720
+		run_make build-ubsan check-unit 600
+		run_make build-ubsan check-contract 900
+		TEST_FORKS=40 run_make build-ubsan check-preload 1200
 	fi
 	if sanitized build-asan address; then
-		run_make build-asan check-unit 480
+		run_make build-asan check-unit 900
 		run_make build-asan check-fuzz 240
-		run_make build-asan check-stress 480
+		run_make build-asan check-stress 900
 	fi
 	if sanitized build-tsan thread; then
-		run_make build-tsan check-unit 600 "${fixed_addresses[@]}"
-		run_make build-tsan check-stress 480 "${fixed_addresses[@]}"
+		# What one thread does it only has to run.
+		TEST_SEQUENCES=300 CK_TIMEOUT_MULTIPLIER=15 run_make build-tsan check-unit 1200 "${fixed_addresses[@]}"
+		run_make build-tsan check-stress 900 "${fixed_addresses[@]}"
 	fi
 }
 
@@ -215,7 +216,7 @@ suite_aarch64()
 	if build_tree build-aarch64 --host=aarch64-linux-gnu --enable-werror --disable-symbols LDFLAGS="-L$others -Wl,-rpath-link,$libraries:$others"; then
 		result ok "the tree builds for aarch64"
 		qemu="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$libraries:$others"
-		TEST_EMULATED=yes CK_TIMEOUT_MULTIPLIER=5 run_make build-aarch64 check-unit 900 EMULATOR="$qemu"
+		TEST_BRIEF=yes TEST_EMULATED=yes CK_TIMEOUT_MULTIPLIER=15 run_make build-aarch64 check-unit 1200 EMULATOR="$qemu"
 	else
 		result fail "the tree builds for aarch64"
 	fi
@@ -228,7 +229,8 @@ suite_distcheck()
 {
 	local began=$SECONDS
 	rm -f build/weir-*.tar.xz
-	if TEST_FORKS=20 quietly .dev/log/distcheck timeout -k 20 900 \
+	# Its tests are those of build, which run whole beside it.
+	if TEST_BRIEF=yes TEST_FORKS=20 quietly .dev/log/distcheck timeout -k 20 1500 \
 		make -C build -j"$JOBS" distcheck DISTCHECK_CONFIGURE_FLAGS=--enable-werror; then
 		result ok "make distcheck, with installcheck" "$((SECONDS - began)) s"
 	else
@@ -245,6 +247,16 @@ suite_distcheck()
 		result fail "the tarball holds every file of the repository"
 		LC_ALL=C comm -23 .dev/in-git .dev/in-tarball | sed 's/^/        missing: /'
 	fi
+}
+
+# The tests of this run that cost most, by what the last lines of their logs say; all of them go to .dev/log/took.
+show_longest()
+{
+	find build build-* -path '*/tests/*' -name '*.log' -newer .dev/log/began -exec grep -aH '^# took' {} + 2>/dev/null |
+		sed -nE 's/^([^:]*)\.log:# took ([0-9.]+) s: ([0-9.]+) s of user, ([0-9.]+) s of .*/\1 \2 \3 \4/p' |
+		awk '{ printf "%8.1f s, %7.1f s of processors  %s\n", $2, $3 + $4, $1 }' | sort -k3,3nr >.dev/log/took
+	say "what cost most (more in .dev/log/took):"
+	head -n 8 .dev/log/took >&2
 }
 
 # run_lane NAME SUITE...: those of them that are wanted; the counts are left in a file
@@ -295,6 +307,7 @@ run_suites()
 		result ok "the tree builds without a warning"
 		mkdir -p .dev/log
 		rm -f .dev/log/lane-*
+		touch .dev/log/began
 		(run_lane apart "${suites_apart[@]}") >.dev/log/apart 2>&1 &
 		lanes+=($!)
 		(run_lane here "${suites_here[@]}") &
@@ -310,6 +323,7 @@ run_suites()
 				echo "  FAIL  the lane of suites \"$lane\" ended before its time"
 			count "$p" "$f" "$s"
 		done
+		show_longest
 	else
 		result fail "the tree builds without a warning"
 	fi

@@ -17,7 +17,8 @@ SH_LOG_COMPILER = $(LIMIT) bash
 PY_LOG_COMPILER = $(LIMIT) python3
 
 # What a test may rely on. Paths are absolute; a test's own files go to a
-# directory of mktemp's. Check prints TAP and nothing else.
+# directory of mktemp's. Check prints TAP and nothing else, and gives a test up only when
+# it hangs, however busy the machine is.
 if WITH_PRELOAD
 TEST_OBJECT_IF_BUILT = TEST_OBJECT='$(abs_top_builddir)/libweir-preload.so'; export TEST_OBJECT;
 else
@@ -26,6 +27,7 @@ endif
 AM_TESTS_ENVIRONMENT = \
 	CK_TAP_LOG_FILE_NAME=-; export CK_TAP_LOG_FILE_NAME; \
 	CK_VERBOSITY=silent; export CK_VERBOSITY; \
+	CK_TIMEOUT_MULTIPLIER="$${CK_TIMEOUT_MULTIPLIER:-5}"; export CK_TIMEOUT_MULTIPLIER; \
 	LC_ALL=C.UTF-8; export LC_ALL; \
 	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
 	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
@@ -74,12 +76,13 @@ endif
 # One suite: make check-unit. Suites that measure or load the machine run alone.
 # check-sabotage may run beside another one in the same tree: its summary has a name of its own.
 MOSTLYCLEANFILES += test-suite-sabotage.log
+# The suites that every build runs make their own programs only.
 check-unit:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_unit)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_unit)' check_PROGRAMS='$(tests_unit)' check_DATA=
 check-cli:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_cli)'
 check-fuzz:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fuzz)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fuzz)' check_PROGRAMS=tests/fuzz/fuzz_dump check_DATA=
 check-contract:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_contract)'
 check-preload:
@@ -87,7 +90,7 @@ check-preload:
 check-lint:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_lint)'
 check-stress:
-	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_stress)'
+	$(MAKE) $(AM_MAKEFLAGS) -j1 check TESTS='$(tests_stress)' check_PROGRAMS='$(stress_programs)' check_DATA=
 check-leak:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_leak)'
 check-programs:

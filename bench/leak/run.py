@@ -113,6 +113,15 @@ def parse_survey(lines):
     return list(sites.values())
 
 
+def steady(start, middle, end):
+    """What a site does after the start, or nothing where that ends: what a program does at its start, as node compiles,
+    is not what it does under load."""
+    births = [middle.get("births", 0) - start.get("births", 0), end["births"] - middle.get("births", 0)]
+    goes_on = births[1] >= births[0] / 4
+    counts = {key: end[key] - start.get(key, 0) if goes_on else 0 for key in ("births", "deaths", "bytes")}
+    return end | counts | {"seconds": SURVEY_SECONDS * (1 - SURVEY_START)}
+
+
 def survey(name, options, tools):
     """What sites a program has, those of buffers and those of small objects apart."""
     environment = environment_of(options, tools, mode="survey", sizes="1-1048576")
@@ -120,19 +129,13 @@ def survey(name, options, tools):
         program = PROGRAMS[name]()
         pid = program.start(run, SURVEY_SECONDS + 5, 1)
         program.load(run, SURVEY_SECONDS, 1)
-        time.sleep(SURVEY_SECONDS * SURVEY_START)
-        began = {(s["frames"], is_large(s)): s for s in parse_survey(run.survey(pid))}
-        time.sleep(SURVEY_SECONDS * (1 - SURVEY_START))
-        sites = parse_survey(run.survey(pid))
-        if not sites:
+        looks = []
+        for share in (SURVEY_START, (1 - SURVEY_START) / 2, (1 - SURVEY_START) / 2):
+            time.sleep(SURVEY_SECONDS * share)
+            looks.append({(s["frames"], is_large(s)): s for s in parse_survey(run.survey(pid))})
+        if not looks[-1]:
             raise RuntimeError(f"no survey: {run.last_words()}")
-        # What the program does at its start is not what it does under load.
-        for site in sites:
-            before = began.get((site["frames"], is_large(site)), {})
-            for key in ("births", "deaths", "bytes"):
-                site[key] -= before.get(key, 0)
-            site["seconds"] = SURVEY_SECONDS * (1 - SURVEY_START)
-        return sites
+        return [steady(*(look.get(site, {}) for look in looks)) for site in looks[-1]]
 
 
 # ---- a run ----

@@ -77,10 +77,9 @@ INLINE uint32_t rseq_pop(const struct rseq_cpus *cpus, size_t stack_offset)
 
 again:
 	__asm__ volatile goto(RSEQ_BEGIN
-	    "testl %k[count], %k[count]\n\t"
-	    "jz %l[miss]\n\t"
-	    "movl 4(%[area], %[count], 4), %[item]\n\t"
-	    "decl %k[count]\n\t"
+	    "subl $1, %k[count]\n\t"
+	    "jb %l[miss]\n\t"
+	    "movl 8(%[area], %[count], 4), %[item]\n\t"
 	    "movl %k[count], (%[area])\n" RSEQ_END
 	    : [area] "=&r"(area), [count] "=&r"(count), [item] "=&r"(item)
 	    : [rs] "r"(cpus->offset), [areas] "r"(cpus->areas), [where] "r"(stack_offset)

@@ -151,33 +151,42 @@ static void leave(struct arena *arena)
 		arenas_note_demand();
 }
 
-/* One buffer of a class; 0: none of that temperature. */
-static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
-{
-	uint32_t pages = size_class_pages(class), page;
-	bool was_cold = false;
-
-	if (size_class_is_slab(class)) {
-		/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
-		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
-		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
-			return 0;
-		page = slab_take(arena, class);
-	} else {
-		page = arena_take_run(arena, temperature, pages, &was_cold);
-	}
-	if (page != 0)
-		arena_create(page, class, pages, now, arena_serial_next(arena), was_cold);
-	return page;
-}
-
-static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
+static unsigned take_slots(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
     uint32_t now, uint32_t *pages)
 {
 	unsigned count = 0;
 
-	while (count < want && (pages[count] = take_one(arena, temperature, class, now)) != 0)
-		count++;
+	while (count < want) {
+		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
+		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+			break;
+		pages[count] = slab_take(arena, class);
+		if (pages[count] == 0)
+			break;
+		arena_create(pages[count++], class, 0, now, arena_serial_next(arena), false);
+	}
+	return count;
+}
+
+/* Buffers of a class, up to want. */
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
+    uint32_t now, uint32_t *pages)
+{
+	uint32_t length = size_class_pages(class), page;
+	unsigned count = 0, row;
+	bool was_cold;
+
+	if (size_class_is_slab(class))
+		return take_slots(arena, temperature, class, want, now, pages);
+	while (count < want && (page = runs_take_row(
+				    &arena->runs, temperature, length, want - count, &row, &was_cold)) != 0) {
+		arena->out_pages += row * length;
+		for (; row > 0; row--, page += length) {
+			arena_create(page, class, length, now, arena_serial_next(arena), was_cold);
+			pages[count++] = page;
+		}
+	}
 	return count;
 }
 
@@ -375,26 +384,28 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now)
 	lock_release(&arena->lock);
 }
 
-/* The first of the sorted pages that belong to one arena: how many. */
+/* The last of the sorted pages that belong to one arena: how many. */
 static unsigned one_owner(const uint32_t *pages, unsigned count)
 {
-	unsigned owner = page_owner(pages[0]), same = 1;
+	unsigned owner = page_owner(pages[count - 1]), same = 1;
 
-	while (same < count && page_owner(pages[same]) == owner)
+	while (same < count && page_owner(pages[count - 1 - same]) == owner)
 		same++;
 	return same;
 }
 
+/* Neighbours meet in what is sorted, and an arena is locked once. From the highest down: the lowest is taken first again. */
 void arenas_give(uint32_t *pages, unsigned count, uint32_t now, struct arena_change *change)
 {
 	*change = (struct arena_change){0};
 	returns_sort(pages, count);
-	for (unsigned i = 0, same; i < count; i += same) {
-		struct arena *arena = &arenas.at[page_owner(pages[i])];
+	while (count > 0) {
+		unsigned same = one_owner(pages, count);
+		struct arena *arena = &arenas.at[page_owner(pages[count - 1])];
 
-		same = one_owner(pages + i, count - i);
+		count -= same;
 		lock_acquire(&arena->lock);
-		change->out_pages += returns_let_in(arena, pages + i, same, now);
+		change->out_pages += returns_let_in(arena, pages + count, same, now);
 		lock_release(&arena->lock);
 	}
 }
@@ -404,16 +415,17 @@ void arenas_give_soon(
 {
 	*change = (struct arena_change){0};
 	returns_sort(pages, count);
-	for (unsigned i = 0, same; i < count; i += same) {
-		struct arena *arena = &arenas.at[page_owner(pages[i])];
+	while (count > 0) {
+		unsigned same = one_owner(pages, count);
+		struct arena *arena = &arenas.at[page_owner(pages[count - 1])];
 
-		same = one_owner(pages + i, count - i);
+		count -= same;
 		if (!is_freeing && lock_try(&arena->lock)) {
-			change->out_pages += returns_let_in(arena, pages + i, same, now);
+			change->out_pages += returns_let_in(arena, pages + count, same, now);
 			lock_release(&arena->lock);
 			continue;
 		}
-		if (returns_push(arena, pages + i, same) < lease_length(arena) || !lock_try(&arena->lock))
+		if (returns_push(arena, pages + count, same) < lease_length(arena) || !lock_try(&arena->lock))
 			continue;
 		change->out_pages += returns_settle(arena, now);
 		lock_release(&arena->lock);

@@ -9,6 +9,7 @@
  */
 #include "pool/magazine.h"
 
+#include "base/clock.h"
 #include "pool/range.h"
 #include "pool/tuning.h"
 
@@ -22,6 +23,9 @@
 #define FREEING_COUNT 8
 #define ROW_MAX 7u
 #define ROW_OF_OVERFLOWS 0x80u
+/* A CPU without a miss or an overflow for so long gives up what idles there, to one that wants room: an eighth of a
+ * second, within which a thread that works comes back. */
+#define QUIET_TICKS (TICKS_PER_SECOND / 8)
 /* Areas of zeros, so that a CPU may be closed thousands of times at once. */
 #define ZERO_AREAS 2
 #define CLOSED_STEP 8
@@ -145,7 +149,12 @@ bool magazine_push_any(unsigned class, uint32_t page)
 
 static uint32_t room_max(unsigned class)
 {
-	return (uint32_t)MIN(ROOM_BYTES_MAX / size_class_bytes(class), (size_t)MAGAZINE_ITEMS_MAX);
+	size_t bytes = size_class_bytes(class);
+
+	/* Most classes are short, and a division is as long as much of a miss. */
+	if (bytes <= ROOM_BYTES_MAX / MAGAZINE_ITEMS_MAX)
+		return MAGAZINE_ITEMS_MAX;
+	return (uint32_t)(ROOM_BYTES_MAX / bytes);
 }
 
 /*
@@ -225,16 +234,16 @@ struct magazine_budget magazine_budget(uint64_t out_bytes, unsigned cpus)
 	};
 }
 
-/* own_bytes: the room that the asking class has. */
-static bool fits(unsigned cpu, uint64_t own_bytes, uint64_t bytes)
+/* How many bytes of room more the CPU may have; own_bytes: what the asking class has. */
+static uint64_t budget_left(const struct magazine_cpu *head, uint64_t own_bytes)
 {
 	uint64_t budget = atomic_load_explicit(&magazines.budget_bytes, memory_order_relaxed);
+	uint64_t room = atomic_load_explicit(&head->room_bytes, memory_order_relaxed);
 
 	if (own_bytes > budget / 2)
 		budget =
 		    MAX(budget, atomic_load_explicit(&magazines.sole_budget_bytes, memory_order_relaxed));
-	return atomic_load_explicit(&magazine_cpu_at(cpu)->room_bytes, memory_order_relaxed) + bytes <=
-	       budget;
+	return budget - MIN(budget, room);
 }
 
 /* Another class gives up half of its room, and what it holds beyond the rest. */
@@ -270,10 +279,13 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 	uint32_t more = MIN(MAX(room, 1u), max - MIN(room, max)), misses;
 	size_t bytes = size_class_bytes(class);
 
+	uint64_t left = budget_left(head, room * bytes);
+
 	evicted->count = 0;
-	while (more > 1 && !fits(cpu, room * bytes, more * bytes))
+	evicted->is_short = more != 0 && bytes > left;
+	while (more > 1 && more * bytes > left)
 		more /= 2;
-	if (more != 0 && !fits(cpu, room * bytes, bytes)) {
+	if (evicted->is_short) {
 		/* Where all the room is its own there is none to take. */
 		if (atomic_load_explicit(&head->room_bytes, memory_order_relaxed) <= room * bytes)
 			return room;
@@ -282,7 +294,7 @@ uint32_t magazine_grow(unsigned cpu, unsigned class, struct magazine_evicted *ev
 		if (misses % STEAL_EVERY != 0)
 			return room;
 		steal(cpu, class, evicted);
-		if (!fits(cpu, room * bytes, bytes))
+		if (bytes > budget_left(head, room * bytes))
 			return room;
 	}
 	if (more != 0)
@@ -451,35 +463,71 @@ static bool drain_here(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t 
 	return is_any;
 }
 
+/* False: there is no fence to be had. */
+static bool drain_fenced(
+    unsigned cpu, uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count))
+{
+	struct lock *lock = &magazine_cpu_at(cpu)->lock;
+	bool is_fenced;
+
+	if (!magazines.is_rseq) {
+		lock_acquire(lock);
+		drain_cpu(cpu, now, idle_ticks, give);
+		lock_release(lock);
+		return true;
+	}
+	close_cpu(cpu);
+	/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
+	is_fenced = sys_rseq_fence(cpu);
+	if (is_fenced)
+		drain_cpu(cpu, now, idle_ticks, give);
+	open_cpu(cpu);
+	return is_fenced;
+}
+
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count))
 {
-	bool is_allowed = false;
+	bool is_allowed = !magazines.is_rseq;
 
 	for (unsigned cpu = 0; cpu < magazines.cpu_bound; cpu++) {
-		struct magazine_cpu *head = magazine_cpu_at(cpu);
-		bool is_fenced;
-
 		/* A stack may be over its room, so where there is no room any more there may be items. */
-		if (!atomic_load_explicit(&head->is_used, memory_order_relaxed) ||
+		if (!atomic_load_explicit(&magazine_cpu_at(cpu)->is_used, memory_order_relaxed) ||
 		    stale_bytes(cpu, now, idle_ticks) < (idle_ticks == 0 ? 1 : DRAIN_BYTES_MIN))
 			continue;
-		if (magazines.is_rseq) {
-			if (!is_allowed && !sys_may_fence())
-				return drain_here(now, idle_ticks, give);
-			is_allowed = true;
-			close_cpu(cpu);
-			/* The fence is a full barrier on that CPU, if it runs us: pairs with nothing else. */
-			is_fenced = sys_rseq_fence(cpu);
-			if (is_fenced)
-				drain_cpu(cpu, now, idle_ticks, give);
-			open_cpu(cpu);
-			if (!is_fenced)
-				return drain_here(now, idle_ticks, give);
-		} else {
-			lock_acquire(&head->lock);
-			drain_cpu(cpu, now, idle_ticks, give);
-			lock_release(&head->lock);
-		}
+		if (!is_allowed && !sys_may_fence())
+			return drain_here(now, idle_ticks, give);
+		is_allowed = true;
+		if (!drain_fenced(cpu, now, idle_ticks, give))
+			return drain_here(now, idle_ticks, give);
+	}
+	return true;
+}
+
+static bool is_quiet(const struct magazine_cpu *head, uint32_t now)
+{
+	return atomic_load_explicit(&head->is_used, memory_order_relaxed) &&
+	       atomic_load_explicit(&head->room_bytes, memory_order_relaxed) >= DRAIN_BYTES_MIN &&
+	       (int32_t)(now - LOAD_RELAXED(&head->slow_at)) >= QUIET_TICKS;
+}
+
+bool magazines_gather(unsigned cpu, uint32_t now, void (*give)(uint32_t *pages, unsigned count))
+{
+	unsigned other = 0;
+
+	while (other < magazines.cpu_bound && (other == cpu || !is_quiet(magazine_cpu_at(other), now)))
+		other++;
+	if (other == magazines.cpu_bound)
+		return false;
+	STORE_RELAXED(&magazine_cpu_at(other)->slow_at, now);
+	if (stale_bytes(other, now, QUIET_TICKS) >= DRAIN_BYTES_MIN &&
+	    ((magazines.is_rseq && !sys_may_fence()) || !drain_fenced(other, now, QUIET_TICKS, give)))
+		return false;
+	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
+		const struct rseq_stack *stack = stack_at(other, class);
+		uint32_t room = LOAD_RELAXED(&stack->room), count = LOAD_RELAXED(&stack->count);
+
+		if (room > count)
+			drop_room(other, class, room - count);
 	}
 	return true;
 }

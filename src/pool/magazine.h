@@ -28,6 +28,7 @@ struct magazine_cpu {
 	uint32_t hand;	      /* which class gives up room next; relaxed, a hint */
 	uint32_t slow_paths;  /* misses and overflows here; relaxed, a rough count */
 	uint32_t misses;      /* that found the budget used up; relaxed, a hint */
+	uint32_t slow_at;     /* ticks; of the last of both; relaxed, a hint */
 	uint32_t overflows;   /* since the last miss; relaxed, a hint */
 	_Atomic bool is_used; /* had room or credit once, so there may be items; relaxed, never taken back */
 	_Atomic uint64_t
@@ -54,7 +55,8 @@ struct magazines {
 	/* Shared. */
 	/* A CPU's, and that of one whose room is mostly one class's; relaxed, bounds kept roughly. */
 	_Atomic uint64_t budget_bytes, sole_budget_bytes;
-	_Atomic unsigned cpus_used; /* whose magazines have room; relaxed, a hint */
+	_Atomic unsigned cpus_used;   /* whose magazines have room; relaxed, a hint */
+	_Atomic uint32_t gathered_at; /* ticks; of the last magazines_gather(); relaxed, a hint */
 };
 
 extern HIDDEN struct magazines magazines;
@@ -99,6 +101,7 @@ struct magazine_budget magazine_budget(uint64_t out_bytes, unsigned cpus);
 
 /* What had to leave a magazine; the caller gives it to the arenas. */
 struct magazine_evicted {
+	bool is_short; /* the budget had nothing left */
 	unsigned count;
 	uint32_t pages[MAGAZINE_ITEMS_MAX];
 };
@@ -130,6 +133,13 @@ uint64_t magazines_count(void);
  * had (sys_may_fence()), only the caller's CPU's. False: so it was, and there was nothing.
  */
 bool magazines_drain(uint32_t now, uint32_t idle_ticks, void (*give)(uint32_t *pages, unsigned count));
+
+/*
+ * That CPU wants room beyond its budget: where another is quiet, because its threads have moved or rest, what is stale
+ * there is handed to give(), and the room goes back to the budget, but for what is still full. One CPU at a time. The
+ * maintain lock is held. False: none is quiet, or no fence is to be had.
+ */
+bool magazines_gather(unsigned cpu, uint32_t now, void (*give)(uint32_t *pages, unsigned count));
 
 /*
  * The caller has no struct rseq that the kernel keeps, but reads that of another thread, which waits (a child of

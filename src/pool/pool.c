@@ -23,7 +23,8 @@
 /* So that a place (range.h) is 32 bits. */
 #define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
 /* A batch moves at most so many bytes. */
-#define BATCH_BYTES_MAX ((size_t)2 << 20)
+#define BATCH_BYTES_MAX ((size_t)4 << 20)
+#define LONG_PAGES 64
 /* Of RLIMIT_AS. */
 #define ADDRESS_SPACE_SHARE 8
 /* A buffer waits for so many of its own uses at most: at one a second, half a minute. */
@@ -145,8 +146,12 @@ static uint32_t slow_now(unsigned cpu)
 	struct magazine_cpu *head = magazine_cpu_at(cpu);
 	uint32_t count = LOAD_RELAXED(&head->slow_paths);
 
+	uint32_t now;
+
 	STORE_RELAXED(&head->slow_paths, count + 1);
-	return (count & LOAD_RELAXED(&pool.poll_mask) & 15) == 0 ? look_at_clock() : LOAD_RELAXED(&pool.now);
+	now = (count & LOAD_RELAXED(&pool.poll_mask) & 15) == 0 ? look_at_clock() : LOAD_RELAXED(&pool.now);
+	STORE_RELAXED(&head->slow_at, now);
+	return now;
 }
 
 static void maintain_if_due(uint32_t now)
@@ -212,8 +217,14 @@ static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 {
 	struct magazine_evicted evicted;
 	uint32_t room = magazine_grow(cpu, class, &evicted);
+
 	if (evicted.count != 0)
 		give_back(evicted.pages, evicted.count, false, now);
+	if (evicted.is_short && atomic_load_explicit(&magazines.gathered_at, memory_order_relaxed) != now) {
+		atomic_store_explicit(&magazines.gathered_at, now, memory_order_relaxed);
+		if (reclaim_gather(cpu, now))
+			set_budget();
+	}
 	return room;
 }
 
@@ -222,7 +233,8 @@ static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
 {
 	uint64_t batch = MIN(MIN(room / 2 + 1, most), (unsigned)BATCH_MAX);
 
-	batch = MIN(batch, MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1));
+	if (batch * size_class_bytes(class) > BATCH_BYTES_MAX)
+		batch = MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1);
 	if (pool.limit_buffers != 0) {
 		uint64_t out = atomic_load_explicit(&pool.out_buffers, memory_order_relaxed);
 
@@ -255,6 +267,27 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 	}
 	if (fresh_pages != 0)
 		headroom_keep(fresh_pages, now);
+}
+
+/*
+ * What a miss brought beyond what it was for, into the magazine; it may find another CPU, or no room any more. Long
+ * buffers are popped as they stand in memory, so that they come back as neighbours, to be joined and cut at once.
+ * Short ones the other way round, since what grows out of one goes into free pages behind it: realloc growth takes 5%
+ * longer otherwise. Of several classes all are short.
+ */
+static void put_idle(unsigned class, uint32_t *pages, unsigned count, uint32_t now)
+{
+	bool is_long = size_class_pages(class) >= LONG_PAGES;
+
+	for (; count > 0; count--) {
+		uint32_t page = is_long ? pages[count - 1] : *pages;
+
+		if (!magazine_push_any(run_at(page)->size_class, page)) {
+			give_back(pages, count, false, now);
+			return;
+		}
+		pages += !is_long;
+	}
 }
 
 /* Up to want buffers out of the heap. */
@@ -299,13 +332,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 		count = take(class, want, now, pages);
 	if (count == 0)
 		return 0;
-	/* The first is the caller's; the rest may find another CPU, or no room any more. */
-	for (unsigned i = 1; i < count; i++) {
-		if (magazine_push_any(run_at(pages[i])->size_class, pages[i]))
-			continue;
-		give_back(pages + i, count - i, false, now);
-		break;
-	}
+	put_idle(class, pages + 1, count - 1, now);
 	return pages[0];
 }
 
@@ -413,14 +440,20 @@ void pool_set_sample(void *p, uint32_t sample)
 	STORE_RELAXED(&run->state, sample != 0 ? RUN_SAMPLED : RUN_IN_USE);
 }
 
-void pool_end_sample(void *p)
+void pool_leave_sample(void *p)
 {
 	struct run *run = run_of(p);
-	uint32_t sample =
-	    run->state == RUN_SLOTS || run->state == RUN_APART ? apart_sample(run, p) : run->buffer.sample;
+	uint8_t state = LOAD_RELAXED(&run->state);
+	uint32_t sample = 0;
 
-	pool_set_sample(p, 0);
-	end_sample(sample);
+	if (state == RUN_SLOTS || state == RUN_APART) {
+		sample = apart_sample(run, p);
+		apart_set_sample(run, p, 0);
+	} else if (state == RUN_SAMPLED) {
+		unmark(run, &sample);
+	}
+	if (sample != 0 && pool.sample_left != NULL)
+		pool.sample_left(sample);
 }
 
 /* p, a buffer that the pool takes back, ends for the tracker and is cleared. False: it is none in use. */

@@ -44,9 +44,11 @@ struct pool {
 	void (*maintain)(void); /* by whoever notices that it is due; NULL: a thread does it */
 	void (*purge_others)(
 	    void); /* memory is about to end: what else idles in the process; NULL: nothing does */
-	/* Frozen by whoever sets samples: one is freed, one has another size. NULL: there are none. */
+	/* Frozen by whoever sets samples: one is freed; realloc gave one another size (its number from then on, 0:
+	 * none); realloc moves one, which ends here. NULL: there are none. */
 	void (*sample_ended)(uint32_t sample);
-	void (*sample_resized)(uint32_t sample, size_t size);
+	uint32_t (*sample_resized)(uint32_t sample, size_t size);
+	void (*sample_left)(uint32_t sample);
 };
 
 extern HIDDEN struct pool pool;
@@ -86,8 +88,8 @@ bool pool_is_buffer(const void *p);
 bool pool_is_apart(const void *p);
 /* The tracker knows p, which is in use and was just handed out or resized, by this number; 0: not any more. */
 void pool_set_sample(void *p, uint32_t sample);
-/* The tracker need not know p any longer: it has ended, for all it is told. */
-void pool_end_sample(void *p);
+/* realloc moves what is in p, or has told the tracker anew of it: the sample that p is ends, if it is one. */
+void pool_leave_sample(void *p);
 /* Of what is in use. */
 size_t pool_usable_bytes(const void *p);
 size_t pool_size(const void *p); /* as last requested */
@@ -168,7 +170,7 @@ INLINE uint32_t pool_pop(size_t size)
 INLINE bool pool_begin(uint32_t place, size_t size, void **p)
 {
 	*p = (void *)(range.base + ((uintptr_t)place << PLACE_SHIFT));
-	return UNLIKELY((buffer_begin(run_at(place_page(place)), size) & LOAD_HINT(&pool.poll_mask)) == 0);
+	return UNLIKELY((buffer_begin(run_at_place(place), size) & LOAD_HINT(&pool.poll_mask)) == 0);
 }
 
 /* The same. Leaf code: the one call is a tail call, so that nothing is spilled. */
@@ -192,19 +194,20 @@ INLINE void *pool_malloc(size_t size)
  * that free writes. */
 INLINE bool pool_is_in_use(const struct run *run, size_t offset)
 {
-	return run->state == RUN_IN_USE && run->offset == (offset & (PAGE_BYTES - 1));
+	return run->state == RUN_IN_USE && ((run->offset ^ offset) & (PAGE_BYTES - 1)) == 0;
 }
 
 /* offset: of a pointer into the range. False: not a buffer in use, nothing was done. */
 INLINE bool pool_free(size_t offset)
 {
-	struct run *run = &range.runs[offset >> PAGE_SHIFT];
+	uint32_t place = (uint32_t)(offset >> PLACE_SHIFT);
+	struct run *run = run_at_place(place);
 
 	if (UNLIKELY(!pool_is_in_use(run, offset)))
 		return false;
 	STORE_RELAXED(&run->state, RUN_IDLE);
 	STORE_RELAXED(&run->buffer.last_used, LOAD_RELAXED(&pool.now));
-	if (UNLIKELY(!magazine_push(run->size_class, (uint32_t)(offset >> PLACE_SHIFT))))
+	if (UNLIKELY(!magazine_push(run->size_class, place)))
 		pool_free_slow(offset);
 	return true;
 }

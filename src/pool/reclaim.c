@@ -254,6 +254,17 @@ bool reclaim_drain(uint32_t now)
 	return is_done;
 }
 
+bool reclaim_gather(unsigned cpu, uint32_t now)
+{
+	bool is_any;
+
+	if (!turn_begin())
+		return false;
+	is_any = magazines_gather(cpu, now, pool_drained);
+	turn_end();
+	return is_any;
+}
+
 void reclaim_purge(uint64_t pages, uint32_t now)
 {
 	struct purge_hand hand;

@@ -60,6 +60,9 @@ uint32_t reclaim_next(uint32_t now);
 
 /* Only the magazines, all of them, into the heap. False: it cannot be done, or was too often within this tick. */
 bool reclaim_drain(uint32_t now);
+/* That CPU's magazines are short of room: another's that is quiet gives up what idles there (magazines_gather()).
+ * False: it has what it had. */
+bool reclaim_gather(unsigned cpu, uint32_t now);
 
 /* So many idle pages go back, unless a pass or another thread is at it. Under the maintain lock,
  * so that threads at a limit do not each give back the same excess, and that no fork comes

@@ -158,7 +158,7 @@ bool pool_resize_in_place(void *p, size_t size)
 		return false;
 	if ((run->state == RUN_SAMPLED || run->state == RUN_APART) && run->buffer.sample != 0 &&
 	    pool.sample_resized != NULL)
-		pool.sample_resized(run->buffer.sample, size);
+		pool_set_sample(p, pool.sample_resized(run->buffer.sample, size));
 	return true;
 }
 

@@ -43,26 +43,27 @@ void returns_sort(uint32_t *pages, unsigned count)
 	}
 }
 
+/* From the highest down, so that the lowest is taken first again; what is joined is coalesced once. */
 uint32_t returns_let_in(struct arena *arena, const uint32_t *pages, unsigned count, uint32_t now)
 {
 	uint64_t out = arena->out_pages;
 	uint32_t start = 0, length = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		struct run *run = run_at(pages[i]);
+	while (count-- > 0) {
+		uint32_t page = pages[count];
+		struct run *run = run_at(page);
 
 		arena->retired_uses[run->size_class] += run->buffer.use_count;
 		if (size_class_is_slab(run->size_class)) {
-			slab_give(arena, pages[i], now);
+			slab_give(arena, page, now);
 			continue;
 		}
 		STORE_RELAXED(&run->state, RUN_NONE);
-		if (length != 0 && start + length != pages[i]) {
+		if (length != 0 && page + run->pages != start) {
 			arena_give_run(arena, start, length, now);
 			length = 0;
 		}
-		if (length == 0)
-			start = pages[i];
+		start = page;
 		length += run->pages;
 	}
 	if (length != 0)

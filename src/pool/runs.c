@@ -50,32 +50,52 @@ static enum temperature temperature_of(const struct run *run)
 
 /* --- which pages may be resident ------------------------------------------- */
 
+/* The bits of pages from page on within its word of the map. */
+static uint64_t bits_from(uint32_t page)
+{
+	return ~(uint64_t)0 << page % 64;
+}
+
+static uint64_t bits_to(uint32_t last)
+{
+	return ~(uint64_t)0 >> (63 - last % 64);
+}
+
+/* Most words are all or nothing, and not every processor that Weir runs on counts bits by itself. */
+static uint32_t count_bits(uint64_t bits)
+{
+	if (bits == ~(uint64_t)0)
+		return 64;
+	return bits == 0 ? 0 : (uint32_t)__builtin_popcountll(bits);
+}
+
 uint32_t hot_count(uint32_t page, uint32_t pages)
 {
-	uint32_t end = page + pages, count = 0;
+	uint32_t last = page + pages - 1, word = page / 64, count = 0;
+	uint64_t mask = bits_from(page);
 
-	while (page < end) {
-		uint32_t bits = MIN(64 - page % 64, end - page);
-		uint64_t mask = (bits == 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1) << page % 64;
+	if (pages == 0)
+		return 0;
+	for (; word < last / 64; word++, mask = ~(uint64_t)0)
+		count += count_bits(range.hot[word] & mask);
+	return count + count_bits(range.hot[word] & mask & bits_to(last));
+}
 
-		count += (uint32_t)__builtin_popcountll(range.hot[page / 64] & mask);
-		page += bits;
-	}
-	return count;
+static void mark_word(uint32_t word, uint64_t mask, bool is_hot)
+{
+	STORE_RELAXED(&range.hot[word], is_hot ? range.hot[word] | mask : range.hot[word] & ~mask);
 }
 
 void hot_mark(uint32_t page, uint32_t pages, bool is_hot)
 {
-	uint32_t end = page + pages;
+	uint32_t last = page + pages - 1, word = page / 64;
+	uint64_t mask = bits_from(page);
 
-	while (page < end) {
-		uint32_t bits = MIN(64 - page % 64, end - page);
-		uint64_t mask = (bits == 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1) << page % 64;
-
-		STORE_RELAXED(&range.hot[page / 64],
-		    is_hot ? range.hot[page / 64] | mask : range.hot[page / 64] & ~mask);
-		page += bits;
-	}
+	if (pages == 0)
+		return;
+	for (; word < last / 64; word++, mask = ~(uint64_t)0)
+		mark_word(word, mask, is_hot);
+	mark_word(word, mask & bits_to(last), is_hot);
 }
 
 /* --- lists ------------------------------------------------------------------ */
@@ -286,22 +306,29 @@ static uint32_t best_in_bin(const struct bins *bins, unsigned bin, uint32_t page
 	return best;
 }
 
-uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
+/* The best-fitting run; 0: none is as long. */
+static uint32_t find_fit(const struct bins *bins, uint32_t pages)
 {
-	const struct bins *bins = &runs->bins[temperature];
 	unsigned bin = next_bin(bins, bin_of(pages));
 
 	/* Only the first bin above the exact ones can hold runs that are too short. */
 	while (bin < RUNS_BINS) {
 		uint32_t page = bin < RUNS_EXACT_BINS ? bins->heads[bin] : best_in_bin(bins, bin, pages);
 
-		if (page != 0) {
-			cut(runs, page, page, pages, was_cold);
+		if (page != 0)
 			return page;
-		}
 		bin = next_bin(bins, bin + 1);
 	}
 	return 0;
+}
+
+uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
+{
+	uint32_t page = find_fit(&runs->bins[temperature], pages);
+
+	if (page != 0)
+		cut(runs, page, page, pages, was_cold);
+	return page;
 }
 
 /* The last occupied bin before bin; RUNS_BINS: none. */
@@ -336,6 +363,48 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
 	if (*got < least)
 		return 0;
 	cut(runs, page, page, *got, was_cold);
+	return page;
+}
+
+/*
+ * How many runs of that length, at most most of them, cut() would take out of the run at page one after the other:
+ * as long as the rest has the run's temperature, by which it fits best again; and all read as zero, or none.
+ */
+static unsigned row_length(uint32_t page, uint32_t pages, unsigned most)
+{
+	const struct run *run = run_at(page);
+	uint32_t length = run->pages, hot = run->free.hot_pages;
+	bool is_hot = temperature_of(run) == RUNS_HOT, was_cold = false;
+	unsigned count = 0;
+
+	if (most == 1)
+		return 1;
+	if (hot == length || hot == 0)
+		return MIN(most, length / pages);
+	for (; count < most && length >= pages; count++) {
+		uint32_t part = hot_count(page, pages);
+
+		if (count == 0)
+			was_cold = part == 0;
+		if ((part == 0) != was_cold || (hot * 2 >= length) != is_hot)
+			break;
+		hot -= part;
+		page += pages;
+		length -= pages;
+	}
+	return count;
+}
+
+uint32_t runs_take_row(struct runs *runs, enum temperature temperature, uint32_t pages, unsigned most,
+    unsigned *count, bool *was_cold)
+{
+	uint32_t page = find_fit(&runs->bins[temperature], pages);
+
+	*count = 0;
+	if (page == 0)
+		return 0;
+	*count = row_length(page, pages, most);
+	cut(runs, page, page, *count * pages, was_cold);
 	return page;
 }
 

@@ -42,6 +42,13 @@ uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pag
 uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
     uint32_t *got, bool *was_cold);
 
+/*
+ * The same, up to most times (at least one), as long as what is left of the run fits best: *count runs of that
+ * length, in a row.
+ */
+uint32_t runs_take_row(struct runs *runs, enum temperature temperature, uint32_t pages, unsigned most,
+    unsigned *count, bool *was_cold);
+
 /* Take exactly [page, page + pages) out of the free run that starts at or before it. */
 bool runs_take_at(struct runs *runs, uint32_t page, uint32_t pages, bool *was_cold);
 

@@ -32,8 +32,8 @@
 /* Odds that a store, before any evidence, fills ever more slowly rather than evenly. */
 #define SLOWING_ODDS 0.4
 /* The same where the start-up kept more than its share: it has been a store then, at least. */
-#define SLOWING_ODDS_STORE 3.0
-#define FRONT_ERRORS 3.0
+#define SLOWING_ODDS_STORE 8.0
+#define FRONT_ERRORS 2.0
 #define LATE_SHARE 0.2
 #define FIRST_SURVIVORS 0.05
 
@@ -155,6 +155,9 @@ static double dispersion_of(const double *groups, double count)
 	return count > 0 ? MAX(squares / (2 * (GROUPS - 1) * count / GROUPS), 1) : 1;
 }
 
+/* How likely each slowing power is, from 3/4 to the logarithm. */
+static const double power_weights[POWERS] = {[1] = 0.2, 0.35, 0.35, 0.35};
+
 static void test_evenness(struct accrual *accrual, const struct cohorts *cohorts)
 {
 	double log_likelihood[POWERS] = {0}, groups[GROUPS] = {0};
@@ -190,8 +193,8 @@ static void test_evenness(struct accrual *accrual, const struct cohorts *cohorts
 	/* All relative to b = 1. */
 	for (unsigned power = 1; power < POWERS - 1; power++)
 		slowing +=
-		    approx_exp(clamp((log_likelihood[power] - log_likelihood[0]) / dispersion, -50, 50)) /
-		    (POWERS - 2);
+		    power_weights[power] *
+		    approx_exp(clamp((log_likelihood[power] - log_likelihood[0]) / dispersion, -50, 50));
 	even = approx_exp(clamp((log_likelihood[POWERS - 1] - log_likelihood[0]) / dispersion - 1, 0, 50));
 	accrual->continues = even / (even + cohorts->slowing_odds * slowing);
 	/* The effective number of eighths they are in, over that of even ones: E = G n / (n + G - 1). */

@@ -114,6 +114,15 @@ void facts_death(struct facts *facts, double age, uint64_t bytes, double weight)
 	lower(&facts->live_bytes, weight * (double)bytes);
 }
 
+void facts_leave(struct facts *facts, uint64_t bytes, double weight)
+{
+	weight = sane(weight);
+	facts->deaths += weight;
+	lower(&facts->birth_mass, facts_mass(bytes, weight));
+	lower(&facts->live_count, weight);
+	lower(&facts->live_bytes, weight * (double)bytes);
+}
+
 void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, double weight)
 {
 	weight = sane(weight);
@@ -175,7 +184,7 @@ void live_begin(struct live *live, const struct facts *facts, double now)
 	/* Down to the bucket that the last hundredth of the deaths begins in. */
 	while (bucket > 0 && dead_above <= facts->death_mass / 100)
 		dead_above += facts->died_at[--bucket];
-	live->old_age = facts->deaths > 0 ? facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
+	live->old_age = facts->death_mass > 0 ? facts_age_from(MIN(bucket + 1, FACTS_AGES - 1u)) : 0;
 }
 
 void live_add(struct live *live, double age, uint64_t bytes, double weight)

@@ -39,8 +39,8 @@ struct facts {
 	double birth_bytes;	    /* weighted, ever */
 	double live_count;	    /* weighted; never negative */
 	double live_bytes;	    /* weighted; never negative */
-	double deaths;		    /* sum of weights, ever */
-	double birth_mass;	    /* ever */
+	double deaths;		    /* sum of weights, ever; and of what left */
+	double birth_mass;	    /* ever; without what left */
 	double death_mass;	    /* ever; the sum of ->died_at */
 	double death_squares;	    /* sum of squared masses of the deaths: what they are worth as evidence */
 	double death_size;	    /* sum of mass times log2 of the size, and of its square: */
@@ -61,6 +61,13 @@ void facts_birth(struct facts *facts, double now, uint64_t bytes, double weight)
 
 /* An object died age seconds old; bytes and weight as at its birth. */
 void facts_death(struct facts *facts, double age, uint64_t bytes, double weight);
+
+/*
+ * An object left for another site that is still to be counted there: realloc made it its own. It did not die, and
+ * what the site makes is told by what ends here: so its birth is taken back from what is said of lifetimes, while
+ * ->births and ->deaths, which only grow, both have it. bytes and weight as at its birth.
+ */
+void facts_leave(struct facts *facts, uint64_t bytes, double weight);
 
 /* An object grew or shrank where it was: its live bytes are corrected. */
 void facts_resize(struct facts *facts, uint64_t old_bytes, uint64_t new_bytes, double weight);

@@ -11,6 +11,8 @@ libtrack_a_SOURCES = \
 	src/track/frame_table.h \
 	src/track/cold.c \
 	src/track/cold.h \
+	src/track/collect.c \
+	src/track/collect.h \
 	src/track/facts.c \
 	src/track/facts.h \
 	src/track/flat_tail.c \

@@ -9,15 +9,15 @@
  *
  *   flat       Beyond some age nothing dies any more, and it is not just that time is short
  *              (flat_tail.c). Prior odds by the share that stays: programs that lose memory lose a
- *              few in a hundred, those that store things keep more: 2 : 1 up to 3%, falling as
- *              share^-0.9 (0.7 : 1 at 10%, 0.13 : 1 at 60%). So a site that keeps one in ten
+ *              few in a hundred, those that store things keep more: 3 : 1 up to 3%, falling as
+ *              share^-1.2 (0.7 : 1 at 10%, 0.1 : 1 at 50%). So a site that keeps one in ten
  *              needs hours of flatness, since entries with a time to live look the same until it ends. Where
  *              others live for long (what a collector frees, sessions, entries that are asked for again), a large
- *              share is kept on purpose the more likely: the power grows by 1/16 with each doubling of the age
- *              that 99% of them end before, from a minute on; 0.4 : 1 at 10% where that is an hour.
+ *              share is kept on purpose the more likely: the power grows by 0.12 with each doubling of the age
+ *              that 99% of them end before, from a minute on; 0.3 : 1 at 10% where that is an hour.
  *   accruing   What stays comes as evenly as births do, all the time (accrual.c). Of data of the start,
  *              names seen for the first time and pools that grow to a peak less and less comes.
- *              A program that warms up may keep things for a while: log-uniform, 10 s to 2 h;
+ *              A program that warms up may keep things for a while: log-uniform, 10 s to 1 h;
  *              half of the doubt that leaves.
  *   kin        It is of the sizes that die. A server's GET and SET may allocate at one site, but
  *              what is stored is of another size than what is not. Welch's difference of the means of log2
@@ -47,14 +47,14 @@
 
 #define EVIDENCE_OBJECTS 22.0
 
-#define PRIOR_ODDS 2.0
+#define PRIOR_ODDS 3.0
 #define PRIOR_SHARE 0.03
-#define PRIOR_POWER 0.9
-#define PRIOR_LIFE 60.0		/* seconds */
-#define PRIOR_POWER_MORE 0.0625 /* a doubling */
+#define PRIOR_POWER 1.2
+#define PRIOR_LIFE 60.0	      /* seconds */
+#define PRIOR_POWER_MORE 0.12 /* a doubling */
 
 #define WARM_UP_FIRST 10.0
-#define WARM_UP_LAST 7200.0
+#define WARM_UP_LAST 3600.0
 
 /* Doubt about kin never takes all: sizes may follow the error that leaks. */
 #define KIN_LEAST 0.3

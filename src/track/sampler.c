@@ -58,6 +58,7 @@ struct kind {
 	_Alignas(CACHE_LINE) _Atomic uint64_t interval;
 	_Atomic uint64_t floor; /* not below this while the table is fuller than FEW; 0: none */
 	_Atomic uint32_t second, spent;
+	_Atomic uint32_t follow_second, followed;
 };
 
 static struct {
@@ -95,6 +96,7 @@ void sampler_start(const struct settings *settings)
 		atomic_store_explicit(&sampler.kinds[kind].floor, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].second, 0, memory_order_relaxed);
 		atomic_store_explicit(&sampler.kinds[kind].spent, 0, memory_order_relaxed);
+		atomic_store_explicit(&sampler.kinds[kind].followed, 0, memory_order_relaxed);
 	}
 	sampler_set_price(1);
 	sampler.is_all = settings->sample_interval == 1;
@@ -227,9 +229,9 @@ static void narrow(struct kind *kind, uint32_t times, uint32_t live)
 }
 
 /* Of real time, since some moment. */
-static uint32_t this_second(void)
+uint32_t sampler_second(void)
 {
-	return clock_now_ticks() / sampler.second_ticks;
+	return clock_now_ticks() / MAX(sampler.second_ticks, 1u);
 }
 
 /* How often the interval has doubled in a second that has spent so much. */
@@ -268,6 +270,24 @@ void sampler_keep_budget(enum track_kind which, uint32_t now)
 		}
 	}
 	spend(kind, 1);
+}
+
+bool sampler_may_follow(enum track_kind which, uint32_t now)
+{
+	struct kind *kind = &sampler.kinds[which];
+	uint32_t second = atomic_load_explicit(&kind->follow_second, memory_order_relaxed);
+
+	if (sampler.is_all)
+		return true;
+	if (now != second) {
+		atomic_store_explicit(&kind->follow_second, now, memory_order_relaxed);
+		atomic_store_explicit(&kind->followed, 0, memory_order_relaxed);
+	}
+	if (atomic_load_explicit(&kind->followed, memory_order_relaxed) >= kind->budget)
+		return false;
+	atomic_fetch_add_explicit(&kind->followed, atomic_load_explicit(&sampler.price, memory_order_relaxed),
+	    memory_order_relaxed);
+	return true;
 }
 
 void sampler_charge(enum track_kind kind, uint32_t cost)
@@ -375,7 +395,7 @@ float sampler_take(enum track_kind kind, size_t bytes)
 	}
 	weight = sampler_weight(bytes, thread->interval[kind]);
 	if (!sampler.is_all)
-		sampler_keep_budget(kind, this_second());
+		sampler_keep_budget(kind, sampler_second());
 	draw(thread, kind, sampler_interval(kind), bytes);
 	return weight;
 }

@@ -101,6 +101,14 @@ void sampler_look_again(enum track_kind kind);
 /* There was one more sample of that kind in that second of real time: adapt its interval to the budget. */
 void sampler_keep_budget(enum track_kind kind, uint32_t second);
 
+/*
+ * realloc resizes a sample of that kind in that second of real time: whether it may be looked who asked. As many as
+ * the kind has for births, apart from those: a loop that grows a buffer by bytes blinds nobody to what is born.
+ */
+bool sampler_may_follow(enum track_kind kind, uint32_t second);
+/* The second that it is now, as counted there. */
+uint32_t sampler_second(void);
+
 /* The stack of a sample of that kind was not to be had for nothing: so much more is spent in this second. */
 void sampler_charge(enum track_kind kind, uint32_t cost);
 

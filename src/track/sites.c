@@ -343,6 +343,14 @@ void sites_death(uint32_t row, double now, double born, uint64_t bytes, double w
 	sites_unlock_facts(home);
 }
 
+void sites_leave(uint32_t row, uint64_t bytes, double weight)
+{
+	uint32_t home = lock_home(row);
+
+	facts_leave(&sites.rows[home].facts, bytes, weight);
+	sites_unlock_facts(home);
+}
+
 void sites_resize(uint32_t row, uint64_t old_bytes, uint64_t new_bytes, double weight)
 {
 	uint32_t home = lock_home(row);

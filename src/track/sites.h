@@ -67,6 +67,8 @@ uint64_t sites_rows_used(void);
 /* False: the row is another's by now, nothing was counted; look it up again. */
 bool sites_birth(uint32_t row, uint64_t key, double now, uint64_t bytes, double weight);
 void sites_death(uint32_t row, double now, double born, uint64_t bytes, double weight);
+/* It belongs to another site from now on (facts.h). */
+void sites_leave(uint32_t row, uint64_t bytes, double weight);
 void sites_resize(uint32_t row, uint64_t old_bytes, uint64_t new_bytes, double weight);
 /* A sample was dropped or weighs more now: what it stands for is counted anew, nothing died. */
 void sites_reweigh(uint32_t row, uint64_t bytes, double old_weight, double new_weight);

@@ -11,6 +11,13 @@
  * and never unwinds. track_wake() makes them within malloc, with no lock held. The unwinder and the loader
  * may allocate at their first use then, which the flag of the thread keeps from being tracked.
  *
+ * realloc: who asked for the size that a buffer has is who holds it, so it leaves the site it had for that of the
+ * call, moved or not, as for heaptrack and the profilers of jemalloc and tcmalloc. At a site, ages and lifetimes
+ * count from there: until then it was not at risk of being lost by that site's callers, and a site whose objects came to
+ * it old would look as if none died young there (immortal time, as it is called of patients). Nor has it died where it was: there
+ * its birth is taken back, so that a store whose entries grow in steps is one that frees nothing. When the buffer itself
+ * was made, the pool knows.
+ *
  * The rule of accounting: facts of a site and the lifetimes beside them are plain words under the
  * stripe of the site's row; samples are lock-free; statistics are relaxed atomics.
  */
@@ -19,10 +26,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/out.h"
 #include "base/single.h"
 #include "base/sys.h"
 #include "track/cold.h"
+#include "track/collect.h"
 #include "track/modules.h"
 #include "track/rules.h"
 #include "track/sampler.h"
@@ -157,28 +164,32 @@ static unsigned size_group(uint64_t size)
 	return MIN(log - 4, TRACK_SIZE_GROUPS - 1u);
 }
 
-static uint32_t born(size_t size, enum track_kind kind, float weight)
+static bool capture(struct stack *stack, enum track_kind kind)
+{
+	if (!stack_capture(stack)) {
+		count(&track.stacks_dropped);
+		return false;
+	}
+	count(&track.stacks_captured);
+	if (stack->tables_read != 0) {
+		sampler_charge(kind, stack->tables_read);
+		atomic_fetch_add_explicit(&track.tables_read, stack->tables_read, memory_order_relaxed);
+	}
+	if (stack->is_truncated)
+		count(&track.stacks_truncated);
+	return true;
+}
+
+static uint32_t born(const struct stack *stack, size_t size, enum track_kind kind, float weight)
 {
 	struct sample_facts facts = {
 	    .birth = clock_now_ticks(), .size = size, .weight = weight, .kind = kind};
-	struct stack stack;
 	uint32_t sample;
 
-	if (!stack_capture(&stack)) {
-		count(&track.stacks_dropped);
-		return 0;
-	}
-	count(&track.stacks_captured);
-	if (stack.tables_read != 0) {
-		sampler_charge(kind, stack.tables_read);
-		atomic_fetch_add_explicit(&track.tables_read, stack.tables_read, memory_order_relaxed);
-	}
-	if (stack.is_truncated)
-		count(&track.stacks_truncated);
 	for (;;) {
 		uint64_t key;
 
-		facts.site = sites_find(&stack, &key);
+		facts.site = sites_find(stack, &key);
 		/* The sample first: it is what keeps the row. */
 		sample = samples_take(&facts);
 		if (sample == 0) {
@@ -194,7 +205,8 @@ static uint32_t born(size_t size, enum track_kind kind, float weight)
 
 uint32_t track_birth(void *p UNUSED, size_t size, enum track_kind kind, float weight)
 {
-	uint32_t sample;
+	struct stack stack;
+	uint32_t sample = 0;
 
 	if (!is_active())
 		return 0;
@@ -202,7 +214,8 @@ uint32_t track_birth(void *p UNUSED, size_t size, enum track_kind kind, float we
 		count(&track.stacks_dropped);
 		return 0;
 	}
-	sample = born(size, kind, weight);
+	if (capture(&stack, kind))
+		sample = born(&stack, size, kind, weight);
 	leave();
 	return sample;
 }
@@ -253,14 +266,52 @@ void track_death(uint32_t sample)
 	leave();
 }
 
-void track_resize(uint32_t sample, size_t size)
+static void left(const struct sample_facts *facts)
+{
+	sites_leave(facts->site, facts->size, (double)facts->weight);
+}
+
+/* To the site of this call, if that may be looked at. Past the budget only the size is another. */
+static uint32_t resized(uint32_t sample, size_t size)
 {
 	struct sample_facts before;
+	struct stack stack;
 
+	if (!samples_read(sample, &before))
+		return 0;
+	if (!sampler_may_follow(before.kind, sampler_second()) || !capture(&stack, before.kind)) {
+		if (samples_resize(sample, size, &before))
+			sites_resize(before.site, before.size, size, (double)before.weight);
+		return sample;
+	}
+	/* It may have been thinned away just now. */
+	if (!samples_remove(sample, &before))
+		return 0;
+	left(&before);
+	return born(&stack, size, before.kind, before.weight);
+}
+
+uint32_t track_resize(uint32_t sample, size_t size)
+{
 	if (!is_active() || !enter())
+		return sample;
+	sample = resized(sample, size);
+	leave();
+	return sample;
+}
+
+void track_leave(uint32_t sample)
+{
+	struct sample_facts facts;
+
+	if (!is_active())
 		return;
-	if (samples_resize(sample, size, &before))
-		sites_resize(before.site, before.size, size, (double)before.weight);
+	if (!enter()) {
+		defer(sample);
+		return;
+	}
+	if (samples_remove(sample, &facts))
+		left(&facts);
 	leave();
 }
 
@@ -344,160 +395,13 @@ uint64_t track_site_of(uint32_t sample)
 	return LOAD_RELAXED(&sites_at(sites_home(facts.site))->id);
 }
 
-/* A double that somebody may write meanwhile: whole. */
-UNLOCKED_READER static double load(const double *value)
-{
-	double copy;
-
-	__atomic_load(value, &copy, __ATOMIC_RELAXED);
-	return copy;
-}
-
-/* Most at risk first, to a percent; among equals, who holds most. */
-struct rank {
-	double bytes;
-	uint32_t percent, row;
-};
-
-static bool is_before(const struct rank *a, const struct rank *b)
-{
-	return a->percent > b->percent || (a->percent == b->percent && a->bytes > b->bytes);
-}
-
-UNLOCKED_READER static void add_row(struct track_sums *sums, uint32_t row)
-{
-	const struct facts *facts = &sites_at(row)->facts;
-
-	sums->live_objects += load(&facts->live_count);
-	sums->live_bytes += load(&facts->live_bytes);
-	sums->births += load(&facts->births);
-	sums->birth_bytes += load(&facts->birth_bytes);
-	sums->deaths += load(&facts->deaths);
-}
-
-/* rest: what the rows hold that find no place. */
-UNLOCKED_READER static unsigned rank_rows(struct rank *ranks, uint64_t *seen, struct track_sums *rest)
-{
-	unsigned count = 0;
-
-	*seen = 0;
-	*rest = (struct track_sums){0};
-	for (uint32_t row = 0; row < SITES_ROWS; row++) {
-		const struct site *site = sites_at(row);
-		unsigned state, at;
-		struct rank rank;
-
-		if (row == sites_bound() && row < SITES_MAX) {
-			row = SITES_MAX - 1;
-			continue;
-		}
-		state = atomic_load_explicit(&site->state, memory_order_acquire);
-		if (state != SITE_USED && state != SITE_RETIRED)
-			continue;
-		++*seen;
-		rank = (struct rank){
-		    .bytes = load(&site->facts.live_bytes),
-		    .percent = (uint32_t)(MIN(MAX(load(&site->risk.score), 0.0), 1.0) * 100 + 0.5),
-		    .row = row,
-		};
-		if (count == TRACK_LISTED_MAX) {
-			bool is_listed = is_before(&rank, &ranks[count - 1]);
-
-			add_row(rest, is_listed ? ranks[count - 1].row : row);
-			if (!is_listed)
-				continue;
-		}
-		at = count < TRACK_LISTED_MAX ? count++ : count - 1;
-		for (; at > 0 && is_before(&rank, &ranks[at - 1]); at--)
-			ranks[at] = ranks[at - 1];
-		ranks[at] = rank;
-	}
-	return count;
-}
-
-UNLOCKED_READER static void put_frames(struct track_site *to, const struct site *site)
-{
-	to->frame_count = MIN(LOAD_RELAXED(&site->frame_count), TRACK_FRAMES_MAX);
-	for (unsigned i = 0; i < to->frame_count; i++) {
-		const struct site_frame *frame = &site->frames[i];
-		unsigned module = LOAD_RELAXED(&frame->module);
-
-		to->frames[i].pc = LOAD_RELAXED(&frame->pc);
-		to->frames[i].offset = LOAD_RELAXED(&frame->offset);
-		to->frames[i].module = module < MODULES_MAX ? modules_at(module)->path : NULL;
-		to->frames[i].build_id = module < MODULES_MAX ? modules_at(module)->build_id : "";
-	}
-}
-
-static double time_to_limit(double growth_bytes_per_hour)
-{
-	const struct tick_result *result = tick_result();
-	double left = load(&result->memory_limit_bytes) - load(&result->memory_used_bytes);
-
-	if (load(&result->memory_limit_bytes) == 0 || growth_bytes_per_hour <= 0)
-		return -1;
-	return MAX(left, 0.0) / growth_bytes_per_hour * 3600;
-}
-
-UNLOCKED_READER static void put_site(struct track_site *to, uint32_t row)
-{
-	const struct site *site = sites_at(row);
-	const struct risk_site *risk = &site->risk;
-	struct out why;
-	double deaths = load(&site->facts.deaths), live = load(&site->facts.live_count);
-
-	to->id = LOAD_RELAXED(&site->id);
-	to->risk = load(&risk->score);
-	to->confidence = load(&risk->confidence);
-	to->level = LOAD_RELAXED(&risk->level);
-	to->level_name = risk_level_name((enum risk_level)to->level);
-	to->reason = risk_reason_name(LOAD_RELAXED(&risk->reason));
-	to->live_objects = live;
-	to->live_bytes = load(&site->facts.live_bytes);
-	to->births = load(&site->facts.births);
-	to->birth_bytes = load(&site->facts.birth_bytes);
-	to->deaths = deaths;
-	to->growth_bytes_per_hour = load(&risk->growth_bytes_per_hour);
-	to->stuck_objects = load(&risk->stuck_objects);
-	to->stuck_bytes_per_hour = load(&risk->stuck_bytes_per_hour);
-	to->lifetime_p50_seconds = deaths > 0 ? load(&risk->lifetime_p50_seconds) : -1;
-	to->lifetime_p99_seconds = deaths > 0 ? load(&risk->lifetime_p99_seconds) : -1;
-	to->age_p50_seconds = live > 0 ? load(&risk->age_p50_seconds) : -1;
-	to->time_to_limit_seconds = time_to_limit(MAX(to->growth_bytes_per_hour, to->stuck_bytes_per_hour));
-	out_init(&why, -1, to->why, sizeof(to->why) - 1);
-	if (risk->live_objects > 0 || risk->confidence > 0)
-		risk_explain_site(&why, risk);
-	to->why[why.used] = '\0';
-	to->is_overflow = LOAD_RELAXED(&site->is_overflow);
-	put_frames(to, site);
-}
-
-static void put_risk(struct track_risk *to)
-{
-	const struct tick_result *result = tick_result();
-	const struct risk_process *risk = &result->process;
-	uint32_t worst = LOAD_RELAXED(&risk->worst_site);
-
-	to->is_known = LOAD_RELAXED(&result->ticks) != 0;
-	to->score = load(&risk->score);
-	to->confidence = load(&risk->confidence);
-	to->level = LOAD_RELAXED(&risk->level);
-	to->level_name = risk_level_name((enum risk_level)to->level);
-	to->reason = risk_reason_name(to->is_known ? LOAD_RELAXED(&risk->reason) : RISK_INSUFFICIENT);
-	to->time_to_limit_seconds = to->is_known ? load(&risk->time_to_limit_seconds) : -1;
-	to->growth_bytes_per_hour = load(&risk->growth_bytes_per_hour);
-	to->is_fragmenting = LOAD_RELAXED(&risk->is_fragmenting);
-	to->idle_growth_bytes_per_hour = load(&risk->idle_growth_bytes_per_hour);
-	to->guilty_site = to->is_known && worst < SITES_ROWS ? LOAD_RELAXED(&sites_at(worst)->id) : 0;
-}
-
 UNLOCKED_READER static void put_lifetimes(struct track_lifetimes *to)
 {
 	memset(to, 0, sizeof(*to));
 	for (unsigned stripe = 0; stripe < SITES_STRIPES; stripe++) {
 		for (unsigned group = 0; group < TRACK_SIZE_GROUPS; group++) {
 			for (unsigned age = 0; age < TRACK_AGE_BUCKETS; age++) {
-				double weight = load(&track.lifetimes[stripe].freed[group][age]);
+				double weight = collect_load(&track.lifetimes[stripe].freed[group][age]);
 
 				to->freed_by_size[group][age] += weight;
 				to->freed[age] += weight;
@@ -505,30 +409,7 @@ UNLOCKED_READER static void put_lifetimes(struct track_lifetimes *to)
 		}
 	}
 	for (unsigned age = 0; age < TRACK_AGE_BUCKETS; age++)
-		to->live[age] = load(&tick_result()->live_ages[age]);
-}
-
-static unsigned put_mappings(struct track_mapping *to)
-{
-	unsigned count = 0, rows = modules_count();
-
-	for (unsigned i = 0; i < rows; i++) {
-		const struct module *module = modules_at(i);
-		unsigned state = atomic_load_explicit(&module->state, memory_order_acquire);
-
-		if (state == MODULE_FREE)
-			continue;
-		to[count++] = (struct track_mapping){
-		    .start = module->start,
-		    .end = module->end,
-		    .offset = module->file_offset,
-		    .bias = module->bias,
-		    .path = module->path,
-		    .build_id = module->build_id,
-		    .is_gone = state == MODULE_GONE,
-		};
-	}
-	return count;
+		to->live[age] = collect_load(&tick_result()->live_ages[age]);
 }
 
 static void put_counters(struct track_counters *to)
@@ -569,28 +450,19 @@ static void put_counters(struct track_counters *to)
 
 void track_collect(struct track_snapshot *snapshot)
 {
-	/* One dump at a time has the snapshot; the ranking stands in its own room. */
-	struct rank *ranks = (struct rank *)(void *)snapshot->scratch;
-	uint64_t seen;
-
-	_Static_assert(
-	    sizeof(snapshot->scratch) >= TRACK_LISTED_MAX * sizeof(struct rank), "the ranking fits");
 	snapshot->is_active = phase() != PHASE_OFF;
 	if (!snapshot->is_active)
 		return;
 	if (track_is_asleep()) {
 		*snapshot = (struct track_snapshot){.is_active = true};
-		put_risk(&snapshot->risk);
+		collect_risk(&snapshot->risk);
 		put_counters(&snapshot->counters);
 		snapshot->counters.table_bytes_used = 0;
 		return;
 	}
-	put_risk(&snapshot->risk);
-	snapshot->site_count = rank_rows(ranks, &seen, &snapshot->not_listed);
-	for (unsigned i = 0; i < snapshot->site_count; i++)
-		put_site(&snapshot->sites[i], ranks[i].row);
-	snapshot->sites_not_listed = seen - snapshot->site_count;
+	collect_risk(&snapshot->risk);
+	collect_sites(snapshot);
 	put_lifetimes(&snapshot->lifetimes);
-	snapshot->mapping_count = put_mappings(snapshot->mappings);
+	snapshot->mapping_count = collect_mappings(snapshot->mappings);
 	put_counters(&snapshot->counters);
 }

@@ -64,8 +64,15 @@ uint32_t track_birth(void *p, size_t size, enum track_kind kind, float weight);
  */
 void track_death(uint32_t sample);
 
-/* realloc: it now has so many bytes; it is the same object of the same site and age. */
-void track_resize(uint32_t sample, size_t size);
+/*
+ * realloc gave it so many bytes, where it was: from now on it belongs to the site of that call, who holds
+ * it now, with the same weight. Past its budget (sampler_may_follow()) it stays with the site it had. Returns its
+ * number from now on, to be kept instead, or 0: it is not tracked any more. Else as track_birth() and track_death().
+ */
+uint32_t track_resize(uint32_t sample, size_t size);
+
+/* realloc moved it: what it has become is told by track_birth(), or it is none; this one has not died. */
+void track_leave(uint32_t sample);
 
 /* What the tick cannot find out by itself. */
 struct track_facts {

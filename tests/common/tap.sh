@@ -1,6 +1,6 @@
 # tap.sh -- TAP for the shell runners; sourced by them.
 #
-# ok NAME, not_ok NAME [FILE WITH WHY], skip NAME WHY, plan; expect NAME COMMAND...
+# ok NAME, not_ok NAME [FILE WITH WHY], skip NAME WHY, plan; expect NAME COMMAND...; at_once COMMAND...
 # Sets: scratch (removed at exit), object (the interposer under test, "" if it is
 # not there), jemalloc, program_dir. A runner that dies half way prints no plan
 # and so fails.
@@ -77,11 +77,11 @@ skip_all()
 	exit 0
 }
 
-# Pass on the TAP of a program as ours: numbers go on, names get a prefix.
+# Pass on the TAP of a program as ours: numbers go on, names get a prefix, if there is one.
 # retell PREFIX FILE EXIT_STATUS
 retell()
 {
-	local line count=0 planned=-1
+	local line count=0 planned=-1 prefix=${1:+$1: }
 	while IFS= read -r line; do
 		case $line in
 		"ok "* | "not ok "*)
@@ -91,7 +91,7 @@ retell()
 			"not ok "*"# TODO "*) ;;
 			"not ok "*) tap_bad=$((tap_bad + 1)) ;;
 			esac
-			echo "${line%%ok *}ok $tap_count - $1: ${line#* - }"
+			echo "${line%%ok *}ok $tap_count - $prefix${line#* - }"
 			;;
 		1..*) planned=${line#1..} ;;
 		"#"*) echo "$line" ;;
@@ -99,10 +99,37 @@ retell()
 		esac
 	done <"$2"
 	if [ "$count" -ne "$planned" ]; then
-		not_ok "$1: the program came to its end (exit status $3, $count tests)"
+		not_ok "${prefix}the program came to its end (exit status $3, $count tests)"
 	elif [ "$count" -eq 0 ]; then
-		not_ok "$1: the program has tests"
+		not_ok "${prefix}the program has tests"
 	fi
+}
+
+# part NUMBER COMMAND: one of those of at_once
+part()
+{
+	scratch=$(mktemp -d "$scratch/part.XXXXXX") || exit 99
+	tap_count=0 tap_bad=0
+	eval "$2"
+	plan
+}
+
+# at_once COMMAND...: functions of ours with their words, a string each, in processes of their own; what they say
+# comes when all have ended, in the order of the commands. For tests that wait more than they work.
+at_once()
+{
+	local i=0 command pids=() status
+	for command in "$@"; do
+		(trap - EXIT && part "$i" "$command") >"$scratch/part.$i.tap" &
+		pids+=($!)
+		i=$((i + 1))
+	done
+	for i in "${!pids[@]}"; do
+		status=0
+		wait "${pids[i]}" || status=$?
+		# Nothing was wanted of it.
+		[ "$(cat "$scratch/part.$i.tap")" = 1..0 ] || retell '' "$scratch/part.$i.tap" "$status"
+	done
 }
 
 # thrice COMMAND...: whether it succeeds in one of three runs at most. For counts of threads, which a busy machine moves

@@ -99,6 +99,7 @@ bound fixed-16K        3000000       1      5
 bound fixed-64K        3000000       1      5
 bound aligned-64K      3000000       1      5
 bound fixed-256K       1000000       2     10
+bound fixed-1M         1000000     820     10
 bound workset-1         300000    1300     80
 bound workset-4         100000    1700    200
 bound workset-mixed-4   200000     400    110

@@ -458,11 +458,11 @@ static void a_handler_forks_whatever_its_only_thread_is_at(void)
 	struct sigaction action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
 	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
 	uint64_t state = 11;
-	char *p[256] = {NULL};
+	char *p[64] = {NULL};
 
 	sigaction(SIGPROF, &action, NULL);
 	setitimer(ITIMER_PROF, &often, NULL);
-	while (forks_in_handler < 250) {
+	while (forks_in_handler < 120) {
 		size_t i = random_next(&state) % ARRAY_LENGTH(p);
 
 		free(p[i]);

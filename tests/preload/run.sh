@@ -6,7 +6,7 @@
 #                    plugins processes threads confine bounds signals stuck misuse settings without
 # The programs run on libc first (what fails there is a test's own fault), then
 # under Weir with rseq and without, and with every allocation a sample. TEST_ALLOCATORS="libc jemalloc weir" chooses.
-# TEST_FORKS shortens the fork storms. Environment besides: see common/tap.sh.
+# TEST_FORKS shortens the fork storms, TEST_BRIEF leaves two of Weir's three ways out. Environment besides: see common/tap.sh.
 # shellcheck disable=SC2016 # what judge evaluates is meant to expand there
 test_dir=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/common/tap.sh
@@ -370,21 +370,27 @@ settings()
 	judge 'and under ulimit -v 150000' went_on
 }
 
+if_wanted()
+{
+	! is_wanted "$1" || "$2"
+}
+
 [ -n "$object" ] || allocators=("${allocators[@]/weir/}")
+parts=()
 for allocator in "${allocators[@]}"; do
 	[ -n "$allocator" ] || continue
-	neighbours_of "$allocator"
-	[ "$allocator" != weir ] || neighbours_of 'weir, rseq off'
-	[ "$allocator" != weir ] || neighbours_of 'weir, all of it sampled'
+	parts+=("neighbours_of $allocator")
+	if [ "$allocator" = weir ] && [ -z "${TEST_BRIEF:-}" ]; then
+		parts+=("neighbours_of 'weir, rseq off'" "neighbours_of 'weir, all of it sampled'")
+	fi
 done
 if [ -n "$object" ]; then
-	is_wanted misuse && misuse
-	is_wanted signals && signal_settings
-	is_wanted settings && settings
-	is_wanted without && without
+	parts+=('if_wanted misuse misuse' 'if_wanted signals signal_settings' 'if_wanted settings settings'
+		'if_wanted without without')
 elif [ -n "${TEST_OBJECT:-}" ]; then
 	not_ok "the interposer is at $TEST_OBJECT"
 else
 	skip 'weir' 'no interposer; set WEIR_PRELOAD'
 fi
+at_once "${parts[@]}"
 plan

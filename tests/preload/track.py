@@ -175,6 +175,31 @@ def neighbours():
     )
 
 
+def grown():
+    run = Run(TRACKED, "grow")
+    sites = {function_at(s["frames"][0]): s for s in run.dump["sites"]} if run.went_on() else {}
+    taken, by = sites.get("take_to_grow"), sites.get("grow_what_was_taken")
+    report(
+        taken is not None and by is not None and taken["live_objects"] == 39 and by["live_objects"] == 50,
+        "what realloc gave its size stands at the site of the realloc, moved or not",
+        run.why() + json.dumps(run.dump and run.dump["sites"], indent=1),
+    )
+    sizes = (36000, 65536, 600000, 40, 5000000, 33000)
+    report(
+        by is not None and by["live_bytes"] == sum(sizes[i % 6] for i in range(10, 60)),
+        "with the bytes that it has now",
+        json.dumps(by, indent=1),
+    )
+    report(
+        by is not None
+        and (taken["allocated_objects"], taken["freed_objects"]) == (100, 61)
+        and (by["allocated_objects"], by["freed_objects"]) == (60, 10)
+        and taken["live_bytes"] == 39 * 33768,
+        "and what was allocated less what is gone is what is live, at both",
+        json.dumps([taken, by], indent=1),
+    )
+
+
 def guilty():
     # 1000 times as fast: eight seconds are more than two hours.
     run = Run(TRACKED, "leak", "8", time_scale="1000", monitor_interval="10s", memory_limit="256M")
@@ -294,6 +319,7 @@ def cold():
 
 many_sites()
 neighbours()
+grown()
 guilty()
 cold()
 print(f"1..{len(results)}")

@@ -11,6 +11,8 @@
  *                            at what was lost, and allocate for another second
  *   tracked tableless MODULE a frame of a module that was compiled without unwind tables
  *   tracked walk             allocate and fork while a callback of dl_iterate_phdr waits for what we hold
+ *   tracked grow             100 buffers from one site, of which another one grows 60: in their place, to where
+ *                            there is room, to jemalloc's sizes and past the pool's largest; 10 of those are freed
  *   tracked hold             take 64 KiB, keep it for ever, wait for a line on stdin
  *
  * Exit status 0 and the line "went on", if all went well.
@@ -335,6 +337,38 @@ static void leak(unsigned seconds, bool is_touching)
 	}
 }
 
+/* --- realloc ------------------------------------------------------------------------- */
+
+static OWN void *take_to_grow(size_t size)
+{
+	void *p = malloc(size);
+
+	touch(p);
+	return p;
+}
+
+static OWN void *grow_what_was_taken(void *p, size_t size)
+{
+	p = realloc(p, size);
+	touch(p);
+	return p;
+}
+
+static void grow(void)
+{
+	/* Within the pages that it has, into the next class, far beyond, shrunk to little, above the pool. */
+	static const size_t sizes[] = {36000, 65536, 600000, 40, 5000000, 33000};
+	static void *taken[100];
+
+	for (unsigned i = 0; i < 100; i++)
+		taken[i] = take_to_grow(32768 + 1000);
+	for (unsigned i = 0; i < 60; i++)
+		taken[i] = grow_what_was_taken(taken[i], sizes[i % 6]);
+	for (unsigned i = 0; i < 10; i++)
+		free(taken[i]);
+	free(taken[99]);
+}
+
 /* --- a callback of the loader's that waits ----------------------------------------- */
 
 static pthread_mutex_t wanted_inside = PTHREAD_MUTEX_INITIALIZER;
@@ -414,6 +448,8 @@ int main(int argc, char **argv)
 		leak(count, argc > 3);
 	else if (strcmp(mode, "tableless") == 0)
 		tableless(argv[2]);
+	else if (strcmp(mode, "grow") == 0)
+		grow();
 	else if (strcmp(mode, "hold") == 0) {
 		touch(malloc(65536));
 		getchar();

@@ -30,7 +30,7 @@ unset LD_PRELOAD
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PYTHON=/usr/bin/python3
-LIMIT=${LIMIT:-40} # seconds for one foreground command
+LIMIT=${LIMIT:-240} # seconds for one foreground command, which is then taken to hang
 
 TEST_OBJECT=${TEST_OBJECT:-}
 case $TEST_OBJECT in

@@ -8,6 +8,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/arenas-by-turns.patch \
 	tests/sabotage/auto-forgets-the-rest.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
+	tests/sabotage/batch-in-any-order.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
 	tests/sabotage/batches-never-settle.patch \
@@ -29,6 +30,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/credits-never-called-in.patch \
+	tests/sabotage/cut-waits-for-the-gone.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -59,7 +61,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/giver-waits-for-the-lock.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
+	tests/sabotage/groups-hide-the-filters.patch \
+	tests/sabotage/growing-has-no-budget.patch \
+	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
+	tests/sabotage/grown-stays-where-it-was.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
@@ -83,6 +89,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
+	tests/sabotage/locked-with-all-that-is-reserved.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/mask-not-given-back.patch \
@@ -91,6 +98,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/metrics-of-the-living-removed.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
+	tests/sabotage/moved-is-a-death.patch \
 	tests/sabotage/no-fence-no-drain.patch \
 	tests/sabotage/no-rule-remembered.patch \
 	tests/sabotage/offered-piece-changed.patch \
@@ -137,10 +145,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-load-is-growth.patch \
 	tests/sabotage/risk-long-lives-forgotten.patch \
 	tests/sabotage/risk-release-of-minutes.patch \
+	tests/sabotage/risk-share-makes-no-difference.patch \
+	tests/sabotage/risk-start-up-store-forgotten.patch \
 	tests/sabotage/risk-store-as-a-mixture.patch \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
+	tests/sabotage/row-of-any-temperature.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \
 	tests/sabotage/rules-outlive-the-loaders-own-unloading.patch \
@@ -161,6 +172,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
+	tests/sabotage/slow-purge-not-told.patch \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
@@ -194,6 +206,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
+	tests/sabotage/working-cpu-emptied.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \

@@ -4,7 +4,8 @@
 tests_stress = tests/stress/run.sh
 EXTRA_DIST += $(tests_stress) tests/stress/check_dumps.py
 
-check_PROGRAMS += tests/stress/pool_stress tests/stress/pool_stress_linked tests/stress/signals
+stress_programs = tests/stress/pool_stress tests/stress/pool_stress_linked tests/stress/signals
+check_PROGRAMS += $(stress_programs)
 tests_stress_pool_stress_SOURCES = tests/stress/pool_stress.c tests/common/pattern.h
 tests_stress_pool_stress_CPPFLAGS = -I$(top_srcdir) -D_GNU_SOURCE
 tests_stress_pool_stress_CFLAGS = $(AM_CFLAGS) -fno-builtin

@@ -28,6 +28,7 @@ tests_unit = \
 	tests/unit/test_lock \
 	tests/unit/test_log \
 	tests/unit/test_magazine \
+	tests/unit/test_magazine_budget \
 	tests/unit/test_meminfo \
 	tests/unit/test_modules \
 	tests/unit/test_options \

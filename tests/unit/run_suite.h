@@ -16,12 +16,12 @@
 	} while (0)
 
 /*
- * How often work is repeated that is the same on each processor: all of it, or one in eight in an emulator
- * (TEST_EMULATED), where each step costs 20 and the compiler's code is what is tested.
+ * How often work is repeated that is the same on each processor: all of it, or one in eight where
+ * TEST_BRIEF is set: in an emulator, where each step costs 20, and where the same was tested beside it.
  */
 static inline unsigned test_rounds(unsigned all)
 {
-	return getenv("TEST_EMULATED") == NULL ? all : (all + 7) / 8;
+	return getenv("TEST_BRIEF") == NULL ? all : (all + 7) / 8;
 }
 
 static inline int run_suite(const char *name, void (*add_tests)(TCase *))

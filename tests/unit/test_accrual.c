@@ -100,6 +100,24 @@ START_TEST(ever_fewer_new_names_are_no_leak)
 }
 END_TEST
 
+/* As a leak comes, and three times as many among the first births. */
+static double more_at_the_start(unsigned i, double t)
+{
+	return i % (t < 600 ? 33 : 100) == 0 ? KEPT : 2;
+}
+
+/* It has been a store at the start, at least: what else it keeps is doubted more. */
+START_TEST(who_kept_more_at_the_start_is_a_store_more_likely)
+{
+	struct accrual leak = of(6 * HOURS, one_a_second, one_in_a_hundred, 1);
+	struct accrual store = of(6 * HOURS, one_a_second, more_at_the_start, 1);
+
+	ck_need(store.survivors == leak.survivors);
+	/* The odds against a leak; 20 times as high. */
+	ck_need(1 / store.continues - 1 > 15 * (1 / leak.continues - 1) && leak.continues < 1);
+}
+END_TEST
+
 START_TEST(one_burst_is_not_spread)
 {
 	struct accrual a = of(6 * HOURS, one_a_second, in_one_burst, 1);
@@ -146,6 +164,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_leak_in_step_with_load_is_even_in_births);
 	tcase_add_test(tests, data_of_the_start_up_does_not_accrue);
 	tcase_add_test(tests, ever_fewer_new_names_are_no_leak);
+	tcase_add_test(tests, who_kept_more_at_the_start_is_a_store_more_likely);
 	tcase_add_test(tests, one_burst_is_not_spread);
 	tcase_add_test(tests, a_leak_that_starts_late_begins_with_its_first_survivors);
 	tcase_add_test(tests, six_hours_of_a_leak_are_seen_after_ten_days);

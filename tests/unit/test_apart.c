@@ -169,6 +169,50 @@ START_TEST(the_sample_of_what_is_freed_is_told)
 }
 END_TEST
 
+static uint32_t last_left;
+
+static void note_left(uint32_t sample)
+{
+	last_left = sample;
+}
+
+static uint32_t note_resized(uint32_t sample, size_t size)
+{
+	return size == 80000 ? 0 : sample + 1;
+}
+
+START_TEST(a_sample_that_realloc_resizes_is_told_and_has_another_number_then)
+{
+	char *buffer, *large;
+
+	start(false);
+	pool.sample_ended = note_ended;
+	pool.sample_resized = note_resized;
+	pool.sample_left = note_left;
+	large = take(5000000);
+	buffer = pool_malloc(70000);
+	pool_set_sample(large, 20);
+	pool_set_sample(buffer, 30);
+	ck_assert(pool_resize_in_place(large, 5000100));
+	ck_assert(pool_resize_in_place(buffer, 69000));
+	ck_assert(pool_resize_in_place(buffer, 70000));
+	pool_leave_sample(buffer);
+	ck_assert_uint_eq(last_left, 32);
+	ck_assert(pool_free_long(large));
+	ck_assert_uint_eq(last_ended, 21);
+	/* Neither twice, nor what is none. */
+	pool_leave_sample(buffer);
+	pool_set_sample(buffer, 40);
+	ck_assert(pool_resize_in_place(buffer, 80000)); /* the tracker knows it no more */
+	last_left = 0;
+	pool_leave_sample(buffer);
+	ck_assert_uint_eq(last_left, 0);
+	ck_assert(pool_free((uintptr_t)buffer - range.base)); /* the fast path takes it */
+	ck_assert_uint_eq(ended_count, 1);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(neither_counts_as_a_buffer_nor_against_a_limit)
 {
 	static struct pool_stats stats;
@@ -363,6 +407,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, alignment_up_to_a_page_is_met);
 	tcase_add_test(tests, what_is_not_in_use_is_not_freed);
 	tcase_add_test(tests, the_sample_of_what_is_freed_is_told);
+	tcase_add_test(tests, a_sample_that_realloc_resizes_is_told_and_has_another_number_then);
 	tcase_add_test(tests, neither_counts_as_a_buffer_nor_against_a_limit);
 	tcase_add_test(tests, what_stood_apart_idles_within_the_limit);
 	tcase_add_test(tests, a_slot_or_a_run_is_resized_where_it_fits);

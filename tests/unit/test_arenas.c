@@ -42,6 +42,30 @@ START_TEST(a_resident_run_of_another_arena_goes_before_pages_that_fault)
 }
 END_TEST
 
+START_TEST(a_batch_that_is_given_takes_each_arenas_lock_once)
+{
+	uint32_t mine[3], theirs[3];
+	uint64_t taken[2];
+	start(2);
+	for (unsigned i = 0; i < 3; i++)
+		mine[i] = take(CLASS_64K, 1);
+	arenas_settle(1);
+	for (unsigned i = 0; i < 3; i++)
+		theirs[i] = take(CLASS_64K, 1);
+	for (unsigned i = 0; i < 2; i++)
+		taken[i] = arenas.at[i].lock.acquisitions;
+	/* By turns, and no neighbour beside the one that it is joined with. */
+	uint32_t all[] = {mine[2], theirs[1], mine[0], theirs[0], mine[1], theirs[2]};
+	arenas_give(all, 6, 2, &change);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(arenas.at[i].lock.acquisitions - taken[i], 1);
+	ck_assert_uint_eq(change.out_pages, 6 * PAGES_64K);
+	ck_assert_uint_eq(engine_out_pages(), 0);
+	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
 /* Has arena 0's lock each time that somebody comes for it, as a thread that takes (another's number), or gives. */
 static struct {
 	_Atomic bool is_held, is_over; /* seq_cst: a test */
@@ -170,6 +194,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_resident_run_of_another_arena_goes_before_pages_that_fault);
+	tcase_add_test(tests, a_batch_that_is_given_takes_each_arenas_lock_once);
 	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go);
 	tcase_add_test(tests, the_arena_lends_whose_run_fits_best);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);

@@ -71,6 +71,33 @@ START_TEST(births_and_deaths_are_summed_by_weight)
 }
 END_TEST
 
+START_TEST(what_leaves_for_another_site_neither_died_nor_was_born_here)
+{
+	struct facts grown = {0}, plain = {0};
+
+	/* Two in step, and a third one that leaves the first site. */
+	for (unsigned i = 0; i < 2; i++) {
+		facts_birth(&grown, 5, 8192, 3);
+		facts_birth(&plain, 5, 8192, 3);
+	}
+	facts_birth(&grown, 6, 512, 10);
+	facts_leave(&grown, 512, 10);
+	facts_death(&grown, 20, 8192, 3);
+	facts_death(&plain, 20, 8192, 3);
+	ck_need(grown.birth_mass == plain.birth_mass && grown.death_mass == plain.death_mass);
+	ck_need(grown.death_squares == plain.death_squares && grown.death_size == plain.death_size);
+	ck_need(memcmp(grown.died_at, plain.died_at, sizeof(plain.died_at)) == 0);
+	ck_need(grown.live_count == 3 && grown.live_bytes == 3 * 8192);
+	/* What is counted for ever never falls. */
+	ck_need(grown.births == 16 && grown.deaths == 13);
+	/* More than ever came, by weights that changed: nothing below 0. */
+	facts_leave(&grown, 8192, 100);
+	ck_need(grown.birth_mass == 0 && grown.live_count == 0 && grown.live_bytes == 0);
+	facts_leave(&grown, 8192, (double)NAN);
+	ck_need(grown.deaths == 113);
+}
+END_TEST
+
 /* A buffer of the pool has its weight, whatever its size, and an object of 64 bytes an eighth of it. */
 START_TEST(lifetimes_are_summed_by_mass)
 {
@@ -247,6 +274,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, an_age_falls_into_its_half_octave, 0, (int)ARRAY_LENGTH(ages));
 	tcase_add_test(tests, a_bucket_begins_where_the_one_before_ends);
 	tcase_add_test(tests, births_and_deaths_are_summed_by_weight);
+	tcase_add_test(tests, what_leaves_for_another_site_neither_died_nor_was_born_here);
 	tcase_add_test(tests, lifetimes_are_summed_by_mass);
 	tcase_add_test(tests, a_site_of_many_sizes_is_known_by_most_of_its_samples);
 	tcase_add_test(tests, what_was_counted_apart_and_joined_is_as_if_counted_at_once);

@@ -214,6 +214,40 @@ START_TEST(only_what_is_stale_is_drained_and_its_room_with_it)
 }
 END_TEST
 
+/* A CPU is short of room, and this one was quiet since 200: six of its ten items stay, they were used at 250. */
+START_TEST(a_quiet_cpu_gives_up_what_is_stale_and_the_room_that_is_empty)
+{
+	unsigned asking;
+	start();
+	asking = cpu + 1;
+	for (int i = 0; i < 5; i++)
+		magazine_grow(cpu, CLASS_64K, &evicted);
+	magazine_grow(cpu, CLASS_16K, &evicted);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert(magazine_push_any(CLASS_64K, new_item(CLASS_64K, i < 4 ? 200 : 250)));
+	magazine_cpu_at(cpu)->slow_at = 200;
+	ck_assert(!magazines_gather(asking, 207, to_heap)); /* a tick too soon */
+	ck_assert(!magazines_gather(cpu, 255, to_heap));    /* it asks itself */
+	ck_assert(magazines_gather(asking, 255, to_heap));
+	ck_assert_uint_eq(drained, 4);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->count, 6);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_64K)->room, 6);
+	ck_assert_uint_eq(engine_stack(cpu, CLASS_16K)->room, 0);
+	ck_assert_uint_eq(room_bytes(), 6 * 64 * KIB);
+	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
+	/* Once in that time. */
+	ck_assert(!magazines_gather(asking, 262, to_heap));
+	/* Then all of it, and the budget is divided by one CPU less. */
+	ck_assert_uint_eq(magazines.cpus_used, 1);
+	ck_assert(magazines_gather(asking, 263, to_heap));
+	ck_assert_uint_eq(drained, 10);
+	ck_assert_uint_eq(room_bytes(), 0);
+	ck_assert_uint_eq(magazines.cpus_used, 0);
+	ck_engine_is_whole(0);
+	stop();
+}
+END_TEST
+
 static void to_heap_and_miss(uint32_t *pages, unsigned count)
 {
 	/* Some are left there, and there is room. */
@@ -303,33 +337,6 @@ START_TEST(a_few_stale_bytes_are_not_worth_a_fence)
 	ck_assert_uint_eq(drained, 1);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	stop();
-}
-END_TEST
-
-START_TEST(a_cpus_least_budget_is_bounded_in_sum_where_cpus_are_many)
-{
-	static const struct {
-		uint64_t out_bytes, bytes, sole_bytes;
-		unsigned cpus;
-	} rows[] = {
-	    {0, MAGAZINES_BYTES_MIN, MAGAZINES_BYTES_MIN * 3 / 2, 1},
-	    {0, MAGAZINE_BUDGET_MIN, MAGAZINES_BYTES_MIN * 3 / 8, 4},
-	    {0, MAGAZINE_BUDGET_MIN, MAGAZINE_BUDGET_MIN, 16},
-	    {0, 68 * KIB, 68 * KIB, 256},
-	    {200 * MIB, 400 * KIB, 400 * KIB, 256},
-	    {GIB, MAGAZINE_BUDGET_MIN, MAGAZINE_BUDGET_MIN, 256},
-	    {240 * GIB, MAGAZINE_BUDGET_MAX, MAGAZINE_BUDGET_MAX, 256},
-	};
-	for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct magazine_budget budget = magazine_budget(rows[i].out_bytes, rows[i].cpus);
-		ck_assert_uint_eq(budget.bytes, rows[i].bytes);
-		ck_assert_uint_eq(budget.sole_bytes, rows[i].sole_bytes);
-	}
-	/* Nothing in use, and all that is out idles in magazines: it ends where the least is had whatever is in use. */
-	uint64_t idle = 272 * MIB;
-	for (int i = 0; i < 64; i++)
-		idle = magazine_budget(idle, 256).bytes * 256;
-	ck_assert_uint_le(idle, MAGAZINE_FLOORS_FREE * MAGAZINE_BUDGET_MIN);
 }
 END_TEST
 
@@ -566,12 +573,12 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, one_class_alone_has_a_budget_of_its_own);
 	tcase_add_test(tests, a_class_that_gives_up_room_gives_up_its_items);
 	tcase_add_test(tests, only_what_is_stale_is_drained_and_its_room_with_it);
+	tcase_add_test(tests, a_quiet_cpu_gives_up_what_is_stale_and_the_room_that_is_empty);
 	tcase_add_test(tests, while_a_cpu_is_drained_its_magazines_miss);
 	tcase_add_test(tests, a_sweep_takes_all_classes_items_up_to_its_bound);
 	tcase_add_test(tests, one_miss_among_overflows_says_that_somebody_allocates);
 	tcase_add_test(tests, a_batch_doubles_with_each_event_of_its_kind_and_begins_anew_with_the_other);
 	tcase_add_test(tests, a_few_stale_bytes_are_not_worth_a_fence);
-	tcase_add_test(tests, a_cpus_least_budget_is_bounded_in_sum_where_cpus_are_many);
 	tcase_add_test(tests, without_a_fence_the_callers_cpu_is_drained_if_stale);
 	tcase_add_test(tests, what_is_above_its_room_is_drained_to_the_last);
 	tcase_add_test(tests, room_stays_within_the_magazine_and_its_bytes_are_its_sum);

@@ -47,9 +47,14 @@ static uint64_t random_state, served;
 static unsigned class_of_buffer(const void *p)
 {
 	size_t bytes = pool_usable_bytes(p);
+	unsigned class = bytes % PAGE_BYTES != 0 ? size_class_of(bytes)
+						 : size_class_within((uint32_t)(bytes / PAGE_BYTES));
 
-	return bytes % PAGE_BYTES != 0 ? size_class_of(bytes)
-				       : size_class_within((uint32_t)(bytes / PAGE_BYTES));
+	/* Two are as long as each other. */
+	return class > 17 && size_class_pages(class - 1) * PAGE_BYTES == bytes &&
+		       run_of(p)->size_class == class - 1
+		   ? class - 1
+		   : class;
 }
 
 static size_t random_wanted(void)

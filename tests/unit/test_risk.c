@@ -190,6 +190,27 @@ START_TEST(a_larger_leak_scores_no_less)
 }
 END_TEST
 
+static double half_kept(unsigned i, double t)
+{
+	(void)t;
+	return i % 2 == 0 ? KEPT : 0.5 + i % 7;
+}
+static double a_tenth_kept(unsigned i, double t)
+{
+	(void)t;
+	return i % 10 == 0 ? KEPT : 0.5 + i % 7;
+}
+
+START_TEST(what_is_kept_of_every_second_one_is_a_store_more_likely)
+{
+	struct site_plan plan = {5 * HOURS, one_in_ten_seconds, half_kept, 1, NULL};
+
+	ck_need(judged(&plan).score < 0.5);
+	plan.life = a_tenth_kept;
+	ck_need(judged(&plan).level == RISK_HIGH);
+}
+END_TEST
+
 /* One in nine stays; the others live for 5 to 55 minutes, as what a collector frees, or for seconds. */
 static double kept_beside_long_lives(unsigned i, double t)
 {
@@ -401,6 +422,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_stays_is_no_kin_of_what_dies);
 	tcase_add_test(tests, what_stays_is_more_varied_than_what_dies);
 	tcase_add_test(tests, a_larger_leak_scores_no_less);
+	tcase_add_test(tests, what_is_kept_of_every_second_one_is_a_store_more_likely);
 	tcase_add_test(tests, where_others_live_for_long_what_stays_is_more_likely_meant_to);
 	tcase_add_test(tests, the_scale_of_weights_changes_no_score);
 	tcase_add_test(tests, one_heavy_sample_is_no_evidence);

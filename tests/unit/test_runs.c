@@ -137,6 +137,38 @@ static void step_take(void)
 	write_taken(page, pages);
 }
 
+/* A row is what as many single takes would have been, up to where the next would be another run's. */
+static void step_take_row(void)
+{
+	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
+	uint32_t pages = 1 + random_below(random_below(8) == 0 ? 300 : 12);
+	unsigned most = 1 + random_below(6), count;
+	uint32_t best = model_best(temperature, pages), length = best;
+	bool was_cold = false;
+	uint32_t page = runs_take_row(runs, temperature, pages, most, &count, &was_cold);
+
+	if (best == 0) {
+		ck_assert_uint_eq(page, 0);
+		ck_assert_uint_eq(count, 0);
+		return;
+	}
+	ck_assert(page == 1 || model.state[page - 1] != MODEL_FREE);
+	ck_assert_uint_ge(count, 1);
+	ck_assert_uint_le(count, most);
+	for (unsigned i = 0; i < count; i++) {
+		ck_assert_uint_eq(model_length(page), length);
+		ck_assert_uint_ge(length, pages);
+		ck_assert_int_eq(model_temperature(page, length), temperature);
+		ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+		write_taken(page, pages);
+		page += pages;
+		length -= pages;
+	}
+	if (count < most && length >= pages)
+		ck_assert(model_temperature(page, length) != temperature ||
+			  was_cold != (model_hot(page, pages) == 0));
+}
+
 /* The first page of the n-th thing in that state, from a random one on; 0: none. */
 static uint32_t pick(enum model_state state)
 {
@@ -221,7 +253,7 @@ static void step_restore(void)
 
 START_TEST(random_work_follows_a_model_of_pages)
 {
-	static void (*const steps[])(void) = {step_take, step_take, step_take, step_free, step_free,
+	static void (*const steps[])(void) = {step_take, step_take, step_take_row, step_free, step_free,
 	    step_take_at, step_withdraw, step_restore, step_restore};
 	start(1 + (uint32_t)_i % 2);
 	model.random = (uint64_t)_i * 977 + 5;

@@ -260,6 +260,31 @@ START_TEST(a_thread_that_drew_a_long_distance_sees_the_interval_shrink)
 }
 END_TEST
 
+START_TEST(whoever_grows_what_is_looked_at_within_a_budget_of_its_own)
+{
+	uint64_t before;
+
+	start(64 * KIB);
+	before = sampler_interval(TRACK_POOL);
+	for (unsigned i = 0; i < SAMPLER_BUDGET_POOL; i++)
+		ck_need(sampler_may_follow(TRACK_POOL, 7));
+	ck_assert(!sampler_may_follow(TRACK_POOL, 7));
+	ck_assert(sampler_may_follow(TRACK_LARGE, 7));
+	/* Births go on as if nothing had grown. */
+	ck_assert_uint_eq(sampler_interval(TRACK_POOL), before);
+	ck_assert(sampler_may_follow(TRACK_POOL, 8));
+	/* At a price it is as many fewer. */
+	sampler_set_price(SAMPLER_PRICE_BUSY);
+	for (unsigned i = 0; i < SAMPLER_BUDGET_POOL / SAMPLER_PRICE_BUSY; i++)
+		ck_need(sampler_may_follow(TRACK_POOL, 9));
+	ck_assert(!sampler_may_follow(TRACK_POOL, 9));
+	/* Where all are asked for, all of them. */
+	start(1);
+	for (unsigned i = 0; i < 3 * SAMPLER_BUDGET_POOL; i++)
+		ck_need(sampler_may_follow(TRACK_POOL, 7));
+}
+END_TEST
+
 START_TEST(with_1_as_the_setting_everything_is_a_sample)
 {
 	start(1);
@@ -379,6 +404,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_thread_that_is_made_to_look_meets_the_same_points);
 	tcase_add_test(tests, a_fresh_thread_draws_before_it_counts);
 	tcase_add_test(tests, a_thread_that_drew_a_long_distance_sees_the_interval_shrink);
+	tcase_add_test(tests, whoever_grows_what_is_looked_at_within_a_budget_of_its_own);
 	tcase_add_test(tests, with_1_as_the_setting_everything_is_a_sample);
 	tcase_add_test(tests, without_tracking_nothing_is_a_sample_and_a_thread_looks_once);
 	tcase_add_test(tests, weights_are_one_over_the_probability);

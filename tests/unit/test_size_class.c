@@ -14,12 +14,7 @@ START_TEST(a_class_covers_what_it_serves_and_the_one_before_does_not)
 			ck_need(size_class_bytes(class) >= near);
 			if (class == 0)
 				continue;
-			/* Between 16 and 32 KiB every other class is no whole number of pages, and unused. */
-			size_t before = size_class_bytes(class - 1);
-			if (before >= near) {
-				ck_need(near > 16 * KIB);
-				ck_need(before % PAGE_BYTES != 0);
-			}
+			ck_need(size_class_bytes(class - 1) < near);
 		}
 		if (size >= 256 * KIB && size % PAGE_BYTES != 0)
 			size = ROUND_UP(size, PAGE_BYTES);
@@ -33,11 +28,6 @@ START_TEST(every_boundary_of_a_class_is_exact)
 		size_t bytes = size_class_bytes(class);
 		if (class > 0)
 			ck_need(bytes > size_class_bytes(class - 1));
-		if (class > 16 && bytes % PAGE_BYTES != 0) {
-			/* Never asked for: whole pages are rounded up past it. */
-			ck_need(size_class_of(bytes) > class);
-			continue;
-		}
 		ck_need(size_class_of(bytes) == class);
 		ck_need(size_class_of(bytes - 1) == class);
 		if (bytes < SIZE_CLASS_MAX_BYTES)
@@ -75,7 +65,7 @@ START_TEST(what_is_whole_pages_is_never_a_slab)
 		ck_need(size_class_is_slab(class) == (bytes < 16 * KIB && bytes % PAGE_BYTES != 0));
 		ck_need(bytes % size_class_alignment(class) == (bytes > 16 * KIB ? bytes % PAGE_BYTES : 0));
 		if (!size_class_is_slab(class))
-			ck_need(size_class_pages(class) == bytes / PAGE_BYTES);
+			ck_need(size_class_pages(class) == (bytes + PAGE_BYTES - 1) / PAGE_BYTES);
 	}
 }
 END_TEST

@@ -83,24 +83,100 @@ START_TEST(what_is_born_and_dies_is_counted_at_its_site)
 	}
 	ck_assert_uint_ne(born_there(64), 0);
 	track_death(kept[1]);
-	track_resize(kept[2], 3000);
+	kept[2] = track_resize(kept[2], 3000);
+	ck_assert_uint_ne(kept[2], 0);
 	/* Live figures need no tick. */
 	track_collect(&snapshot);
 	ck_assert(snapshot.is_active && !snapshot.risk.is_known);
 	site = site_of((uint32_t(*)(size_t))(void (*)(void))born_here);
 	ck_assert_ptr_nonnull(site);
-	ck_assert(site->births == 12 && site->deaths == 4 && site->live_objects == 8);
-	ck_assert(site->live_bytes == 4 * 1000 + 4 * 3000);
+	ck_assert(site->births == 12 && site->deaths == 8 && site->live_objects == 4);
+	ck_assert(site->live_bytes == 4 * 1000);
 	ck_assert_uint_eq(track_site_of(kept[0]), site->id);
 	ck_assert_uint_eq(track_site_of(kept[1]), 0);
 	ck_assert_ptr_ne(site, site_of(born_there));
 	tick();
 	ck_assert(snapshot.risk.is_known);
 	ck_assert_uint_eq(snapshot.counters.samples_live, 3);
-	ck_assert_uint_eq(snapshot.counters.stacks_captured, 4);
-	ck_assert_uint_eq(snapshot.counters.sites_used, 2);
+	ck_assert_uint_eq(snapshot.counters.stacks_captured, 5);
+	ck_assert_uint_eq(snapshot.counters.sites_used, 3);
 	ck_assert(site_of(born_there)->age_p50_seconds >= 0);
 	ck_assert(site_of(born_there)->lifetime_p50_seconds < 0);
+}
+END_TEST
+
+LEAF static uint32_t grown_here(uint32_t sample, size_t size)
+{
+	sample = track_resize(sample, size);
+	ck_need(object[2] == 0);
+	return sample;
+}
+
+static double sum_of(const double *weights)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < TRACK_AGE_BUCKETS; i++)
+		sum += weights[i];
+	return sum;
+}
+
+/* Realloc in place: 40 buffers of 4 KiB, each worth 2, of which one in four is grown, two of those twice. */
+START_TEST(what_realloc_grows_belongs_to_the_site_of_the_realloc)
+{
+	begin();
+	const struct track_site *first, *second;
+	uint32_t kept[40];
+
+	for (int i = 0; i < 40; i++)
+		kept[i] = born_here(4096, 2);
+	for (int i = 0; i < 10; i++)
+		kept[i] = grown_here(kept[i], 8192);
+	for (int i = 0; i < 2; i++)
+		kept[i] = grown_here(kept[i], 16384);
+	tick();
+	first = site_of((uint32_t(*)(size_t))(void (*)(void))born_here);
+	second = site_of((uint32_t(*)(size_t))(void (*)(void))grown_here);
+	ck_assert(first != NULL && second != NULL && first != second);
+	ck_assert(first->live_objects == 60 && first->live_bytes == 60 * 4096);
+	ck_assert(first->births == 80 && first->deaths == 20);
+	for (int i = 0; i < 10; i++) {
+		uint64_t id = track_site_of(kept[i]);
+
+		ck_need(id != 0 && id != first->id);
+	}
+	ck_assert_uint_eq(track_site_of(kept[20]), first->id);
+	/* Growing is no death: nobody's lifetime ended. */
+	ck_assert(sum_of(snapshot.lifetimes.freed) == 0 && first->lifetime_p50_seconds < 0);
+	ck_assert(sum_of(snapshot.lifetimes.live) == 80);
+	ck_assert_uint_eq(snapshot.counters.samples_live, 40);
+	/* As many are live as are told, and all of them can be freed. */
+	for (int i = 0; i < 40; i++)
+		track_death(kept[i]);
+	tick();
+	ck_assert(sum_of(snapshot.lifetimes.freed) == 80);
+	ck_assert_uint_eq(snapshot.counters.samples_live, 0);
+	for (unsigned i = 0; i < snapshot.site_count; i++) {
+		const struct track_site *site = &snapshot.sites[i];
+
+		ck_need(site->live_objects == 0 && site->live_bytes == 0 && site->births == site->deaths);
+	}
+}
+END_TEST
+
+START_TEST(what_realloc_moves_leaves_its_site_without_a_death)
+{
+	begin();
+	const struct track_site *site;
+	uint32_t old = born_here(4096, 3);
+
+	track_leave(old);
+	ck_assert_uint_eq(track_site_of(old), 0);
+	ck_assert_uint_eq(track_resize(old, 5000), 0); /* it is gone */
+	tick();
+	site = site_of((uint32_t(*)(size_t))(void (*)(void))born_here);
+	ck_assert(site->births == 3 && site->deaths == 3 && site->live_objects == 0);
+	ck_assert(sum_of(snapshot.lifetimes.freed) == 0 && site->lifetime_p50_seconds < 0);
 }
 END_TEST
 
@@ -504,6 +580,8 @@ static void add_tests(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, what_is_born_and_dies_is_counted_at_its_site);
 	tcase_add_test(tests, frames_are_known_until_code_may_have_gone);
+	tcase_add_test(tests, what_realloc_grows_belongs_to_the_site_of_the_realloc);
+	tcase_add_test(tests, what_realloc_moves_leaves_its_site_without_a_death);
 	tcase_add_test(tests, lifetimes_are_weights_by_age_and_size);
 	tcase_add_test(tests, frames_and_mappings_name_modules);
 	tcase_add_test(tests, all_tables_together_have_a_bound);
