@@ -152,7 +152,7 @@ static uint32_t take_one(struct arena *arena, enum temperature temperature, unsi
 	if (size_class_is_slab(class)) {
 		/* Slots share pages, so none counts as cold; slab_take() prefers resident runs itself. */
 		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
-		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+		    !runs_has_hot(&arena->runs, size_class_slab_pages(class)))
 			return 0;
 		page = slab_take(arena, class);
 	} else {
@@ -185,15 +185,15 @@ static uint32_t class_run_pages(unsigned class)
  */
 static struct arena *find_lender(const struct arena *own, uint32_t length)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_BINS;
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_RANKS;
 	struct arena *lender = NULL;
 
 	for (unsigned i = 1; i <= used; i++) {
 		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
-		unsigned bin = other == own ? RUNS_BINS : runs_best_bin(&other->runs, RUNS_HOT, length);
+		unsigned rank = other == own ? RUNS_RANKS : runs_rank(&other->runs, length);
 
-		if (bin < best) {
-			best = bin;
+		if (rank < best) {
+			best = rank;
 			lender = other;
 		}
 	}
