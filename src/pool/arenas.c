@@ -437,4 +437,5 @@ void arenas_rotate_demand(void)
 	});
 	for (unsigned i = 0; i < used; i++)
 		STORE_RELAXED(&arenas.at[i].peak_pages, 0);
+	range_end_window();
 }

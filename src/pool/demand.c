@@ -22,7 +22,7 @@ void demand_init(void)
 {
 	for (unsigned i = 0; i < DEMAND_WINDOWS; i++)
 		atomic_store_explicit(&demand.peak_pages[i], 0, memory_order_relaxed);
-	demand.slack_share = 0;
+	demand.slack_share = demand.spare_pages = 0;
 	demand.held_seen = demand.fresh_seen = demand.taken_seen = demand.purged_seen = 0;
 }
 
@@ -47,6 +47,21 @@ uint64_t demand_peak(void)
 	for (unsigned i = 0; i < DEMAND_WINDOWS; i++)
 		peak = MAX(peak, peak_of(i));
 	return peak;
+}
+
+uint64_t demand_recent(void)
+{
+	return MAX(peak_of(0), peak_of(1));
+}
+
+uint64_t demand_spare(void)
+{
+	return demand.spare_pages;
+}
+
+void demand_spend(uint64_t pages)
+{
+	demand.spare_pages -= MIN(demand.spare_pages, pages);
 }
 
 uint64_t demand_slack(void)
@@ -75,8 +90,10 @@ static void follow_slack(const struct demand_facts *facts)
 void demand_rotate(const struct demand_facts *facts)
 {
 	uint64_t before = MAX(demand_peak(), (uint64_t)1);
+	uint64_t spare = (facts->taken_pages - demand.taken_seen) / DEMAND_SPARE_SHARE;
 
 	follow_slack(facts);
+	demand.spare_pages = MIN(demand.spare_pages + spare, DEMAND_WINDOWS * spare);
 	for (unsigned i = DEMAND_WINDOWS - 1; i > 0; i--)
 		atomic_store_explicit(&demand.peak_pages[i], peak_of(i - 1), memory_order_relaxed);
 	atomic_store_explicit(&demand.peak_pages[0], facts->out_pages, memory_order_relaxed);

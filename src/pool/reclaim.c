@@ -30,6 +30,8 @@
 #define SCARCE_IDLES_A_MONITOR 20
 /* So much above the demand is not worth a system call. */
 #define SLACK_PAGES 128
+/* A burst is in sight as long as the last window needed less than its predecessors by more than this part. */
+#define CALM_SHARE 8
 /* Collections because of the threshold are at least so far apart. */
 #define THRESHOLD_PAUSE_TICKS TICKS_PER_SECOND
 /* For requests at the limit; each reads a file and interrupts every CPU. */
@@ -56,13 +58,35 @@ static uint32_t scarce_ticks(uint32_t monitor_ticks)
 	return MAX(monitor_ticks / SCARCE_IDLES_A_MONITOR, (uint32_t)1);
 }
 
+/* How many more than are out of the heap are to be kept where so many are wanted in all. */
+static uint64_t beyond(uint64_t pages, const struct reclaim_facts *facts)
+{
+	return pages - MIN(pages, facts->out_pages);
+}
+
+/*
+ * What idles beyond the floor goes at a window's end. While no burst is in sight, what only an earlier window needed
+ * goes as well, as far as it may fault again without being noticed.
+ */
+static void plan_window(const struct reclaim_facts *facts, struct reclaim_plan *plan)
+{
+	uint64_t wanted = beyond(facts->peak_pages, facts) + facts->slack_pages;
+	uint64_t recent = MIN(beyond(facts->recent_pages, facts), wanted);
+
+	wanted = MIN(wanted, facts->hot_pages);
+	if (facts->recent_pages >= facts->peak_pages - facts->peak_pages / CALM_SHARE)
+		plan->spent_pages = MIN(wanted - MIN(wanted, recent), facts->spare_pages);
+	plan->surplus_pages = facts->hot_pages - wanted + plan->spent_pages;
+	if (plan->surplus_pages <= SLACK_PAGES)
+		plan->surplus_pages = plan->spent_pages = 0;
+}
+
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 {
 	struct reclaim_plan plan = {
 	    .idle_ticks = facts->max_idle_ticks,
 	    .magazine_idle_ticks = facts->monitor_ticks * 6 / 10,
 	};
-	uint64_t wanted = facts->peak_pages > facts->out_pages ? facts->peak_pages - facts->out_pages : 0;
 
 	if (facts->is_everything || (facts->pressure == PRESSURE_CRITICAL && facts->is_rising)) {
 		plan.surplus_pages = facts->hot_pages;
@@ -80,9 +104,8 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 		plan.magazine_idle_ticks = MIN(plan.magazine_idle_ticks, facts->monitor_ticks / 10);
 		return plan;
 	}
-	wanted += facts->slack_pages;
-	if (facts->is_window && facts->hot_pages > wanted + SLACK_PAGES)
-		plan.surplus_pages = facts->hot_pages - wanted;
+	if (facts->is_window)
+		plan_window(facts, &plan);
 	return plan;
 }
 
@@ -110,7 +133,9 @@ static void add_demand(struct reclaim_facts *facts)
 	facts->out_pages = pages.out;
 	facts->hot_pages = pages.hot;
 	facts->peak_pages = demand_peak();
+	facts->recent_pages = demand_recent();
 	facts->slack_pages = demand_slack();
+	facts->spare_pages = demand_spare();
 }
 
 /* The hand goes on, for as long as a request may wait. */
@@ -168,6 +193,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	/* What came out of the magazines idles in the heap now. */
 	add_demand(&facts);
 	plan = reclaim_plan(&facts);
+	demand_spend(plan.spent_pages);
 	if (reach != BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
 		purged += purge_oldest(plan.surplus_pages, plan.idle_ticks, now);
 	/* A debt of the last window stands until the next one says otherwise. */

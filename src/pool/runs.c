@@ -102,6 +102,22 @@ void hot_mark(uint32_t page, uint32_t pages, bool is_hot)
 	}
 }
 
+/* Pages that were in use until now. */
+static void mark_freed(uint32_t page, uint32_t pages)
+{
+	uint64_t *freed = range.freed[atomic_load_explicit(&range.is_second, memory_order_relaxed)];
+	uint32_t end = page + pages;
+
+	while (page < end) {
+		uint32_t bits = MIN(64 - page % 64, end - page);
+		uint64_t mask = (bits == 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1) << page % 64;
+
+		STORE_RELAXED(&range.hot[page / 64], range.hot[page / 64] | mask);
+		STORE_RELAXED(&freed[page / 64], LOAD_RELAXED(&freed[page / 64]) | mask);
+		page += bits;
+	}
+}
+
 /* --- lists ------------------------------------------------------------------ */
 
 static void bin_insert(struct runs *runs, uint32_t page)
@@ -238,7 +254,7 @@ static void insert(struct runs *runs, uint32_t page, uint32_t pages, uint32_t ho
 
 void runs_free_hot(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now)
 {
-	hot_mark(page, pages, true);
+	mark_freed(page, pages);
 	insert(runs, page, pages, pages, now);
 }
 
@@ -332,7 +348,8 @@ static uint32_t warmest(uint32_t start, uint32_t pages)
 	return best;
 }
 
-static uint32_t best_in_bin(const struct runs *runs, enum temperature temperature, unsigned bin, uint32_t pages)
+static uint32_t best_in_bin(
+    const struct runs *runs, enum temperature temperature, unsigned bin, uint32_t pages)
 {
 	uint32_t best = 0, best_key = UINT32_MAX;
 	int looks = 0;
@@ -387,7 +404,8 @@ static uint32_t find_warmest(const struct runs *runs, uint32_t pages)
 
 uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
 {
-	uint32_t start = temperature == RUNS_HOT ? find_best(runs, RUNS_HOT, pages) : find_warmest(runs, pages);
+	uint32_t start =
+	    temperature == RUNS_HOT ? find_best(runs, RUNS_HOT, pages) : find_warmest(runs, pages);
 	uint32_t page;
 
 	if (start == 0)

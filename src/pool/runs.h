@@ -24,8 +24,8 @@ struct bins {
 
 struct runs {
 	struct bins bins[TEMPERATURES]; /* by length; warm ones by how many of their pages are resident */
-	uint64_t free_pages; /* in all */
-	uint64_t hot_pages;  /* of these, maybe resident */
+	uint64_t free_pages;		/* in all */
+	uint64_t hot_pages;		/* of these, maybe resident */
 	uint32_t counts[TEMPERATURES];
 	uint64_t fresh_pages, reused_pages; /* taken so far that may not have been resident, and that were */
 	unsigned arena;			    /* its owner's index: runs of different arenas do not coalesce */
