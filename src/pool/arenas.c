@@ -19,7 +19,9 @@
 
 /* Waiting for another arena's lock is cheaper than so many faults. */
 #define BORROW_WAIT_PAGES 8
-/* Borrowing begins where more than this share of what is out of the heap lies idle. */
+/* So many faults cost far more than that locks are fought for. */
+#define BORROW_ALWAYS_PAGES 64
+/* Borrowing of less begins where more than this share of what is out of the heap lies idle. */
 #define BORROW_SHARE 8
 
 struct arenas arenas;
@@ -245,7 +247,7 @@ unsigned arenas_take(
 
 	*change = (struct arena_change){0};
 	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
-	    is_borrowing_worth()) {
+	    (length >= BORROW_ALWAYS_PAGES || is_borrowing_worth())) {
 		lock_release(&arena->lock);
 		count = borrow(lender, class, want, now, pages, change);
 		if (count != 0)
