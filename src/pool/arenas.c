@@ -145,10 +145,11 @@ static void create(
 	STORE_RELAXED(&run->state, RUN_IDLE);
 }
 
-/* One buffer of a class; 0: none of that temperature. */
-static uint32_t take_one(struct arena *arena, enum temperature temperature, unsigned class, uint32_t now)
+/* One buffer of a class; 0: none of that temperature. short_pages: it is to be so long; 0: as long as its class. */
+static uint32_t take_one(
+    struct arena *arena, enum temperature temperature, unsigned class, uint32_t short_pages, uint32_t now)
 {
-	uint32_t pages = size_class_pages(class), page;
+	uint32_t pages = short_pages != 0 ? short_pages : size_class_pages(class), page;
 	bool was_cold = false;
 
 	if (size_class_is_slab(class)) {
@@ -161,16 +162,17 @@ static uint32_t take_one(struct arena *arena, enum temperature temperature, unsi
 		page = arena_take_run(arena, temperature, pages, &was_cold);
 	}
 	if (page != 0)
-		create(arena, page, class, pages, now, was_cold);
+		create(
+		    arena, page, short_pages != 0 ? size_class_within(pages) : class, pages, now, was_cold);
 	return page;
 }
 
-static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
-    uint32_t now, uint32_t *pages)
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class,
+    uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages)
 {
 	unsigned count = 0;
 
-	while (count < want && (pages[count] = take_one(arena, temperature, class, now)) != 0)
+	while (count < want && (pages[count] = take_one(arena, temperature, class, short_pages, now)) != 0)
 		count++;
 	return count;
 }
@@ -203,19 +205,19 @@ static struct arena *find_lender(const struct arena *own, uint32_t length)
 }
 
 /* Resident runs of another arena; the caller holds no lock. */
-static unsigned borrow(struct arena *other, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
-    struct arena_change *change)
+static unsigned borrow(struct arena *other, unsigned class, uint32_t short_pages, unsigned want, uint32_t now,
+    uint32_t *pages, struct arena_change *change)
 {
 	uint64_t out, fresh;
 	unsigned count;
 
-	if (class_run_pages(class) >= BORROW_WAIT_PAGES)
+	if ((short_pages != 0 ? short_pages : class_run_pages(class)) >= BORROW_WAIT_PAGES)
 		lock_acquire(&other->lock);
 	else if (!lock_try(&other->lock))
 		return 0;
 	out = other->out_pages;
 	fresh = other->runs.fresh_pages;
-	count = take_some(other, RUNS_HOT, class, want, now, pages);
+	count = take_some(other, RUNS_HOT, class, short_pages, want, now, pages);
 	change->out_pages = (uint32_t)(other->out_pages - out);
 	change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
 	leave(other);
@@ -237,19 +239,19 @@ UNLOCKED_READER static bool is_borrowing_worth(void)
 	return hot > out / BORROW_SHARE;
 }
 
-unsigned arenas_take(
-    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
 {
-	uint32_t length = class_run_pages(class);
+	uint32_t length = short_pages != 0 ? short_pages : class_run_pages(class);
 	struct arena *arena = enter(now), *lender;
 	uint64_t out = arena->out_pages, fresh = arena->runs.fresh_pages;
-	unsigned count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	unsigned count = take_some(arena, RUNS_HOT, class, short_pages, want, now, pages);
 
 	*change = (struct arena_change){0};
 	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
 	    (length >= BORROW_ALWAYS_PAGES || is_borrowing_worth())) {
 		lock_release(&arena->lock);
-		count = borrow(lender, class, want, now, pages, change);
+		count = borrow(lender, class, short_pages, want, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
@@ -257,15 +259,28 @@ unsigned arenas_take(
 		fresh = arena->runs.fresh_pages;
 	}
 	if (count == 0)
-		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
 	if (count == 0 && arena_extend_range(arena, length))
-		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
 	if (count == 0) /* what was joined on extension may have become hot */
-		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
+		count = take_some(arena, RUNS_HOT, class, short_pages, 1, now, pages);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	leave(arena);
 	return count;
+}
+
+unsigned arenas_take(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+{
+	return take(class, 0, want, now, pages, change);
+}
+
+uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change)
+{
+	uint32_t page;
+
+	return take(size_class_within(pages), pages, 1, now, &page, change) != 0 ? page : 0;
 }
 
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now)

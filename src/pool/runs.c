@@ -402,14 +402,30 @@ static uint32_t find_warmest(const struct runs *runs, uint32_t pages)
 	return 0;
 }
 
+/* Any warm run that is long enough; 0: none. Before the range is extended, so all are looked at. */
+static uint32_t find_long(const struct runs *runs, uint32_t pages)
+{
+	const struct bins *bins = &runs->bins[RUNS_WARM];
+
+	for (unsigned bin = next_bin(bins, 0); bin < RUNS_BINS; bin = next_bin(bins, bin + 1))
+		for (uint32_t page = bins->heads[bin]; page != 0; page = run_at(page)->free.next)
+			if (run_at(page)->pages >= pages)
+				return page;
+	return 0;
+}
+
 uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
 {
-	uint32_t start =
-	    temperature == RUNS_HOT ? find_best(runs, RUNS_HOT, pages) : find_warmest(runs, pages);
-	uint32_t page;
+	uint32_t start, page;
 
-	if (start == 0)
-		start = find_best(runs, temperature == RUNS_HOT ? RUNS_WARM : RUNS_COLD, pages);
+	if (temperature == RUNS_HOT) {
+		start = find_best(runs, RUNS_HOT, pages);
+		start = start != 0 ? start : find_best(runs, RUNS_WARM, pages);
+	} else {
+		start = find_warmest(runs, pages);
+		start = start != 0 ? start : find_best(runs, RUNS_COLD, pages);
+		start = start != 0 ? start : find_long(runs, pages);
+	}
 	if (start == 0)
 		return 0;
 	page = warmest(start, pages);
