@@ -22,7 +22,7 @@ void demand_init(void)
 {
 	for (unsigned i = 0; i < DEMAND_WINDOWS; i++)
 		atomic_store_explicit(&demand.peak_pages[i], 0, memory_order_relaxed);
-	demand.slack_share = demand.spare_pages = 0;
+	demand.slack_share = demand.spare_pages = demand.spent_pages = 0;
 	demand.held_seen = demand.fresh_seen = demand.taken_seen = demand.purged_seen = 0;
 }
 
@@ -62,6 +62,7 @@ uint64_t demand_spare(void)
 void demand_spend(uint64_t pages)
 {
 	demand.spare_pages -= MIN(demand.spare_pages, pages);
+	demand.spent_pages += pages;
 }
 
 uint64_t demand_slack(void)
@@ -83,6 +84,8 @@ static void follow_slack(const struct demand_facts *facts)
 		return;
 	}
 	slack -= (slack + SLACK_DECAY - 1) / SLACK_DECAY;
+	/* What was let go to fault again, if it must, shows no need of more. */
+	fresh -= MIN(fresh, demand.spent_pages);
 	slack = MIN(slack + fresh - MIN(fresh, growth), most);
 	demand.slack_share = (slack * SHARE_UNIT + peak - 1) / peak;
 }
@@ -99,6 +102,7 @@ void demand_rotate(const struct demand_facts *facts)
 	atomic_store_explicit(&demand.peak_pages[0], facts->out_pages, memory_order_relaxed);
 	/* What a burst needed beyond its peak, a calm does not: less even than its share. */
 	demand.slack_share = demand.slack_share * MIN(demand_peak(), before) / before;
+	demand.spent_pages = 0;
 	demand.held_seen = facts->held_pages;
 	demand.fresh_seen = facts->fresh_pages;
 	demand.taken_seen = facts->taken_pages;

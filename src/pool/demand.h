@@ -17,6 +17,7 @@ struct demand {
 	/* The rest under the maintain lock. */
 	uint64_t slack_share;					 /* of the peak (demand.c has the unit) */
 	uint64_t spare_pages;					 /* demand_spare() */
+	uint64_t spent_pages;					 /* of these, in this window */
 	uint64_t held_seen, fresh_seen, taken_seen, purged_seen; /* as the last window left them */
 };
 
@@ -43,7 +44,7 @@ uint64_t demand_slack(void);
  * So many pages may go of what only an earlier window needed: if all of them fault again, that is
  * one in DEMAND_SPARE_SHARE of those taken since the last ones went. Whoever lets them go says so.
  */
-#define DEMAND_SPARE_SHARE 256
+#define DEMAND_SPARE_SHARE 128
 uint64_t demand_spare(void);
 void demand_spend(uint64_t pages);
 
