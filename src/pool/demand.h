@@ -44,7 +44,7 @@ uint64_t demand_slack(void);
  * So many pages may go of what only an earlier window needed: if all of them fault again, that is
  * one in DEMAND_SPARE_SHARE of those taken since the last ones went. Whoever lets them go says so.
  */
-#define DEMAND_SPARE_SHARE 128
+#define DEMAND_SPARE_SHARE 256
 uint64_t demand_spare(void);
 void demand_spend(uint64_t pages);
 

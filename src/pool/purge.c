@@ -1,6 +1,9 @@
 /*
  * purge.c -- giving resident free pages back to the kernel, the longest idle first.
  *
+ * Of what is to go whatever its age, first comes what nobody used in the last window of demand, page by page
+ * (range.h); then the runs that were freed first.
+ *
  * Called by the reclaim pass, and where a limit is passed; under the maintain lock, so one
  * at a time. Ages have no list of their own: a walk over the table of runs, without the
  * arena's lock, sums resident pages by age and then names candidates, each of which is
@@ -15,6 +18,9 @@
 #define LOOKS_NO_BOUND UINT32_MAX
 /* Shorter stretches of unused pages among others are not worth a call. */
 #define UNUSED_STRETCH_MIN 8
+/* Rounds of the hand that are left when it takes what nobody used lately, and then what is old. In the last all goes. */
+#define ROUND_OF_UNUSED 3
+#define ROUND_OF_AGES 2
 /* A run freed so lately is likely to be wanted again; an eighth of a second. */
 #define YOUNG_TICKS 8
 /* What a call of the kernel costs beside its pages, in pages. */
@@ -307,15 +313,19 @@ void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_
 {
 	hand->surplus_pages = surplus_pages;
 	hand->idle_ticks = idle_ticks;
-	hand->rounds = 2;
+	hand->rounds = surplus_pages != 0 ? ROUND_OF_UNUSED : ROUND_OF_AGES;
 }
 
-/* How many pages of a run of that age the hand is to take. */
-static uint64_t wanted_of(const struct purge_hand *hand, uint32_t age)
+/* How many pages of a run the hand is to take. */
+static uint64_t wanted_of(const struct purge_hand *hand, const struct hot_run *run, uint32_t now)
 {
+	uint32_t age = (uint32_t)MAX((int32_t)(now - run->freed), 0);
+
+	if (hand->rounds == ROUND_OF_UNUSED)
+		return has_unused(run->page, run->pages) ? hand->surplus_pages : 0;
 	if (age >= hand->idle_ticks)
 		return UINT64_MAX;
-	return age >= YOUNG_TICKS || hand->rounds == 1 ? hand->surplus_pages : 0;
+	return age >= YOUNG_TICKS || hand->rounds < ROUND_OF_AGES ? hand->surplus_pages : 0;
 }
 
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now)
@@ -329,10 +339,12 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		if (is_off()) {
 			hand->rounds = 0;
 		} else if (find_hot_run(&hand->page, &looks, &run)) {
-			wanted = wanted_of(hand, (uint32_t)MAX((int32_t)(now - run.freed), 0));
+			wanted = wanted_of(hand, &run, now);
 			if (wanted == 0)
 				continue;
-			purged = purge_run(run.page, GOING_RESIDENT, MIN(wanted, pages - cost), now);
+			purged = purge_run(run.page,
+			    hand->rounds == ROUND_OF_UNUSED ? GOING_UNUSED : GOING_RESIDENT,
+			    MIN(wanted, pages - cost), now);
 			hand->surplus_pages -= MIN(hand->surplus_pages, purged);
 			sum += purged;
 			cost += MAX(purged, (uint64_t)CALL_PAGES);
@@ -342,7 +354,7 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		} else if (looks != 0) {
 			hand->page = 1;
 			hand->rounds--;
-			if (hand->surplus_pages == 0)
+			if (hand->surplus_pages == 0 && hand->rounds < ROUND_OF_AGES)
 				hand->rounds = 0;
 		}
 	}
