@@ -334,7 +334,11 @@ COLD void *pool_malloc_slow(size_t size)
 
 void *pool_take(size_t size)
 {
-	return range.bytes != 0 ? pool_malloc(size) : NULL;
+	void *p = range.bytes != 0 ? pool_malloc(size_class_bytes(size_class_of(size))) : NULL;
+
+	if (p != NULL)
+		pool_set_size(p, size);
+	return p;
 }
 
 void *pool_aligned(size_t alignment, size_t size)

@@ -313,7 +313,14 @@ void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_
 {
 	hand->surplus_pages = surplus_pages;
 	hand->idle_ticks = idle_ticks;
-	hand->rounds = surplus_pages != 0 ? ROUND_OF_UNUSED : ROUND_OF_AGES;
+	hand->rounds = ROUND_OF_AGES;
+}
+
+void purge_begin_unused(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks)
+{
+	purge_begin(hand, surplus_pages, idle_ticks);
+	if (surplus_pages != 0)
+		hand->rounds = ROUND_OF_UNUSED;
 }
 
 /* How many pages of a run the hand is to take. */

@@ -20,8 +20,10 @@ struct purge_hand {
 	uint32_t idle_ticks;	/* what has been idle for so long goes in any case, in this round */
 	unsigned rounds; /* still to go; in the last one, those freed a moment ago go as well. 0: done */
 };
-/* Three rounds from here on, or two where nothing goes but by its age. */
+/* Two rounds from here on. */
 void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
+/* And one before them, for the surplus that nobody used lately: where memory is not scarce. */
+void purge_begin_unused(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
 /* At most so many pages, within so many looks at runs. Returns how many pages went. */
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
 

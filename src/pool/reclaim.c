@@ -200,7 +200,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	if (is_window || reach != BOUNDED)
 		reclaim.hand.rounds = 0;
 	if (reach == BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
-		purge_begin(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
+		purge_begin_unused(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
 	purged += piece_locked(now);
 	if (is_collection) {
 		reclaim.last_collection = now;
