@@ -166,12 +166,29 @@ START_TEST(the_arena_lends_whose_run_fits_best)
 }
 END_TEST
 
+START_TEST(a_long_run_is_lent_whatever_idles_beside_what_is_in_use)
+{
+	unsigned class = size_class_of((size_t)_i * PAGE_BYTES), owner;
+	start(3);
+	/* So much is in use that what idles is little. */
+	arenas_settle(2);
+	for (unsigned i = 0; i < 64; i++)
+		take(CLASS_64K, 1);
+	leave_run(1, 70);
+	arenas_settle(2);
+	owner = page_owner(take(class, 3));
+	ck_assert_uint_eq(owner, size_class_pages(class) >= 64 ? 1 : 2);
+	engine_stop();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_resident_run_of_another_arena_goes_before_pages_that_fault);
 	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go);
 	tcase_add_test(tests, the_arena_lends_whose_run_fits_best);
+	tcase_add_loop_test(tests, a_long_run_is_lent_whatever_idles_beside_what_is_in_use, 60, 65);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);
 	tcase_add_test(tests, a_thread_stays_where_it_meets_only_who_gives_or_where_no_arena_is_quiet);
 }
