@@ -40,6 +40,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/errno-lost.patch \
 	tests/sabotage/errno-of-madvise.patch \
 	tests/sabotage/escape-shown.patch \
+	tests/sabotage/every-buffer-as-its-class.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
@@ -68,14 +69,18 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/leg-of-bytes-only.patch \
+	tests/sabotage/let-go-is-slack.patch \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/library-buffer-too-short.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/locked-never-tried-again.patch \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
+	tests/sabotage/long-run-not-lent.patch \
+	tests/sabotage/long-warm-run-unseen.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/mask-not-given-back.patch \
 	tests/sabotage/mass-is-weight.patch \
@@ -152,6 +157,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slack-not-followed.patch \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
+	tests/sabotage/spare-without-bound.patch \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
@@ -160,6 +166,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
+	tests/sabotage/table-stays.patch \
 	tests/sabotage/tables-through-libgcc.patch \
 	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
@@ -175,9 +182,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/usable-size-forgotten.patch \
+	tests/sabotage/used-goes-first.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
 	tests/sabotage/waking-waits-for-the-loader.patch \
+	tests/sabotage/warm-head-is-cold.patch \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
