@@ -54,10 +54,11 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32
 /* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. */
 void range_cut(size_t bytes);
 
-/* A window of demand ends: whose maintain lock is held. */
+/* A window of demand ends, and freed[] with it. The maintain lock is held. */
 void range_end_window(void);
 
-/* Within a free run nothing stands in the table: what describes [page, end), a part of one, goes back to the kernel. */
+/* Nothing stands in the table within a free run: what describes [page, end), a part of one that was withdrawn, goes back
+ * to the kernel. */
 void range_forget(uint32_t page, uint32_t end);
 
 INLINE struct run *run_at(uint32_t page)

@@ -8,7 +8,8 @@
  *
  * Demand is the highest use of the last windows of a fifth of a monitor interval each:
  * what a burst needed stays resident for four of them (6 to 8 s by default), so the
- * next burst finds it, and is gone within ten seconds if none came. What idles in magazines
+ * next burst finds it, and is gone within ten seconds if none came. While no burst is in sight, what only an earlier
+ * window needed goes little by little: a page in DEMAND_SPARE_SHARE of those taken. What idles in magazines
  * (3 MiB, or a share of the pool; tuning.h) counts as in use until it is drained, so it goes some seconds later.
  *
  * Stands above headroom.c, which it tells what a pass has changed, and shares with it what lies below both:
