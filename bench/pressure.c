@@ -13,8 +13,11 @@
  *   handed   blocks made by one thread and freed by another, the roles change, and so do the sizes
  *   late     one thread, as kinds, but a phase allocates everything before it writes to it
  *   outside  a burst of blocks; then, a second later, the same in mappings of the program's own, slowly
+ *   full     no phases: four threads at full speed, each replacing blocks of 4 KiB to 1 MiB, a quarter of LIVE_MIB
  *
- * Prints shape, live_mib, the blocks and the seconds on one line. An allocation that fails is an error, status 2.
+ * Prints shape, live_mib, the blocks and the seconds on one line, and how many page faults there were for each 100
+ * pages that were written to; full leaves out those until all its blocks are there. An allocation that fails is an
+ * error, status 2.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -22,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +35,8 @@
 #define THREADS 8
 #define ROUNDS 3
 #define KEPT_ONE_OF 16
+#define FULL_THREADS 4
+#define FULL_ROUNDS 1200 /* so often each block is replaced, in the mean */
 
 struct heap {
 	void **blocks;
@@ -38,8 +44,8 @@ struct heap {
 };
 
 static size_t live_bytes;
-static uint64_t blocks_made;
-static uint64_t random_state = 88172645463325252ULL;
+static uint64_t blocks_made, pages_written, faults_left_out;
+static __thread uint64_t random_state = 88172645463325252ULL;
 
 static uint64_t random_next(void)
 {
@@ -59,6 +65,7 @@ static void touch(char *p, size_t size)
 	for (size_t at = 0; at < size; at += PAGE)
 		p[at] = 1;
 	p[size - 1] = 1;
+	__atomic_fetch_add(&pages_written, (size + PAGE - 1) / PAGE, __ATOMIC_RELAXED);
 }
 
 static void *make(size_t size, int is_touched)
@@ -71,7 +78,7 @@ static void *make(size_t size, int is_touched)
 	}
 	if (is_touched)
 		touch(p, size);
-	blocks_made++;
+	__atomic_fetch_add(&blocks_made, 1, __ATOMIC_RELAXED);
 	return p;
 }
 
@@ -286,11 +293,76 @@ static void outside(void)
 	run_threads(outside_thread, 1);
 }
 
+static uint64_t faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_minflt;
+}
+
+/* Log-uniform between 4 KiB and 1 MiB. */
+static size_t streaming_size(void)
+{
+	size_t least = 4 * KIB << random_next() % 8;
+
+	return least + random_next() % least;
+}
+
+static pthread_barrier_t all_filled;
+
+static void begin_to_count(void)
+{
+	if (pthread_barrier_wait(&all_filled) == PTHREAD_BARRIER_SERIAL_THREAD) {
+		faults_left_out = faults();
+		pages_written = 0;
+	}
+	pthread_barrier_wait(&all_filled);
+}
+
+/* Never more than the thread's share is live: blocks go, and then one comes that there is room for. */
+static void *replace_at_full_speed(void *number)
+{
+	struct heap heap;
+	size_t share = live_bytes / FULL_THREADS, size, *sizes, replaced = 0;
+
+	random_state += (uint64_t)(uintptr_t)number * 0x9e3779b97f4a7c15ULL;
+	heap_init(&heap);
+	sizes = mmap(NULL, live_bytes / 64 * sizeof(size_t), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (sizes == MAP_FAILED)
+		_exit(2);
+	while (replaced < share * FULL_ROUNDS) {
+		size = streaming_size();
+		if (heap.bytes + size > share && replaced == 0)
+			begin_to_count();
+		while (heap.bytes + size > share) {
+			size_t victim = random_next() % heap.count;
+
+			free(heap.blocks[victim]);
+			replaced += sizes[victim];
+			heap.bytes -= sizes[victim];
+			heap.blocks[victim] = heap.blocks[--heap.count];
+			sizes[victim] = sizes[heap.count];
+		}
+		sizes[heap.count] = size;
+		heap.blocks[heap.count++] = make(size, 1);
+		heap.bytes += size;
+	}
+	return NULL;
+}
+
+static void full(void)
+{
+	pthread_barrier_init(&all_filled, NULL, FULL_THREADS);
+	run_threads(replace_at_full_speed, FULL_THREADS);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } shapes[] = {{"sizes", sizes}, {"turns", turns}, {"kinds", kinds}, {"frames", frames}, {"handed", handed},
-    {"late", late}, {"outside", outside}};
+    {"late", late}, {"outside", outside}, {"full", full}};
 
 int main(int argc, char **argv)
 {
@@ -306,9 +378,10 @@ int main(int argc, char **argv)
 		clock_gettime(CLOCK_MONOTONIC, &began);
 		shapes[i].run();
 		clock_gettime(CLOCK_MONOTONIC, &ended);
-		printf("shape=%s live_mib=%zu blocks=%lu seconds=%.2f\n", argv[1], live_bytes / MIB,
-		    (unsigned long)blocks_made,
-		    (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9);
+		printf("shape=%s live_mib=%zu blocks=%lu seconds=%.2f fault_percent=%.2f\n", argv[1],
+		    live_bytes / MIB, (unsigned long)blocks_made,
+		    (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9,
+		    (double)(faults() - faults_left_out) * 100 / (double)pages_written);
 		return 0;
 	}
 	fprintf(stderr, "pressure: no such shape: %s\n", argv[1]);

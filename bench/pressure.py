@@ -4,7 +4,8 @@
 Each run is a fresh process in a memory cgroup of its own with a hard limit (and no swap), which is removed
 afterwards. The program (bench/pressure.c) keeps SHARE of the limit alive at most; what kills it is what its
 allocator keeps. For each shape and allocator: survived or killed, how often the limit was met (the kernel then
-reclaims what it can: memory.failcnt, or "max" of memory.events), the peak of use, and the seconds.
+reclaims what it can: memory.failcnt, or "max" of memory.events), the peak of use, the seconds, and the page
+faults for each 100 pages written.
 Needs to be able to make cgroups (status 77 where it is not): root, on the host or in a container that owns its
 tree. Status 1: one whose name begins with weir did not survive.
 
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import run
 
-SHAPES = ("sizes", "turns", "kinds", "frames", "handed", "late", "outside")
+SHAPES = ("sizes", "turns", "kinds", "frames", "handed", "late", "outside", "full")
 MIB = 1 << 20
 LIMIT_SECONDS = 90
 NO_CGROUP = 77
@@ -93,9 +94,11 @@ def run_once(program, shape, allocator, limit_mib, live_mib, high_mib):
             [*command, program, shape, str(live_mib)], env=environment, capture_output=True, text=True,
             timeout=LIMIT_SECONDS, check=False,
         )
-        result = {"status": done.returncode, "said": done.stderr.strip()[-200:]}
+        figures = dict(item.split("=") for item in done.stdout.split())
+        said = done.stderr.strip()[-200:]
+        result = {"status": done.returncode, "said": said, "fault_percent": figures.get("fault_percent", "")}
     except subprocess.TimeoutExpired:
-        result = {"status": "too slow", "said": ""}
+        result = {"status": "too slow", "said": "", "fault_percent": ""}
     result |= {
         "seconds": round(time.monotonic() - began, 2),
         "limit_met": cgroup.limit_met(),
@@ -138,7 +141,7 @@ def main():
         print(f"no cgroup can be made: {why}", file=sys.stderr)
         return NO_CGROUP
     print(f"limit {arguments.limit} MiB, live at most {live_mib} MiB; survived of {arguments.runs}, "
-          "limit met, peak MiB, seconds (of the last run)")
+          "limit met, peak MiB, seconds, faults in 100 pages (of the last run)")
     for shape in arguments.shapes.split(","):
         for allocator in candidates:
             runs = [
@@ -148,7 +151,8 @@ def main():
             survived = sum(r["fate"] == "survived" for r in runs)
             last = runs[-1]
             print(f"{shape:9}{allocator.name:12}{survived:3}/{len(runs)}  {last['fate']:10}"
-                  f"{last['limit_met']:7} {last['peak_mib']:7.1f} {last['seconds']:7.2f} {last['said']}", flush=True)
+                  f"{last['limit_met']:7} {last['peak_mib']:7.1f} {last['seconds']:7.2f} "
+                  f"{last['fault_percent']:>7} {last['said']}", flush=True)
             results += [r | {"shape": shape, "allocator": allocator.name} for r in runs]
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")

@@ -7,6 +7,8 @@
  *
  *	some-llm | relay &  curl -N http://127.0.0.1:8080/events
  *
+ *	cc -D_GNU_SOURCE relay*.c $(pkg-config --cflags --libs weir) -o relay
+ *
  * This file: settings, the loop, and its end. SIGTERM and SIGINT end it: no new
  * connections, each channel's clients get an event "end" and what waits for them, and after the
  * grace time whoever has not taken it is dropped.

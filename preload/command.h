@@ -4,7 +4,7 @@
 #ifndef WEIR_PRELOAD_COMMAND_H
 #define WEIR_PRELOAD_COMMAND_H
 
-#include "report/state.h"
+#include "report/weir_state.h"
 
 /* A value of state_request() came with the dump signal, or was left. Async-signal-safe; keeps errno. */
 void command_run(uint64_t request);

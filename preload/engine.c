@@ -6,7 +6,7 @@
  * interposer held; takes those of the pool. What pool_init() could not make (WEIR_ENABLE=off, no
  * address space) answers NULL to every request.
  */
-#include "report/engine.h"
+#include "report/weir_engine.h"
 
 #include <errno.h>
 

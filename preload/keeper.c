@@ -30,6 +30,7 @@
 #include "preload/preload.h"
 #include "preload/state.h"
 
+/* Beside the thread-local variables of all that is loaded, which stand on a thread's stack, too. */
 #define STACK_BYTES ((size_t)256 << 10)
 
 static void *run(void *unused UNUSED)
@@ -55,6 +56,15 @@ static void *run(void *unused UNUSED)
 	return NULL;
 }
 
+/* What libc itself takes from the stack of a thread of this process; since glibc 2.15, as it was made for Java. */
+static size_t least_stack_bytes(const pthread_attr_t *attr)
+{
+	size_t (*get)(const pthread_attr_t *) =
+	    (size_t(*)(const pthread_attr_t *))preload_real("__pthread_get_minstack");
+
+	return get != NULL ? get(attr) : 0;
+}
+
 void keeper_start(void)
 {
 	static int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -73,7 +83,7 @@ void keeper_start(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_attr_setstacksize(&attr, STACK_BYTES + least_stack_bytes(&attr));
 	error = create != NULL ? create(&thread, &attr, run, NULL) : ENOSYS;
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,5 +1,5 @@
 /*
- * limit.c -- setrlimit and prlimit, as far as Weir has to see them pass.
+ * limit.c -- setrlimit, prlimit and mlockall, as far as Weir has to see them pass.
  *
  * The range is sized by RLIMIT_AS as it is at start. A program, or a shell's ulimit -v, that sets a limit
  * below that later would have nothing left at all: what is reserved counts. So the part of the range that was never used goes
@@ -9,12 +9,33 @@
  * The system call is libc's own; to look for libc's function here would take the loader's lock, in
  * a child of fork, too. Takes the range's lock. In a child of vfork the memory is its parent's, whose limit does not change.
  */
+#include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pool/pool.h"
 #include "preload/owner.h"
+
+/*
+ * What is reserved counts for RLIMIT_MEMLOCK, too, once all is locked: where that is refused it is asked again for
+ * without the part of the range that was never used.
+ */
+EXPORT int mlockall(int flags)
+{
+	struct rlimit limit;
+	int saved = errno, result = (int)syscall(SYS_mlockall, flags);
+
+	if (result == 0 || errno != ENOMEM || !owner_is_self() || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return result;
+	pool_fit_address_space(MIN(limit.rlim_cur, range.bytes));
+	result = (int)syscall(SYS_mlockall, flags);
+	if (result == 0)
+		errno = saved;
+	return result;
+}
 
 _Static_assert(sizeof(struct rlimit) == 2 * sizeof(uint64_t), "what the system call takes");
 

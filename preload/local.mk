@@ -21,6 +21,7 @@ libweir_preload_so_SOURCES = \
 	preload/limit.c \
 	preload/maintain.c preload/maintain.h \
 	preload/malloc.c \
+	preload/meet.c preload/meet.h \
 	preload/metrics_file.c preload/metrics_file.h \
 	preload/metrics_left.c preload/metrics_left.h \
 	preload/misuse.c preload/misuse.h \

@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pool/headroom.h"
@@ -22,6 +23,7 @@
 #include "pool/pool.h"
 #include "pool/reclaim.h"
 #include "pool/turn.h"
+#include "preload/meet.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 #include "preload/state.h"
@@ -40,6 +42,7 @@ static struct {
 	struct meminfo_scratch scratch; /* only the pass */
 	struct process_info process;	/* as of the last tick; likewise */
 	_Atomic bool is_source_known;	/* relaxed: only the pass reads and writes it */
+	bool is_readable;		/* as of the last look; only the pass */
 	uint32_t last_monitor;		/* ticks; only the pass */
 	uint32_t last_look;		/* at pressure; likewise */
 	uint32_t next_pass; /* relaxed: when a pass is due again; while a debt is paid, pool.due is earlier */
@@ -66,14 +69,31 @@ static bool is_thread(void)
 bool maintain_may_ask_jemalloc(void)
 {
 	void *probe;
+	bool is_room;
 
-	if (next.mallctl == NULL)
+	if (next.mallctl == NULL || !meet())
 		return false;
 	probe = sys_reserve(PROBE_BYTES);
 	if (probe == NULL)
 		return false;
+	is_room = sys_commit(probe, PROBE_BYTES); /* which RLIMIT_DATA counts */
 	sys_release(probe, PROBE_BYTES);
-	return true;
+	return is_room;
+}
+
+/*
+ * jemalloc's handler for fork waits for its locks, and mallctl() holds those for long. In a process of one thread a
+ * signal's handler that forked meanwhile would wait for itself: so there is none meanwhile.
+ */
+static bool hold_signals(uint64_t *before)
+{
+	return is_single_threaded() && sys_signal_mask(SIG_SETMASK, SIGNALS_ALL, before);
+}
+
+static void release_signals(bool are_held, uint64_t before)
+{
+	if (are_held)
+		sys_signal_mask(SIG_SETMASK, before, NULL);
 }
 
 static uint64_t jemalloc_figure(const char *name)
@@ -83,12 +103,12 @@ static uint64_t jemalloc_figure(const char *name)
 	return next.mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-static void read_fallback(struct fallback_stats *stats)
+static void read_figures(struct fallback_stats *stats)
 {
 	uint64_t epoch = 1;
 	size_t size = sizeof(epoch);
 
-	if (!maintain_may_ask_jemalloc() || next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
+	if (next.mallctl("epoch", &epoch, &size, &epoch, size) != 0)
 		return;
 	STORE_RELAXED(&stats->allocated_bytes, jemalloc_figure("stats.allocated"));
 	STORE_RELAXED(&stats->active_bytes, jemalloc_figure("stats.active"));
@@ -98,10 +118,28 @@ static void read_fallback(struct fallback_stats *stats)
 	STORE_RELAXED(&stats->is_known, true);
 }
 
+static void read_fallback(struct fallback_stats *stats)
+{
+	uint64_t before = 0;
+	bool are_held;
+
+	if (!maintain_may_ask_jemalloc())
+		return;
+	are_held = hold_signals(&before);
+	read_figures(stats);
+	release_signals(are_held, before);
+}
+
 static void purge_jemalloc(void)
 {
-	if (maintain_may_ask_jemalloc())
-		next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	uint64_t before = 0;
+	bool are_held;
+
+	if (!maintain_may_ask_jemalloc())
+		return;
+	are_held = hold_signals(&before);
+	next.mallctl(ALL_ARENAS_PURGE, NULL, NULL, NULL, 0);
+	release_signals(are_held, before);
 }
 
 /*
@@ -171,16 +209,21 @@ static void look_at_pressure(struct meminfo *info)
 {
 	enum pressure_level before = preload.pressure.level;
 
-	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed)) {
+	if (!atomic_load_explicit(&maintain.is_source_known, memory_order_relaxed) || !maintain.is_readable) {
 		meminfo_find(&maintain.source, &maintain.scratch);
 		atomic_store_explicit(&maintain.is_source_known, true, memory_order_relaxed);
 	}
 	meminfo_read(&maintain.source, info, &maintain.scratch);
+	/* Out of descriptors, or of /proc: what was known last holds until it can be read again. */
+	maintain.is_readable = info->total_bytes != 0;
+	if (!maintain.is_readable)
+		return;
 	if (!process_info_read(&maintain.process, &maintain.scratch))
 		maintain.process = (struct process_info){.rss_bytes = 0};
 	preload.pressure =
 	    pressure_judge(info, preload.settings.memory_limit, maintain.process.rss_bytes, before);
-	pool_set_memory_limit(&preload.settings, pressure_memory_limit(info, preload.settings.memory_limit));
+	pool_set_memory_limit(&preload.settings, pressure_memory_limit(info, preload.settings.memory_limit),
+	    pressure_memory_used(info, preload.settings.memory_limit, maintain.process.rss_bytes));
 	say_level(&preload.pressure, before);
 	if (preload.pressure.level == PRESSURE_CRITICAL)
 		purge_jemalloc();
@@ -188,7 +231,8 @@ static void look_at_pressure(struct meminfo *info)
 
 static void monitor(const struct meminfo *info, struct track_facts *facts)
 {
-	headroom_learn(&maintain.source, &info->gauge);
+	if (maintain.is_readable)
+		headroom_learn(&maintain.source, &info->gauge);
 	read_fallback(&preload.fallback);
 	put_facts(facts, info, &maintain.process);
 }
@@ -479,5 +523,4 @@ void maintain_fork_child(void)
 	atomic_store_explicit(&maintain.is_source_known, false, memory_order_relaxed);
 	atomic_store_explicit(&maintain.wanted, 0, memory_order_relaxed);
 	state_fork_child();
-	atomic_store_explicit(&maintain.is_in_pass, false, memory_order_release);
 }

@@ -4,11 +4,13 @@
 #ifndef WEIR_PRELOAD_MAINTAIN_H
 #define WEIR_PRELOAD_MAINTAIN_H
 
-#include "report/state.h"
+#include "report/weir_state.h"
 
 void maintain_start(void);
 /* Whether mallctl() can be called: it is there, and there is address space for what it makes. */
 bool maintain_may_ask_jemalloc(void);
+/* A pass that is under way ends first, and none begins until maintain_fork_parent(), in the child, too; not for a process
+ * of one thread, whose pass the fork may have interrupted. maintain_fork_child(): for any child. */
 void maintain_fork_prepare(void);
 void maintain_fork_parent(void);
 void maintain_fork_child(void);

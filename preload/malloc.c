@@ -17,6 +17,7 @@
 #include "pool/headroom.h"
 #include "preload/alloc.h"
 #include "preload/bootstrap.h"
+#include "preload/meet.h"
 #include "preload/misuse.h"
 
 /* An aligned request past this goes to jemalloc: a run would be cut out of one far longer. */
@@ -30,7 +31,7 @@ COLD void *alloc_malloc_slow(size_t size)
 		return p;
 	atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 	headroom_grew(size);
-	return next.malloc(size);
+	return meet() ? next.malloc(size) : NULL;
 }
 
 /* Above the largest that the pool serves; alignment: a power of two. NULL: jemalloc has to. */
@@ -50,7 +51,7 @@ __attribute__((noinline)) void *alloc_malloc_large(size_t size)
 	void *p;
 
 	p = large(ALLOC_MIN_BYTES, size, &is_zero);
-	return p != NULL ? p : next.malloc(size);
+	return p != NULL || !meet() ? p : next.malloc(size);
 }
 
 COLD void alloc_free_slow(void *p)
@@ -99,6 +100,8 @@ void *alloc_aligned(size_t alignment, size_t size)
 			return sampler_passes(TRACK_POOL, size) ? sample_note(TRACK_POOL, p, size) : p;
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
 	}
+	if (UNLIKELY(!meet()))
+		return NULL;
 	if (!pool_wants(size)) {
 		bool is_zero;
 
@@ -121,7 +124,7 @@ size_t alloc_usable_size(void *p)
 	if (p == NULL)
 		return 0;
 	if (!pool_contains(p))
-		return bootstrap_owns(p) ? bootstrap_size(p) : next.malloc_usable_size(p);
+		return bootstrap_owns(p) ? bootstrap_size(p) : meet() ? next.malloc_usable_size(p) : 0;
 	/* Of a buffer that was freed nothing is usable, and its entry is the heap's. */
 	if (UNLIKELY(!pool_is_buffer(p)))
 		return 0;
@@ -145,15 +148,18 @@ EXPORT void free(void *p)
 static void *clear(void *p, size_t bytes, bool is_zero)
 {
 	if (p == NULL)
-		return next.calloc(1, bytes);
+		return meet() ? next.calloc(1, bytes) : NULL;
 	return is_zero ? p : memset(p, 0, bytes);
 }
 
 static COLD void *calloc_picked(size_t bytes)
 {
 	bool is_zero = false;
-	void *p = sample_apart(ALLOC_MIN_BYTES, bytes, &is_zero);
+	void *p;
 
+	if (UNLIKELY(!meet()))
+		return NULL;
+	p = sample_apart(ALLOC_MIN_BYTES, bytes, &is_zero);
 	return clear(p, bytes, is_zero);
 }
 
@@ -183,7 +189,7 @@ EXPORT void *calloc(size_t count, size_t size)
 	p = pool_malloc(bytes);
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
-		return next.calloc(count, size);
+		return meet() ? next.calloc(count, size) : NULL;
 	}
 	if (sampler_passes(TRACK_POOL, bytes))
 		sample_note(TRACK_POOL, p, bytes);
@@ -263,6 +269,8 @@ static __attribute__((noinline)) void *realloc_other(void *p, size_t size)
 		return realloc_pooled(p, size);
 	if (UNLIKELY(bootstrap_owns(p)))
 		return move(p, bootstrap_size(p), size);
+	if (UNLIKELY(!meet()))
+		return NULL;
 	if (size <= APART_BYTES_MAX) {
 		size_t usable = next.malloc_usable_size(p);
 
@@ -288,6 +296,8 @@ EXPORT void *realloc(void *p, size_t size)
 		return realloc_other(p, size);
 	size = MAX(size, ALLOC_MIN_BYTES);
 	if (sampler_passes(TRACK_SMALL, size)) {
+		if (UNLIKELY(!meet()))
+			return NULL;
 		to = realloc_picked(p, size);
 		if (to != NULL)
 			return to;

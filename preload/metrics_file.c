@@ -90,7 +90,7 @@ static int write_beside(const struct snapshot *snapshot, char *buffer, size_t si
 	return out.error;
 }
 
-static void complain(int error)
+static void warn_once(int error)
 {
 	const char *reason = strerrordesc_np(error);
 
@@ -119,7 +119,7 @@ void metrics_file_write(const struct snapshot *snapshot, char *buffer, size_t si
 		return;
 	}
 	unlink(metrics_file.beside);
-	complain(error);
+	warn_once(error);
 }
 
 void metrics_file_remove(void)

@@ -7,7 +7,8 @@
  * entries through which libjemalloc calls madvise() and its kin are pointed at functions
  * of ours, which call the same and put errno back. Nobody else's calls change, and no
  * name is exported. jemalloc reads none of these errnos but for a text before it aborts.
- * Where malloc fails it sets ENOMEM itself.
+ * Where malloc fails it sets ENOMEM itself. And a thread that comes to jemalloc for the first time has a spare for
+ * what the kernel refuses it (meet.c).
  *
  * Called once at binding (bind.c): allocates nothing, takes no lock.
  */
@@ -19,6 +20,7 @@
 
 #include "base/compiler.h"
 #include "preload/elf_symbol.h"
+#include "preload/meet.h"
 
 static int quiet_madvise(void *start, size_t bytes, int advice)
 {
@@ -49,6 +51,12 @@ static void *quiet_mmap(void *start, size_t bytes, int protection, int flags, in
 	int saved = errno;
 	void *result = mmap(start, bytes, protection, flags, fd, offset);
 
+	if (UNLIKELY(result == MAP_FAILED) && start == NULL) {
+		void *block = meet_spare(bytes);
+
+		if (block != NULL)
+			result = block;
+	}
 	errno = saved;
 	return result;
 }

@@ -15,6 +15,7 @@
 #include "pool/apart.h"
 #include "pool/headroom.h"
 #include "preload/alloc.h"
+#include "preload/meet.h"
 #include "preload/preload.h"
 
 /* Our own code, whose frames are no part of a stack; from the linker. */
@@ -59,6 +60,10 @@ COLD void *sample_note(enum track_kind kind, void *p, size_t size)
 {
 	float weight = sampler_take(kind, size);
 
+	/* What was drawn for small ones at the thread's first look would let its first one pass by. */
+	if (UNLIKELY(!meeting.is_over))
+		sampler_look_again(TRACK_SMALL);
+
 	return weight != 0 ? born(kind, p, size, weight) : p;
 }
 
@@ -68,7 +73,7 @@ COLD void *sample_pool(size_t size)
 
 	if (UNLIKELY(p == NULL)) {
 		atomic_fetch_add_explicit(&pool.temporary_buffers, 1, memory_order_relaxed);
-		return next.malloc(size);
+		return meet() ? next.malloc(size) : NULL;
 	}
 	return sample_note(TRACK_POOL, p, size);
 }
@@ -86,10 +91,9 @@ COLD void *sample_small(size_t size)
 	bool is_zero;
 	void *p;
 
-	/* jemalloc 5.3 follows a null pointer where a thread first comes to it when the address space is
-	 * used up. Without us a thread's first small request would have come to it. */
-	if (sampler_is_first_look())
-		next.free(next.malloc(size));
+	/* Without us a thread's first small request would have come to jemalloc. */
+	if (UNLIKELY(!meet()))
+		return NULL;
 	headroom_grew(MAX(sampler_leg_bytes(TRACK_SMALL), (uint64_t)size));
 	p = sample_apart(ALLOC_MIN_BYTES, size, &is_zero);
 
@@ -100,6 +104,6 @@ COLD void sample_again(void *p, size_t size)
 {
 	size = MAX(size, ALLOC_MIN_BYTES);
 	pool_end_sample(p);
-	if (sampler_passes(TRACK_SMALL, size))
+	if (sampler_passes(TRACK_SMALL, size) && meet())
 		sample_note(TRACK_SMALL, p, size);
 }

@@ -16,6 +16,7 @@
 #include "preload/alloc.h"
 #include "preload/keeper.h"
 #include "preload/maintain.h"
+#include "preload/meet.h"
 #include "preload/preload.h"
 #include "preload/sample.h"
 
@@ -68,6 +69,7 @@ void preload_start(void)
 		keeper_start();
 	signal_start();
 	say_hello();
+	meeting.is_over = true;
 	atomic_store_explicit(&preload.is_started, true, memory_order_release);
 }
 

@@ -1,7 +1,7 @@
 /*
  * state.c -- the exported symbol weir_state: what a reader outside the process finds.
  *
- * report/state.h says what is in it and how it is read. Here it is filled in: what is
+ * report/weir_state.h says what is in it and how it is read. Here it is filled in: what is
  * frozen at the start, figures by the monitor's pass, answers to commands by whoever
  * does them. The object is ours under a hidden name, so that a program which exports a
  * weir_state of its own does not put it in the place of this one.

@@ -1,10 +1,10 @@
 /*
- * state.h -- what the process shows of itself to a reader outside; report/state.h says what.
+ * state.h -- what the process shows of itself to a reader outside; report/weir_state.h says what.
  */
 #ifndef WEIR_PRELOAD_STATE_H
 #define WEIR_PRELOAD_STATE_H
 
-#include "report/state.h"
+#include "report/weir_state.h"
 
 /* Once, when everything that is shown is frozen. */
 void state_start(const char *program, const char *exe);

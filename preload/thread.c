@@ -17,13 +17,18 @@
  * itself takes that list after all handlers, when jemalloc's locks are held already, while a
  * thread that holds the list (fflush(NULL), fopen) may wait for just those; libc's own malloc is
  * locked after it for that reason.
+ *
+ * A process of one thread has nobody to wait for: whatever is locked, or under way, is so by the very code that a
+ * signal's handler interrupted which forks now, and it goes on in parent and child alike. So nothing is locked
+ * there, as libc does it.
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sys/single_threaded.h>
 #include <threads.h>
 #include <unistd.h>
 
+#include "base/single.h"
+#include "pool/headroom.h"
 #include "pool/pool.h"
 #include "preload/keeper.h"
 #include "preload/maintain.h"
@@ -35,15 +40,17 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
-static bool has_list_lock; /* from prepare to parent or child */
+/* From prepare to parent or child. */
+static bool is_alone, has_list_lock;
 
 static void fork_prepare(void)
 {
+	is_alone = is_single_threaded();
+	if (is_alone)
+		return;
 	maintain_fork_prepare();
 	track_fork_wait();
-	/* A process of one thread has nobody to wait for, as libc sees it, too. */
-	has_list_lock = !__libc_single_threaded && _IO_list_lock != NULL && _IO_list_unlock != NULL &&
-			_IO_list_resetlock != NULL;
+	has_list_lock = _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
 	if (has_list_lock)
 		_IO_list_lock();
 	pool_fork_prepare();
@@ -52,6 +59,8 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
+	if (is_alone)
+		return;
 	track_fork_parent();
 	pool_fork_parent();
 	if (has_list_lock)
@@ -61,10 +70,17 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+	if (is_alone) {
+		headroom_forget();
+		vfork_in_fork_child();
+		maintain_fork_child();
+		return;
+	}
 	track_fork_child();
 	pool_fork_child();
 	vfork_in_fork_child();
 	maintain_fork_child();
+	maintain_fork_parent();
 	if (has_list_lock)
 		_IO_list_resetlock();
 }

@@ -11,7 +11,9 @@ shift
 TEST_RUN=$$.$(date +%s%N)
 export TEST_RUN
 
-timeout -k 10 "$limit" "$@"
+# The last line of a test's log says what it took.
+TIMEFORMAT='# took %R s: %U s of user, %S s of system time'
+{ time timeout -k 10 "$limit" "$@" 2>&3 3>&-; } 3>&2 2>&1
 status=$?
 case $status in
 124 | 137) echo "Bail out! still running after $limit s (or killed)" ;;

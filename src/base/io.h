@@ -20,9 +20,15 @@
 
 #define SYS_SIGSET_BYTES 8 /* the kernel's sigset, not libc's */
 
+/* io.c: the same file under a number from 3 on, or -1; one that O_EXCL has made goes then. */
+int sys_move_up(int fd, const char *path, int flags);
+
+/* Never 0, 1 or 2: where the program has closed these, what it and we write to them is not for this file. */
 INLINE int sys_open(const char *path, int flags, unsigned mode)
 {
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+
+	return LIKELY(fd < 0 || fd > STDERR_FILENO) ? fd : sys_move_up(fd, path, flags);
 }
 
 INLINE ssize_t sys_read(int fd, void *bytes, size_t length)

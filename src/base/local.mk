@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	src/base/clock.c \
 	src/base/clock.h \
 	src/base/compiler.h \
+	src/base/io.c \
 	src/base/io.h \
 	src/base/lock.c \
 	src/base/lock.h \
@@ -12,6 +13,9 @@ libbase_a_SOURCES = \
 	src/base/log.h \
 	src/base/meminfo.c \
 	src/base/meminfo.h \
+	src/base/meminfo_find.c \
+	src/base/meminfo_lines.c \
+	src/base/meminfo_lines.h \
 	src/base/option_value.c \
 	src/base/option_value.h \
 	src/base/options.c \

@@ -6,6 +6,7 @@
  */
 #include "base/lock.h"
 
+#include "base/io.h"
 #include "base/sys.h"
 
 #define SPINS 100
@@ -40,6 +41,17 @@ COLD void lock_acquire_slow(struct lock *lock)
 	}
 	STORE_RELAXED(&lock->acquisitions, lock->acquisitions + 1);
 	STORE_RELAXED(&lock->contentions, lock->contentions + 1);
+}
+
+COLD bool lock_acquire_within(struct lock *lock, unsigned ms)
+{
+	bool is_ours = lock_try(lock);
+
+	for (; !is_ours && ms > 0; ms--) {
+		sys_sleep(MILLISECOND);
+		is_ours = lock_try(lock);
+	}
+	return is_ours;
 }
 
 COLD void lock_wake(struct lock *lock)

@@ -47,6 +47,9 @@ INLINE void lock_acquire(struct lock *lock)
 		lock_acquire_slow(lock);
 }
 
+/* For who may stand in a child of _Fork(), where whoever held it is not: false, if it is not open within so long. */
+bool lock_acquire_within(struct lock *lock, unsigned ms);
+
 INLINE void lock_release(struct lock *lock)
 {
 	if (is_single_threaded())

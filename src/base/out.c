@@ -294,6 +294,18 @@ static void put_date(struct out *out, uint64_t unix_days)
 	put_digits(out, day, 2);
 }
 
+#define DAY_SECONDS (24.0 * 3600)
+#define YEAR_SECONDS (365 * DAY_SECONDS)
+
+/* Below a second: tenths of a millisecond only where they are of weight, and are not nought. */
+static void put_milliseconds(struct out *out, double seconds)
+{
+	uint64_t tenths = (uint64_t)(seconds * 10000 + 0.5);
+
+	out_decimal(out, seconds * 1000, tenths >= 1000 || tenths % 10 == 0 ? 0 : 1);
+	out_str(out, " ms");
+}
+
 void out_duration(struct out *out, double seconds)
 {
 	static const struct {
@@ -304,31 +316,46 @@ void out_duration(struct out *out, double seconds)
 	    {3600, 60, " h", " m"},
 	    {60, 1, " m", " s"},
 	};
-	double whole = MIN(MAX(seconds, 0.0), 1e15);
-	/* Below a minute there are tenths. */
-	for (unsigned i = seconds < 59.95 ? ARRAY_LENGTH(units) : 0; i < ARRAY_LENGTH(units); i++) {
-		/* In the smaller unit, rounded: 59.9 m and a bit is 1 h. */
-		uint64_t count = (uint64_t)(whole / (double)units[i].small + 0.5);
-		uint64_t in_large = units[i].large / units[i].small;
-		if (count < in_large)
-			continue;
-		out_count(out, count / in_large);
-		out_str(out, units[i].large_name);
-		/* Nobody wants the hours of 100 days. */
-		if (count % in_large != 0 && !(i == 0 && count / in_large >= 100)) {
-			out_char(out, ' ');
-			out_u64(out, count % in_large);
-			out_str(out, units[i].small_name);
+
+	if (!(seconds > 0)) {
+		out_str(out, "0 s");
+	} else if (seconds < 0.9995) {
+		put_milliseconds(out, seconds);
+	} else if (seconds < 59.5) {
+		out_decimal(out, seconds, seconds < 9.95 ? 1 : 0);
+		out_str(out, " s");
+	} else if (seconds > 10000 * YEAR_SECONDS) {
+		out_str(out, "over 10,000 y");
+	} else if (seconds >= YEAR_SECONDS) {
+		out_decimal(out, seconds / YEAR_SECONDS, 1);
+		out_str(out, " y");
+	} else {
+		for (unsigned i = 0; i < ARRAY_LENGTH(units); i++) {
+			/* In the smaller unit, rounded: 59.9 m and a bit is 1 h. */
+			uint64_t count = (uint64_t)(seconds / (double)units[i].small + 0.5);
+			uint64_t in_large = units[i].large / units[i].small;
+
+			if (count < in_large)
+				continue;
+			out_u64(out, count / in_large);
+			out_str(out, units[i].large_name);
+			/* Nobody wants the hours of 100 days. */
+			if (count % in_large != 0 && !(i == 0 && count / in_large >= 100)) {
+				out_char(out, ' ');
+				out_u64(out, count % in_large);
+				out_str(out, units[i].small_name);
+			}
+			return;
 		}
-		return;
 	}
-	if (seconds > 0 && seconds < 0.1) {
-		out_decimal(out, seconds * 1000, 0);
-		out_str(out, " ms");
-		return;
-	}
-	out_decimal(out, seconds, 1);
-	out_str(out, " s");
+}
+
+void out_time_left(struct out *out, double seconds)
+{
+	if (seconds > YEAR_SECONDS)
+		out_str(out, "more than a year");
+	else
+		out_duration(out, seconds);
 }
 
 void out_time_rfc3339(struct out *out, uint64_t unix_ns)

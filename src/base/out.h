@@ -37,8 +37,10 @@ void out_decimal(struct out *out, double value, unsigned decimals);
 void out_size_human(struct out *out, uint64_t bytes);
 /* "62.0%" */
 void out_percent(struct out *out, double share);
-/* "16 ms", "45.2 s", "12 m 5 s", "3 h 4 m", "2 d 3 h" */
+/* "15.6 ms", "250 ms", "4.2 s", "45 s", "12 m 5 s", "3 h 4 m", "2 d 3 h", "140 d", "6.9 y" of 365 days; "0 s" for NAN */
 void out_duration(struct out *out, double seconds);
+/* The same of a time that is foretold, not measured: past a year "more than a year". */
+void out_time_left(struct out *out, double seconds);
 /* 2026-01-31T23:59:59.125Z */
 void out_time_rfc3339(struct out *out, uint64_t unix_ns);
 /* A quoted JSON string; bytes that are not UTF-8 become U+FFFD. */

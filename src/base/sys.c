@@ -213,22 +213,35 @@ uint64_t sys_address_space_limit(void)
 	return bytes;
 }
 
+#define FILTERS_DIGITS 10
+
 /* How many seccomp filters judge this thread's calls; asked by reading a file, which most allow. */
 static unsigned filter_count(void)
 {
 	static const char name[] = "\nSeccomp_filters:\t"; /* since Linux 5.9 */
 	char text[2048];
-	ssize_t length;
-	const char *line;
+	const char *line = NULL;
 	unsigned count = 0;
+	size_t kept = 0;
+	ssize_t length;
 	int fd = sys_open("/proc/thread-self/status", O_RDONLY, 0);
 
 	if (fd < 0)
 		return UINT_MAX;
-	length = sys_read(fd, text, sizeof(text) - 1);
+	/* It stands behind the user's groups, of which there may be thousands. */
+	while (line == NULL && (length = sys_read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		kept += (size_t)length;
+		text[kept] = '\0';
+		line = strstr(text, name);
+		if (line != NULL && strchr(line + 1, '\n') != NULL)
+			break;
+		/* What may be the beginning of it stays. */
+		line = NULL;
+		length = (ssize_t)MIN(kept, sizeof(name) + FILTERS_DIGITS);
+		memmove(text, text + kept - (size_t)length, (size_t)length);
+		kept = (size_t)length;
+	}
 	sys_close(fd);
-	text[MAX(length, 0)] = '\0';
-	line = strstr(text, name);
 	if (line == NULL)
 		return UINT_MAX;
 	for (line += sizeof(name) - 1; *line >= '0' && *line <= '9'; line++)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,20 +32,24 @@ static const char dump_help[] =
     "  -f, --format FORMAT    text, json or openmetrics, or several with commas;\n"
     "                         by default what the process has in WEIR_DUMP_FORMAT\n"
     "  -o, --output FILE      take the file from the process and put it there; - is\n"
-    "                         standard output. One format\n"
-    "  -t, --timeout SECONDS  wait at most so long for it (5)\n";
+    "                         standard output. One format: -f's, else what the name\n"
+    "                         ends in (.json, .txt, .om)\n"
+    "  -t, --timeout SECONDS  wait at most so long for it (5)\n"
+    "  -h, --help             say this\n";
 
 static const char gc_help[] =
     "usage: weir gc [-t SECONDS] PID|NAME\n\n"
     "Has a process give back what idles in its pool now, as it does by itself when the pool\n"
     "passes WEIR_GC_THRESHOLD, and says how much that was.\n\n"
-    "  -t, --timeout SECONDS  wait at most so long for it (5)\n";
+    "  -t, --timeout SECONDS  wait at most so long for it (5)\n"
+    "  -h, --help             say this\n";
 
 static const char trim_help[] =
     "usage: weir trim [-t SECONDS] PID|NAME\n\n"
     "Has a process give back all that it can, buffers kept for the next request and jemalloc's\n"
     "free pages too, and says how much that was. The next burst pays for it.\n\n"
-    "  -t, --timeout SECONDS  wait at most so long for it (5)\n";
+    "  -t, --timeout SECONDS  wait at most so long for it (5)\n"
+    "  -h, --help             say this\n";
 
 struct wish {
 	enum state_command command;
@@ -83,6 +88,22 @@ static bool parse_timeout(const char *text, uint64_t *ns)
 	return true;
 }
 
+/* What a file of this name is expected to hold; 0: its name does not say. */
+static unsigned format_of(const char *output)
+{
+	static const struct {
+		const char *ending;
+		unsigned format;
+	} endings[] = {
+	    {".txt", DUMP_FORMAT_TEXT}, {".json", DUMP_FORMAT_JSON}, {".om", DUMP_FORMAT_OPENMETRICS}};
+	const char *ending = strrchr(output, '.');
+
+	for (size_t i = 0; ending != NULL && i < ARRAY_LENGTH(endings); i++)
+		if (strcmp(ending, endings[i].ending) == 0)
+			return endings[i].format;
+	return 0;
+}
+
 /* The command line: -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, const char *help, struct wish *wish)
 {
@@ -94,15 +115,19 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
 
 	/* A collection has neither format nor output: those come first in the table. */
 	while ((option = getopt_long(
-		    argc, argv, is_dump ? "f:o:t:" : "t:", options + (is_dump ? 0 : 2), NULL)) != -1) {
+		    argc, argv, is_dump ? "f:o:t:h" : "t:h", options + (is_dump ? 0 : 2), NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return finish_output();
 		}
+		if (option == '?')
+			return wrong_option(is_dump				? "dump"
+					    : wish->command == STATE_COMMAND_GC ? "gc"
+										: "trim");
 		if (option == 'o')
 			wish->output = optarg;
 		else if (option == 'f' ? !parse_formats(optarg, &wish->formats)
-				       : option != 't' || !parse_timeout(optarg, &wish->timeout_ns))
+				       : !parse_timeout(optarg, &wish->timeout_ns))
 			return EXIT_USAGE;
 	}
 	if (optind + 1 != argc) {
@@ -194,6 +219,19 @@ static int take_file(const struct wish *wish, const char *path)
 	return error != 0 ? EXIT_WEIR_FAILED : finish_output();
 }
 
+/* A relative name is below the folder in which the process works, which need not be ours. */
+static void print_path(pid_t pid, const char *path)
+{
+	char link[64], folder[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid);
+	length = path[0] != '/' ? readlink(link, folder, sizeof folder) : 0;
+	if (length > 0)
+		printf("%.*s/", (int)length, folder);
+	puts(path);
+}
+
 static int show_dump(const struct wish *wish, const struct target *target, const struct state_answer *answer)
 {
 	int status = EXIT_SUCCESS;
@@ -211,7 +249,7 @@ static int show_dump(const struct wish *wish, const struct target *target, const
 	if (wish->output != NULL && answer->files > 0)
 		return take_file(wish, answer->paths[0]);
 	for (unsigned i = 0; i < MIN(answer->files, (uint32_t)STATE_FILES_MAX); i++)
-		puts(answer->paths[i]);
+		print_path(wish->pid, answer->paths[i]);
 	return status == EXIT_SUCCESS ? finish_output() : status;
 }
 
@@ -267,6 +305,8 @@ static int run(int argc, char **argv, const char *help, enum state_command comma
 		complain("%s", why);
 		return EXIT_WEIR_FAILED;
 	}
+	if (wish.output != NULL && wish.formats == 0)
+		wish.formats = format_of(wish.output);
 	if (wish.output != NULL && wish.formats == 0) {
 		/* Of several, the one that programs read. */
 		wish.formats = target.settings.dump_format;

@@ -18,6 +18,9 @@ enum {
 /* One line on stderr: "weir: text". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* After getopt's own line: where to look it up. Returns EXIT_USAGE. */
+int wrong_option(const char *verb);
+
 /* Text on stdout; the exit status: 0, or EXIT_WEIR_FAILED (with a complaint) where it could not be written. */
 int finish_output(void);
 

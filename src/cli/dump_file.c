@@ -1,25 +1,26 @@
 /*
- * dump_file.c -- gets a dump from a file or standard input.
+ * dump_file.c -- gets a dump from a file or standard input, packed by gzip or not.
  *
  * The verbs that look at dumps call this; dump_parse.c does the checking. A file
- * that is larger than any dump can be is not read to its end.
+ * that is larger than any dump can be, unpacked, is not read to its end.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "cli/dump_file.h"
 #include "cli/dump_parse.h"
 #include "cli/dump_reader.h"
 
-/* All of a descriptor, to be freed; NULL with the reason in why. */
-static char *read_all(int fd, size_t *length, struct reader *reader)
+/* All of a file, unpacked, to be freed; NULL with the reason in why. */
+static char *read_all(gzFile file, size_t *length, struct reader *reader)
 {
 	size_t size = 0, used = 0;
 	char *text = NULL;
-	ssize_t got;
+	int got, status;
 
 	do {
 		if (used == size) {
@@ -34,13 +35,16 @@ static char *read_all(int fd, size_t *length, struct reader *reader)
 			}
 			text = grown;
 		}
-		got = read(fd, text + used, size - used);
+		got = gzread(file, text + used, (unsigned)(size - used));
 		if (got > 0)
 			used += (size_t)got;
-	} while (used <= DUMP_FILE_BYTES_MAX && (got > 0 || (got < 0 && errno == EINTR)));
+	} while (used <= DUMP_FILE_BYTES_MAX && got > 0);
 	if (got < 0 || used > DUMP_FILE_BYTES_MAX) {
+		const char *reason = gzerror(file, &status);
+
 		if (got < 0)
-			reader_refuse(reader, "cannot be read: %s", strerror(errno));
+			reader_refuse(
+			    reader, "cannot be read: %s", status == Z_ERRNO ? strerror(errno) : reason);
 		else
 			reader_refuse(reader, "is larger than any dump");
 		free(text);
@@ -54,9 +58,19 @@ struct dump *dump_read_open(int fd, const char *name, char *why, size_t why_size
 {
 	struct reader reader = {.name = name, .why = why, .why_size = why_size};
 	struct dump *dump = NULL;
+	int mine = dup(fd); /* gzclose() closes it */
+	gzFile file = mine >= 0 ? gzdopen(mine, "rb") : NULL;
 	size_t length;
-	char *text = read_all(fd, &length, &reader);
+	char *text;
 
+	if (file == NULL) {
+		reader_refuse(&reader, "there is no memory for it");
+		if (mine >= 0)
+			close(mine);
+		return NULL;
+	}
+	text = read_all(file, &length, &reader);
+	gzclose(file);
 	if (text != NULL)
 		dump = dump_parse(text, length, name, why, why_size);
 	free(text);

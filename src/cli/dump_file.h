@@ -9,7 +9,7 @@
 #define DUMP_FILE_BYTES_MAX (64u << 20) /* 4,096 sites of 64 frames are 30 MiB */
 
 /*
- * Read a dump; path "-" is standard input. NULL with one line in why where it cannot
+ * Read a dump, packed by gzip or not; path "-" is standard input. NULL with one line in why where it cannot
  * be read or is none; otherwise to be freed by dump_free(). Blocks as read(2) does.
  */
 struct dump *dump_read(const char *path, char *why, size_t why_size);

@@ -201,15 +201,15 @@ void html_site_axis(const struct report *report, const struct dump_site *site)
 		double from = axis_place(site->lifetime_p50_seconds);
 
 		fprintf(report->to,
-		    "<rect class=\"b\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"8\"><title>those freed lived %s in "
-		    "the middle, 99%% of them at most %s</title></rect>",
+		    "<rect class=\"b\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"8\"><title>half of those freed lived "
+		    "at most %s, 99%% at most %s</title></rect>",
 		    from, fmax(axis_place(site->lifetime_p99_seconds) - from, 2),
 		    text_duration(a, site->lifetime_p50_seconds),
 		    text_duration(b, site->lifetime_p99_seconds));
 	}
 	if (isfinite(site->age_p50_seconds))
 		fprintf(report->to,
-		    "<circle class=\"a\" cx=\"%.1f\" cy=\"10\" r=\"6\"><title>those alive are %s old in the middle"
+		    "<circle class=\"a\" cx=\"%.1f\" cy=\"10\" r=\"6\"><title>half of those alive are at most %s old"
 		    "</title></circle>",
 		    axis_place(site->age_p50_seconds), text_duration(a, site->age_p50_seconds));
 	fputs("</svg>", report->to);

@@ -8,7 +8,7 @@
  * domain, a seccomp filter) is left to weir(7).
  *
  * A script is judged by its interpreter, and `env` in a #! line by the program it
- * starts. Facts about the file come from elf.c; everything here only reads.
+ * starts. Facts about the file come from elf_image.c; everything here only reads.
  */
 #include "cli/judge.h"
 
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/elf.h"
+#include "cli/elf_image.h"
 
 #define SCRIPT_LINE_MAX 256 /* what the kernel reads of a #! line */
 #define SCRIPT_DEPTH_MAX 5  /* how many scripts it follows */

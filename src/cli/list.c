@@ -19,7 +19,8 @@ static const char help[] =
     "Lists the processes that run with Weir: what they are, how long they have run, the\n"
     "memory that the whole process has resident, what its pool has in use and idle, and how\n"
     "likely it leaks.\n\n"
-    "Processes whose maps you may not read are left out; root sees all.";
+    "Processes whose maps you may not read are left out; root sees all.\n\n"
+    "  -h, --help  say this";
 
 static void print_line(const struct fleet_member *m)
 {
@@ -63,9 +64,9 @@ int verb_list(int argc, char **argv)
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option != 'h')
-			return EXIT_USAGE;
+			return wrong_option("list");
 		puts(help);
 		return finish_output();
 	}

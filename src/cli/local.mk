@@ -15,8 +15,8 @@ libcli_a_SOURCES = \
 	src/cli/dump_parse.h \
 	src/cli/dump_reader.h \
 	src/cli/dump_value.c \
-	src/cli/elf.c \
-	src/cli/elf.h \
+	src/cli/elf_image.c \
+	src/cli/elf_image.h \
 	src/cli/html.c \
 	src/cli/html.h \
 	src/cli/html_charts.c \
@@ -52,6 +52,10 @@ libcli_a_SOURCES = \
 	src/cli/symbols.h \
 	src/cli/target.c \
 	src/cli/target.h \
+	src/cli/target_explain.c \
+	src/cli/target_parts.h \
+	src/cli/target_pool.c \
+	src/cli/target_symbol.c \
 	src/cli/target_track.c \
 	src/cli/text.c \
 	src/cli/text.h \

@@ -14,29 +14,35 @@ static int verb_help(int argc, char **argv);
 
 static const struct verb {
 	const char *name;
-	const char *as_option; /* what one may also write, or NULL */
-	const char *full_name; /* what it complains under */
+	const char *short_option, *long_option; /* what one may also write, or NULL */
+	const char *full_name;			/* what it complains under */
 	int (*main)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-    {"run", NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
-    {"report", NULL, "weir report", verb_report,
+    {"run", NULL, NULL, "weir run", verb_run, "run a program with Weir in front of its heap"},
+    {"report", NULL, NULL, "weir report", verb_report,
 	"say what a dump means: a leak, where, how long, what to do"},
-    {"list", NULL, "weir list", verb_list, "list the processes that run with Weir"},
-    {"top", NULL, "weir top", verb_top, "watch them, or one of them, live"},
-    {"dump", NULL, "weir dump", verb_dump, "have a process write down what it knows"},
-    {"gc", NULL, "weir gc", verb_gc, "have a process give back what idles"},
-    {"trim", NULL, "weir trim", verb_trim, "have a process give back all that it can"},
-    {"options", NULL, "weir options", verb_options, "list every setting"},
-    {"version", "--version", "weir version", verb_version, "say which version this is"},
-    {"help", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},
+    {"list", NULL, NULL, "weir list", verb_list, "list the processes that run with Weir"},
+    {"top", NULL, NULL, "weir top", verb_top, "watch them, or one of them, live"},
+    {"dump", NULL, NULL, "weir dump", verb_dump, "have a process write down what it knows"},
+    {"gc", NULL, NULL, "weir gc", verb_gc, "have a process give back what idles"},
+    {"trim", NULL, NULL, "weir trim", verb_trim, "have a process give back all that it can"},
+    {"options", NULL, NULL, "weir options", verb_options, "list every setting"},
+    {"version", "-V", "--version", "weir version", verb_version, "say which version this is"},
+    {"help", "-h", "--help", "weir help", verb_help, "say this, or `weir help VERB`"},
 };
+
+static bool is_called(const struct verb *verb, const char *name)
+{
+	return strcmp(name, verb->name) == 0 ||
+	       (verb->short_option != NULL &&
+		   (strcmp(name, verb->short_option) == 0 || strcmp(name, verb->long_option) == 0));
+}
 
 static const struct verb *find_verb(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
-		if (strcmp(name, verbs[i].name) == 0 ||
-		    (verbs[i].as_option != NULL && strcmp(name, verbs[i].as_option) == 0))
+		if (is_called(&verbs[i], name))
 			return &verbs[i];
 	return NULL;
 }
@@ -54,10 +60,15 @@ static int unknown_verb(const char *name)
 	return EXIT_USAGE;
 }
 
+static bool is_help(const char *argument)
+{
+	return strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0;
+}
+
 static int verb_version(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		puts("usage: weir version\n\nSays which version this is.");
+	if (argc == 2 && is_help(argv[1])) {
+		puts("usage: weir version\n\nSays which version this is.\n\n  -h, --help  say this");
 		return finish_output();
 	}
 	if (argc > 1) {
@@ -70,7 +81,7 @@ static int verb_version(int argc, char **argv)
 
 static int verb_help(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "--help") != 0) {
+	if (argc > 1 && !is_help(argv[1])) {
 		const struct verb *verb = find_verb(argv[1]);
 		char help[] = "--help";
 		char *asked[] = {argv[1], help, NULL};

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/elf.h"
+#include "cli/elf_image.h"
 
 #ifndef WEIR_LIBDIR
 #error "the build has to say where libraries are installed: -DWEIR_LIBDIR=\"...\""

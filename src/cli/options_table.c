@@ -227,7 +227,7 @@ int verb_options(int argc, char **argv)
 	bool is_mdoc = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'm':
 			is_mdoc = true;
@@ -236,10 +236,12 @@ int verb_options(int argc, char **argv)
 			puts(
 			    "usage: weir options [--mdoc]\n\n"
 			    "Lists every setting: its environment variable, its default, what is allowed and\n"
-			    "what it does. With --mdoc as the table that the man pages include.");
+			    "what it does. On a terminal it is wrapped; elsewhere a setting is one line.\n\n"
+			    "      --mdoc  as the table that the man pages include\n"
+			    "  -h, --help  say this");
 			return finish_output();
 		default:
-			return EXIT_USAGE;
+			return wrong_option("options");
 		}
 	}
 	if (optind < argc) {

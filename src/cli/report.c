@@ -46,7 +46,7 @@ static void print_help(void)
 	     "      --openmetrics      the metrics that WEIR_METRICS_FILE has\n"
 	     "  -o, --output FILE      write there instead of to standard output\n"
 	     "      --no-symbols       do not look for functions and lines\n"
-	     "      --help             say this\n\n"
+	     "  -h, --help             say this\n\n"
 	     "Functions and lines come from the files themselves, from /usr/lib/debug, and\n"
 	     "from debuginfod where DEBUGINFOD_URLS is set. It ends with 1 where a file is no\n"
 	     "dump that can be read.");
@@ -221,7 +221,7 @@ int verb_report(int argc, char **argv)
 	unsigned forms = 0;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "ado:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "ado:h", long_options, NULL)) != -1) {
 		static const struct {
 			int option;
 			enum form form;
@@ -243,8 +243,7 @@ int verb_report(int argc, char **argv)
 			print_help();
 			return finish_output();
 		case '?':
-			complain("`weir help report` says how it is used");
-			return EXIT_USAGE;
+			return wrong_option("report");
 		}
 		for (size_t i = 0; i < ARRAY_LENGTH(form_of); i++)
 			if (form_of[i].option == option)

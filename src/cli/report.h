@@ -75,10 +75,6 @@ double report_time_place(double seconds);
 
 /* --- a site, as all forms name it: report_site.c ---------------------------------- */
 
-/* The frame to name: the innermost that is no function which only hands requests on to
- * malloc. NULL where the site has no frames. */
-const struct dump_frame *site_frame(struct symbols *symbols, const struct dump_site *site);
-
 /* "relay_push (queue.c:112)", or what is known of it; returns name. */
 char *site_name(struct symbols *symbols, const struct dump_site *site, char *name, size_t size);
 

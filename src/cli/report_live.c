@@ -28,11 +28,14 @@ static bool may_be_dump(const char *name)
 
 bool report_is_process(const char *name)
 {
+	static const char *const endings[] = {".json", ".txt", ".gz"};
 	const char *ending = strrchr(name, '.');
 
+	for (size_t i = 0; ending != NULL && i < ARRAY_LENGTH(endings); i++)
+		if (strcmp(ending, endings[i]) == 0)
+			return false;
 	/* "-", "." and ".." are none. */
-	return strspn(name, "-.") != strlen(name) && strchr(name, '/') == NULL && !may_be_dump(name) &&
-	       (ending == NULL || (strcmp(ending, ".json") != 0 && strcmp(ending, ".txt") != 0));
+	return strspn(name, "-.") != strlen(name) && strchr(name, '/') == NULL && !may_be_dump(name);
 }
 
 static struct dump *read_back(int fd, const char *name, char *why, size_t size)
@@ -75,8 +78,12 @@ struct dump *report_live(const char *name, char *why, size_t size)
 	pid_t pid;
 
 	why[0] = '\0';
-	if (!process_find(name, &pid))
-		return NULL; /* it has complained */
+	if (!process_find(name, &pid)) {
+		/* It has complained, of a process; what was meant may be a file. */
+		if (access(name, F_OK) != 0)
+			snprintf(why, size, "nor is there a file %s", name);
+		return NULL;
+	}
 	result = target_attach(&target, pid);
 	if (result == TARGET_OK)
 		result = target_snapshot(&target, &snapshot);

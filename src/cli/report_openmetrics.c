@@ -40,6 +40,9 @@ static void fill_pool(const struct dump *dump, struct pool_stats *pool)
 	pool->creations = h->buffers_created;
 	pool->temporary_buffers = m->temporary_buffers;
 	pool->purged_bytes = m->purged_bytes;
+	pool->request_purges = h->request_purges;
+	pool->slow_request_purges = h->slow_request_purges;
+	pool->longest_request_purge_ns = (uint64_t)(h->longest_request_purge_seconds * (double)SECOND + 0.5);
 	pool->purges_refused = h->purges_refused;
 	pool->gc_count = m->gc_count;
 	pool->errors = m->errors;

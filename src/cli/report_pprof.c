@@ -76,7 +76,7 @@ struct profile {
 	bool has_failed;
 };
 
-static void table_free(struct table *table)
+static void table_clear(struct table *table)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		while (table->buckets[i] != NULL) {
@@ -415,9 +415,9 @@ bool report_pprof(const struct report *report, bool is_lifetimes)
 	proto_free(&profile->proto);
 	proto_free(&profile->message);
 	proto_free(&profile->line);
-	table_free(&profile->strings);
-	table_free(&profile->functions);
-	table_free(&profile->locations);
+	table_clear(&profile->strings);
+	table_clear(&profile->functions);
+	table_clear(&profile->locations);
 	free(profile->has_functions);
 	free(profile);
 	return is_good;

@@ -59,6 +59,8 @@ static const struct symbol *first_beyond(const struct symbol_list *list)
 	return NULL;
 }
 
+/* The frame to name: the innermost that is no function which only hands requests on to
+ * malloc. NULL where the site has no frames. */
 static const struct dump_frame *find_frame(
     struct symbols *symbols, const struct dump_site *site, const struct symbol **symbol)
 {
@@ -82,13 +84,6 @@ static const struct dump_frame *find_frame(
 		}
 	}
 	return innermost != NULL ? innermost : site->frame_count > 0 ? &site->frames[0] : NULL;
-}
-
-const struct dump_frame *site_frame(struct symbols *symbols, const struct dump_site *site)
-{
-	const struct symbol *symbol;
-
-	return find_frame(symbols, site, &symbol);
 }
 
 char *symbol_place(const struct symbol *symbol, char *place, size_t size)

@@ -172,13 +172,13 @@ static void put_axis(const struct report *r, const struct dump_site *site)
 		line[axis_place(site->age_p50_seconds)] = 'A';
 	fprintf(r->to, "     10 ms [%s] 30 d\n     ", line);
 	if (isfinite(site->lifetime_p50_seconds))
-		snprintf(text, sizeof text, "those freed lived %s in the middle, 99%% of them at most %s",
+		snprintf(text, sizeof text, "freed: half within %s, 99%% within %s",
 		    text_duration(a, site->lifetime_p50_seconds),
 		    text_duration(b, site->lifetime_p99_seconds));
 	else
-		snprintf(text, sizeof text, "none was ever freed");
+		snprintf(text, sizeof text, "freed: none");
 	if (isfinite(site->age_p50_seconds))
-		text_append(text, sizeof text, "; those alive are %s old in the middle",
+		text_append(text, sizeof text, "; alive: half no older than %s",
 		    text_duration(c, site->age_p50_seconds));
 	text_wrap(r->to, text, 5, r->columns, 5);
 }
@@ -237,7 +237,7 @@ static void put_sites(const struct report *r)
 
 	if (!r->dump->has_sites)
 		return;
-	heading(r, "Sites, most at risk first");
+	heading(r, "Sites, most at risk first; bytes and objects are estimates");
 	fputs(shown == 0 ? "  none was seen\n" : "  ", r->to);
 	if (shown > 0)
 		text_wrap(r->to,

@@ -99,7 +99,7 @@ const char *report_verdict(const struct dump *dump, char *text, size_t size)
 	if (isfinite(risk->time_to_limit_seconds) &&
 	    risk->time_to_limit_seconds < (is_suspect ? OUT_OF_SIGHT : FAR_OFF))
 		text_append(text, size, " At the present growth the memory limit is reached in %s.",
-		    text_duration(figure, risk->time_to_limit_seconds));
+		    text_time_left(figure, risk->time_to_limit_seconds));
 	return text;
 }
 

@@ -31,7 +31,7 @@ static void print_help(void)
 	     "                        capitals or not: --set max_buffers=50\n"
 	     "  -o, --object FILE     the shared object to preload; else $WEIR_OBJECT, else\n"
 	     "                        the one that came with this program\n"
-	     "      --help            say this\n\n"
+	     "  -h, --help            say this\n\n"
 	     "It ends with 2 where this command line is wrong, 125 where Weir's own part\n"
 	     "failed, 126 where COMMAND cannot be executed or Weir cannot serve it, 127 where\n"
 	     "there is no COMMAND.");
@@ -141,7 +141,7 @@ int verb_run(int argc, char **argv)
 	char object[PATH_MAX];
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "+s:o:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+s:o:h", long_options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			status = set(optarg);
@@ -155,8 +155,7 @@ int verb_run(int argc, char **argv)
 			print_help();
 			return finish_output();
 		default:
-			complain("`weir help run` says how it is used");
-			return EXIT_USAGE;
+			return wrong_option("run");
 		}
 	}
 	if (optind == argc) {

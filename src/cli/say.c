@@ -20,6 +20,12 @@ void complain(const char *format, ...)
 	putc('\n', stderr);
 }
 
+int wrong_option(const char *verb)
+{
+	complain("`weir help %s` says how it is used", verb);
+	return EXIT_USAGE;
+}
+
 int finish_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "report/state.h"
+#include "report/weir_state.h"
 #include "track/life_table.h"
 
 enum target_result {
@@ -49,13 +49,6 @@ struct target_site {
 
 /* Read a site by the id that it has in the last target_snapshot(). TARGET_CHANGED: it has it no more. */
 enum target_result target_site(struct target *target, uint64_t id, struct target_site *site);
-
-/* target_track.c, for target.c: copy what the last tick said of lifetimes. */
-enum target_result target_track(struct target *target, struct track_snapshot *track);
-/* target.c, for target_track.c */
-enum target_result target_read(struct target *target, uint64_t address, void *to, size_t bytes);
-/* *table holds so many bytes; what it held before may be gone. False: no memory. */
-bool target_room(void *table, size_t *room, size_t bytes);
 
 /* What a dump does not have of a size class: worked out of the copied table of runs. */
 struct target_class {

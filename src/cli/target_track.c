@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "base/clock.h"
-#include "cli/target.h"
+#include "cli/target_parts.h"
 #include "cli/text.h"
 #include "track/risk.h"
 #include "track/samples.h"

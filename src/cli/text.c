@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/out.h"
+
 #define COLUMNS_MIN 40
 #define COLUMNS_MAX 10000 /* a COLUMNS beyond is no terminal's width */
 #define COLUMNS_DEFAULT 100
@@ -150,47 +152,26 @@ char *text_number_of(char figure[TEXT_FIGURE_MAX], double count, const char *nam
 	return text_append(figure, TEXT_FIGURE_MAX, " %s%s", name, strcmp(figure, "1") == 0 ? "" : "s");
 }
 
-char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds)
+static char *time_text(char figure[TEXT_FIGURE_MAX], double seconds, void (*put)(struct out *, double))
 {
-	static const struct {
-		double size;
-		const char *name, *next;
-		double next_size;
-	} units[] = {
-	    {86400, "d", "h", 3600},
-	    {3600, "h", "m", 60},
-	    {60, "m", "s", 1},
-	};
+	struct out out;
 
 	if (!isfinite(seconds) || seconds < 0)
 		return unknown(figure);
-	if (seconds > 1e4 * 365 * 86400) {
-		strcpy(figure, "over 10,000 y");
-		return figure;
-	}
-	for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-		/* Rounded to the smaller unit first, so that 59.9 m and a bit is 1 h. */
-		double rounded = round(seconds / units[i].next_size) * units[i].next_size;
-		double large = floor(rounded / units[i].size);
-		double rest = round((rounded - large * units[i].size) / units[i].next_size);
-
-		if (rounded < units[i].size)
-			continue;
-		/* Nobody wants the hours of 100 days. */
-		if (rest > 0 && !(i == 0 && large >= 100))
-			snprintf(figure, TEXT_FIGURE_MAX, "%.0f %s %.0f %s", large, units[i].name, rest,
-			    units[i].next);
-		else
-			snprintf(figure, TEXT_FIGURE_MAX, "%.0f %s", large, units[i].name);
-		return figure;
-	}
-	if (seconds == 0)
-		strcpy(figure, "0 s");
-	else if (seconds < 0.9995)
-		snprintf(figure, TEXT_FIGURE_MAX, "%.3g ms", seconds * 1000);
-	else
-		snprintf(figure, TEXT_FIGURE_MAX, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
+	out_init(&out, -1, figure, TEXT_FIGURE_MAX - 1);
+	put(&out, seconds);
+	figure[out.used] = '\0';
 	return figure;
+}
+
+char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds)
+{
+	return time_text(figure, seconds, out_duration);
+}
+
+char *text_time_left(char figure[TEXT_FIGURE_MAX], double seconds)
+{
+	return time_text(figure, seconds, out_time_left);
 }
 
 char *text_percent(char figure[TEXT_FIGURE_MAX], double share)
@@ -199,6 +180,17 @@ char *text_percent(char figure[TEXT_FIGURE_MAX], double share)
 		return unknown(figure);
 	snprintf(figure, TEXT_FIGURE_MAX, "%.1f%%", share * 100);
 	return figure;
+}
+
+char *text_reason(char text[TEXT_REASON_MAX], const char *reason, double confidence)
+{
+	char sure[TEXT_FIGURE_MAX];
+
+	if (strcmp(reason, "INSUFFICIENT_DATA") == 0)
+		snprintf(text, TEXT_REASON_MAX, "%s", reason);
+	else
+		snprintf(text, TEXT_REASON_MAX, "%.30s, %s sure", reason, text_percent(sure, confidence));
+	return text;
 }
 
 /* Bytes and columns of the character at text, which is not at its end. */

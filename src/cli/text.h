@@ -26,10 +26,15 @@ char *text_bytes_signed(char figure[TEXT_FIGURE_MAX], double bytes);
 char *text_count(char figure[TEXT_FIGURE_MAX], double count);
 /* The same with the name of what is counted: "1 object", "1,234,567 objects". */
 char *text_number_of(char figure[TEXT_FIGURE_MAX], double count, const char *name);
-/* "250 ms", "13.5 s", "4 m 10 s", "3 h 12 m", "12 d 4 h"; "-" for NAN. */
+/* As out_duration() and out_time_left() put it; "-" for NAN. */
 char *text_duration(char figure[TEXT_FIGURE_MAX], double seconds);
+char *text_time_left(char figure[TEXT_FIGURE_MAX], double seconds);
 /* "62.0%"; "-" for NAN. */
 char *text_percent(char figure[TEXT_FIGURE_MAX], double share);
+
+#define TEXT_REASON_MAX 64
+/* "MIXTURE_LEAK, 91.0% sure"; where the reason is that too little is known, it alone. */
+char *text_reason(char text[TEXT_REASON_MAX], const char *reason, double confidence);
 
 /* Columns of a terminal that UTF-8 text takes, near enough: a character is one, a wide one of East Asia two. */
 size_t text_width(const char *text);

@@ -32,7 +32,8 @@ static const char help[] =
     "  -d, --delay SECONDS  look anew every so often (2); down to 0.01\n"
     "      --ascii          draw with ASCII only, also where the terminal knows more\n"
     "      --once           no screen: print it once, for scripts\n"
-    "      --json           with --once: as JSON; of one process, a dump's\n";
+    "      --json           with --once: as JSON; of one process, a dump's\n"
+    "  -h, --help           say this";
 
 static volatile sig_atomic_t is_ended;
 
@@ -323,7 +324,7 @@ int verb_top(int argc, char **argv)
 	bool is_once = false, is_json = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "d:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "d:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':
 			if (!parse_delay(optarg, &top.delay_seconds))
@@ -342,7 +343,7 @@ int verb_top(int argc, char **argv)
 			puts(help);
 			return finish_output();
 		default:
-			return EXIT_USAGE;
+			return wrong_option("top");
 		}
 	}
 	if (optind + 1 < argc) {

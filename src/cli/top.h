@@ -62,7 +62,6 @@ struct top {
 
 /* top_data.c */
 double top_now_seconds(void);
-void top_say(struct top *top, bool is_bad, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void top_watch(struct top *top, pid_t pid); /* begin with a process */
 void top_leave(struct top *top);	    /* back to the list */
 void top_look(struct top *top);		    /* look anew at whatever is shown */
@@ -119,8 +118,6 @@ void draw_site_detail(struct top *top, const struct track_site *site, int first,
 void sites_name(const struct track_site *site, char *name, size_t size);
 bool sites_frame(const struct track_site *site, unsigned frame, unsigned function, char *name, size_t size);
 int sites_columns(void);
-const struct track_site *sites_find_id(
-    const struct track_snapshot *track, uint64_t id); /* NULL: not listed */
 /* The site on the selected row of the view; 0: none. */
 uint64_t sites_selected(const struct top *top);
 

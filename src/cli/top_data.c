@@ -26,7 +26,7 @@ double top_now_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void top_say(struct top *top, bool is_bad, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void say(struct top *top, bool is_bad, const char *format, ...)
 {
 	va_list arguments;
 
@@ -43,7 +43,7 @@ static void say_result(struct top *top)
 	char why[512];
 
 	target_explain(&top->target, top->result, why, sizeof why);
-	top_say(top, true, "%s", why);
+	say(top, true, "%s", why);
 }
 
 static void attach(struct top *top)
@@ -107,8 +107,7 @@ static void follow(struct top *top)
 	if (top->result == TARGET_CHANGED || top->result == TARGET_STARTING) {
 		attach(top);
 		if (top->result == TARGET_OK)
-			top_say(
-			    top, false, "process %d became %s; watched anew", (int)top->pid, top->program);
+			say(top, false, "process %d became %s; watched anew", (int)top->pid, top->program);
 		return;
 	}
 	next = find_successor(top);
@@ -117,7 +116,7 @@ static void follow(struct top *top)
 	top->pid = next;
 	attach(top);
 	if (top->result == TARGET_OK)
-		top_say(top, false, "%s was started again: process %d", top->program, (int)next);
+		say(top, false, "%s was started again: process %d", top->program, (int)next);
 }
 
 static void note_peaks(struct top *top)
@@ -132,7 +131,7 @@ static void look_at_process(struct top *top)
 		follow(top);
 		if (top->result != TARGET_OK) {
 			if (top->result == TARGET_GONE && top->program[0] != '\0')
-				top_say(top, true, "process %d has ended; waiting for %s to be started again",
+				say(top, true, "process %d has ended; waiting for %s to be started again",
 				    (int)top->pid, top->program);
 			else
 				say_result(top);
@@ -162,7 +161,7 @@ void top_look(struct top *top)
 		return;
 	}
 	if (!fleet_read(&top->fleet))
-		top_say(top, true, "no process can be seen: is /proc there?");
+		say(top, true, "no process can be seen: is /proc there?");
 	/* The selection stays with its process. */
 	for (size_t i = 0; i < top->fleet.count; i++)
 		if (top->fleet.members[i].process.pid == top->selected_pid)
@@ -175,7 +174,7 @@ void top_mark(struct top *top, bool is_set)
 	top->mark.is_valid = is_set && top->now.is_valid;
 	memset(top->peaks, 0, sizeof top->peaks);
 	note_peaks(top);
-	top_say(top, false,
+	say(top, false,
 	    is_set ? "marked: figures are shown as what has changed since; B ends that" : "the mark is gone");
 }
 
@@ -196,17 +195,17 @@ void top_ask(struct top *top, enum state_command command)
 	if (top->result != TARGET_OK)
 		return;
 	if (ask(&top->target, command, 0, ASK_TIMEOUT_NS, &answer, why, sizeof why) != ASK_OK) {
-		top_say(top, true, "%s", why);
+		say(top, true, "%s", why);
 		return;
 	}
 	if (command != STATE_COMMAND_DUMP)
-		top_say(top, false, "%s given back by the pool%s",
+		say(top, false, "%s given back by the pool%s",
 		    text_bytes(purged, (double)answer.purged_bytes),
 		    answer.is_part_left ? "; jemalloc's part follows at the next request" : "");
 	else if (answer.status == STATE_FAILED)
-		top_say(top, true, "the dump could not be written: %s", strerror(answer.error));
+		say(top, true, "the dump could not be written: %s", strerror(answer.error));
 	else
-		top_say(top, false, "dump: %s", answer.files > 0 ? answer.paths[0] : "to its stderr");
+		say(top, false, "dump: %s", answer.files > 0 ? answer.paths[0] : "to its stderr");
 }
 
 bool top_is_muted(const struct top *top, uint64_t site)
@@ -226,13 +225,13 @@ void top_mute(struct top *top, uint64_t site)
 		if (top->muted[i] != site)
 			continue;
 		top->muted[i] = top->muted[--top->muted_count];
-		top_say(top, false, "the site is not muted any more");
+		say(top, false, "the site is not muted any more");
 		return;
 	}
 	if (top->muted_count == TOP_MUTED_MAX) {
-		top_say(top, true, "no more than %d sites can be muted", TOP_MUTED_MAX);
+		say(top, true, "no more than %d sites can be muted", TOP_MUTED_MAX);
 		return;
 	}
 	top->muted[top->muted_count++] = site;
-	top_say(top, false, "muted; M shows the muted ones, too");
+	say(top, false, "muted; M shows the muted ones, too");
 }

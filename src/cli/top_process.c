@@ -61,7 +61,7 @@ static void draw_risk(const struct top *top, int y)
 {
 	const struct track_snapshot *track = &top->now.snapshot.track;
 	const struct track_risk *risk = &track->risk;
-	char sure[TEXT_FIGURE_MAX], limit[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
+	char reason[TEXT_REASON_MAX], limit[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
 	int x = label(y, "Risk");
 
 	if (!track->is_active || !risk->is_known) {
@@ -70,11 +70,11 @@ static void draw_risk(const struct top *top, int y)
 		return;
 	}
 	x = draw_text(y, x, 14, draw_level(risk->level), "%s %.2f", risk->level_name, risk->score);
-	x = draw_text(y, x, 1000, STYLE_PLAIN, "%s, %s, %s sure; ", trend_of(&top->target.state.figures),
-	    risk->reason, text_percent(sure, risk->confidence));
+	x = draw_text(y, x, 1000, STYLE_PLAIN, "%s, %s; ", trend_of(&top->target.state.figures),
+	    text_reason(reason, risk->reason, risk->confidence));
 	if (risk->time_to_limit_seconds >= 0)
-		draw_text(
-		    y, x, 1000, STYLE_WARN, "limit in %s", text_duration(limit, risk->time_to_limit_seconds));
+		draw_text(y, x, 1000, STYLE_WARN, "limit in %s",
+		    text_time_left(limit, risk->time_to_limit_seconds));
 	else
 		draw_text(y, x, 1000, STYLE_PLAIN, "%s an hour",
 		    text_bytes_signed(growth, risk->growth_bytes_per_hour));
@@ -190,7 +190,7 @@ static void draw_history(const struct top *top, int y)
 	for (size_t i = 0; i < count && highest > 0; i++)
 		held[i] /= highest;
 	draw_trend(y, x, (int)width, held, count, STYLE_GOOD);
-	draw_text(y, x + (int)width + 1, 1000, STYLE_PLAIN, "held in %s, up to %s",
+	draw_text(y, x + (int)width + 1, 1000, STYLE_PLAIN, "held, in the last %s; %s at most",
 	    text_duration(span_text, span), text_bytes(top_text, highest));
 }
 

@@ -29,21 +29,21 @@
 static int draw_figures(const struct track_site *site, int y, int last)
 {
 	char bytes[TEXT_FIGURE_MAX], objects[TEXT_FIGURE_MAX], growth[TEXT_FIGURE_MAX];
-	char sure[TEXT_FIGURE_MAX], limit[TEXT_FIGURE_MAX], median[TEXT_FIGURE_MAX], p99[TEXT_FIGURE_MAX];
+	char reason[TEXT_REASON_MAX], limit[TEXT_FIGURE_MAX], median[TEXT_FIGURE_MAX], p99[TEXT_FIGURE_MAX];
 	char name[REPORT_NAME_MAX];
 
 	sites_name(site, name, sizeof name);
 	draw_text(y, 1, 1000, STYLE_HEAD, "%s", name);
-	draw_text(y + 1, 1, 1000, draw_level(site->level), "%s %.2f, %s, %s sure; site %016" PRIx64,
-	    site->level_name, site->risk, site->reason, text_percent(sure, site->confidence), site->id);
+	draw_text(y + 1, 1, 1000, draw_level(site->level), "%s %.2f, %s; site %016" PRIx64, site->level_name,
+	    site->risk, text_reason(reason, site->reason, site->confidence), site->id);
 	y += 2;
 	LINE("%s in %s, %s an hour%s%s", text_bytes(bytes, site->live_bytes),
 	    text_number_of(objects, site->live_objects, "object"),
 	    text_bytes_signed(growth, site->growth_bytes_per_hour),
 	    site->time_to_limit_seconds >= 0 ? "; the limit in " : "",
-	    site->time_to_limit_seconds >= 0 ? text_duration(limit, site->time_to_limit_seconds) : "");
+	    site->time_to_limit_seconds >= 0 ? text_time_left(limit, site->time_to_limit_seconds) : "");
 	if (site->lifetime_p50_seconds >= 0)
-		LINE("half of the freed lived less than %s, 99%% less than %s",
+		LINE("half of those freed lived at most %s, 99%% at most %s",
 		    text_duration(median, site->lifetime_p50_seconds),
 		    text_duration(p99, site->lifetime_p99_seconds >= 0 ? site->lifetime_p99_seconds : NAN));
 	else

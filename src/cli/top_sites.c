@@ -120,7 +120,8 @@ bool sites_frame(const struct track_site *site, unsigned frame, unsigned functio
 
 /* --- rows ---------------------------------------------------------------------------- */
 
-const struct track_site *sites_find_id(const struct track_snapshot *track, uint64_t id)
+/* NULL: it is not listed. */
+static const struct track_site *find_site(const struct track_snapshot *track, uint64_t id)
 {
 	for (unsigned i = 0; i < track->site_count; i++)
 		if (track->sites[i].id == id)
@@ -136,7 +137,7 @@ static double known(double value)
 static struct site_row row_of(const struct top *top, const struct track_site *site)
 {
 	const struct track_site *mark =
-	    top->mark.is_valid ? sites_find_id(&top->mark.snapshot.track, site->id) : NULL;
+	    top->mark.is_valid ? find_site(&top->mark.snapshot.track, site->id) : NULL;
 	struct site_row row = {.site = site};
 
 	row.values[COLUMN_RISK] = row.values[COLUMN_LEVEL] = site->risk;
@@ -267,14 +268,15 @@ static void draw_table(struct top *top, int first, int last)
 		draw_site(top, &list.rows[i], first + 1 + (int)(i - from), i == *selected);
 	if (list.count == 0)
 		draw_text(first + 2, 2, 1000, STYLE_PLAIN, "No call site has been looked at yet.");
-	draw_text(last - 1, 1, 1000, STYLE_LABEL, "%" PRIu64 " less at risk not listed; %zu muted",
-	    track->sites_not_listed, list.muted);
+	if (track->sites_not_listed > 0 || list.muted > 0)
+		draw_text(last - 1, 1, 1000, STYLE_LABEL, "%" PRIu64 " less at risk not listed; %zu muted",
+		    track->sites_not_listed, list.muted);
 }
 
 void draw_sites(struct top *top, int first, int last)
 {
 	const struct track_snapshot *track = &top->now.snapshot.track;
-	const struct track_site *site = sites_find_id(track, top->open_site);
+	const struct track_site *site = find_site(track, top->open_site);
 
 	if (!track->is_active)
 		draw_text(

@@ -156,7 +156,7 @@ static int add_fitting(
 		return r;
 	was_empty = s->bytes == 0;
 	pending_put(s, token, length);
-	if (!stream_is(s, STREAM_OFFERING | STREAM_REFUSED) && is_full(b, s, &reason))
+	if (!stream_is(s, STREAM_OFFERING | STREAM_REFUSED) && stream_is_full(b, s, &reason))
 		*is_gone = offer(b, s, reason) == WEIR_ERROR_NOT_FOUND;
 	else if (was_empty)
 		due_set(b, s);

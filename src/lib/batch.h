@@ -213,7 +213,7 @@ int offer(struct weir_batcher *b, struct stream *s, enum weir_flush_reason reaso
  */
 int offer_large(struct weir_batcher *b, struct stream *s, const void *token, size_t bytes, bool *is_gone);
 /* Whether the batch has reached a limit; *reason says which. */
-bool is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flush_reason *reason);
+bool stream_is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flush_reason *reason);
 /* Close s, which is locked and not being offered, dropping what it holds. It is gone afterwards.
  * Returns how many bytes were dropped. */
 uint64_t stream_end(struct weir_batcher *b, struct stream *s);

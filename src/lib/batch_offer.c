@@ -15,7 +15,7 @@
 /* A callback that fills its own stream each time has so many turns; the rest waits for maintenance. */
 #define ROUNDS_MAX 8
 
-bool is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flush_reason *reason)
+bool stream_is_full(const struct weir_batcher *b, const struct stream *s, enum weir_flush_reason *reason)
 {
 	if (b->config.max_tokens != 0 && s->tokens >= b->config.max_tokens) {
 		*reason = WEIR_FLUSH_COUNT;
@@ -114,7 +114,7 @@ int offer(struct weir_batcher *b, struct stream *s, enum weir_flush_reason reaso
 {
 	int r = offer_once(b, s, reason);
 
-	for (unsigned i = 0; r == 0 && is_full(b, s, &reason) && i < ROUNDS_MAX; i++)
+	for (unsigned i = 0; r == 0 && stream_is_full(b, s, &reason) && i < ROUNDS_MAX; i++)
 		r = offer_once(b, s, reason);
 	return r;
 }

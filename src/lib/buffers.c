@@ -1,5 +1,5 @@
 /*
- * buffers.c -- handing buffers out, taking them back, resizing them.
+ * buffers.c -- handing buffers out, and taking them back.
  *
  * A request is served by the best fitting idle buffer that is not more than twice as large as
  * needed; else by a new one; where the pool may have no more, by any idle buffer that is large
@@ -14,112 +14,17 @@
  * SLOT_TAKEN or SLOT_BUSY, which no id reaches. Whatever fails, fails before anything has
  * changed, or is undone.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/engine.h"
+#include "lib/room.h"
 #include "lib/state.h"
 
 /* A buffer that is idle and larger than so many times the request is kept for others. */
 #define CLOSE_FIT 2
 /* A pool is spread when its lock was found taken so often. */
 #define FOUGHT_FOR 64
-#define ALIGNMENT ((size_t)64)
-
-/* --- memory: no lock held --------------------------------------------------------------------- */
-
-struct memory {
-	void *data;
-	size_t capacity;
-	bool is_from_malloc;
-};
-
-static bool memory_of_malloc(size_t size, struct memory *memory)
-{
-	size_t whole = ROUND_UP(size, ALIGNMENT);
-
-	*memory = (struct memory){aligned_alloc(ALIGNMENT, whole), whole, true};
-	return memory->data != NULL;
-}
-
-static bool memory_of_engine(size_t size, struct memory *memory)
-{
-	const struct engine *engine = engine_get();
-	void *data = engine->take(size);
-
-	if (data == NULL)
-		return false;
-	/* A run may be longer than its class; what was planned with is the class. */
-	*memory = (struct memory){data, size_class_bytes(size_class_of(size)), false};
-	return true;
-}
-
-static void memory_give(void *data, bool is_from_malloc)
-{
-	if (is_from_malloc)
-		free(data);
-	else
-		engine_get()->give(data);
-}
-
-void victim_take(struct weir_pool *pool, uint32_t index, struct victims *victims)
-{
-	struct slot *slot = slot_at(pool, index);
-
-	idle_remove(pool, index);
-	victims->at[victims->count].data = slot->data;
-	victims->at[victims->count++].is_from_malloc = slot->is_from_malloc;
-	victims->bytes += slot->capacity;
-	pool->buffers--;
-	pool->bytes -= slot->capacity;
-	slot_return(pool, index);
-}
-
-void victims_give(const struct victims *victims)
-{
-	for (unsigned i = 0; i < victims->count; i++)
-		memory_give(victims->at[i].data, victims->at[i].is_from_malloc);
-}
 
 /* --- allocate --------------------------------------------------------------------------------- */
-
-static bool has_room(const struct weir_pool *pool, uint64_t buffers, uint64_t bytes)
-{
-	return pool->buffers + buffers <= pool->config.max_buffers &&
-	       (pool->config.max_bytes == 0 || pool->bytes + bytes <= pool->config.max_bytes);
-}
-
-/* Idle buffers leave, the longest idle first, until so much more has room. */
-static bool make_room(struct weir_pool *pool, uint64_t buffers, uint64_t bytes, struct victims *victims)
-{
-	while (!has_room(pool, buffers, bytes)) {
-		if (pool->idle.oldest == SLOT_NONE || victims->count == VICTIMS_MAX)
-			return false;
-		victim_take(pool, pool->idle.oldest, victims);
-	}
-	return true;
-}
-
-static bool is_over_threshold(const struct weir_pool *pool)
-{
-	const struct weir_pool_config *config = &pool->config;
-
-	return (double)pool->buffers >= config->gc_threshold * (double)config->max_buffers ||
-	       (config->max_bytes != 0 &&
-		   (double)pool->bytes >= config->gc_threshold * (double)config->max_bytes);
-}
-
-/* The pool's own grew: its threshold may be passed. Only idle buffers can be collected. */
-static void note_growth(struct weir_pool *pool)
-{
-	if ((pool->idle.count != 0 || pool->spread != NULL) && !pool->is_collection_wanted &&
-	    is_over_threshold(pool)) {
-		pool->is_collection_wanted = true;
-		atomic_store_explicit(&pool->due_ns, 0, memory_order_relaxed);
-		if (atomic_load_explicit(&pool->inline_due_ns, memory_order_relaxed) != UINT64_MAX)
-			atomic_store_explicit(&pool->inline_due_ns, 0, memory_order_relaxed);
-	}
-}
 
 void slot_hand_out(struct slot *slot, uint32_t index, size_t size, uint64_t now_ns, struct serials *serials,
     struct weir_buffer *buffer)
@@ -164,24 +69,6 @@ static bool reuse(
 	return true;
 }
 
-/* The largest class that so many bytes can serve; temporary ones may be less than any. */
-static unsigned class_covered(size_t capacity)
-{
-	unsigned class = size_class_of(capacity);
-
-	return class > 0 && size_class_bytes(class) > capacity ? class - 1 : class;
-}
-
-static void fill(struct slot *slot, const struct memory *memory, bool is_temporary, uint64_t now_ns)
-{
-	slot->data = memory->data;
-	slot->capacity = (uint32_t)memory->capacity;
-	slot->size_class = (uint8_t)class_covered(memory->capacity);
-	slot->is_temporary = is_temporary;
-	slot->is_from_malloc = memory->is_from_malloc;
-	slot->created_ns = now_ns;
-}
-
 /* The slot is taken and, unless it is to be temporary, counted with planned bytes. */
 static COLD int make(struct weir_pool *pool, uint32_t index, size_t want, uint64_t planned, bool is_temporary,
     uint64_t now_ns, struct weir_buffer *buffer)
@@ -216,9 +103,9 @@ static COLD int make(struct weir_pool *pool, uint32_t index, size_t want, uint64
 		is_temporary = true;
 	}
 	if (is_there) {
-		fill(slot_at(pool, index), &memory, is_temporary, now_ns);
+		memory_fill_slot(slot_at(pool, index), &memory, is_temporary, now_ns);
 		hand_out(pool, index, want, now_ns, buffer);
-		note_growth(pool);
+		room_note_growth(pool);
 	} else {
 		slot_return(pool, index);
 	}
@@ -238,13 +125,13 @@ static COLD int allocate_slow(
 	uint32_t index = SLOT_NONE;
 
 	lock_acquire(&pool->lock);
-	if (!has_room(pool, 1, planned)) {
+	if (!room_is_there(pool, 1, planned)) {
 		spread_gather(pool);
 		is_reused = reuse(pool, want, SIZE_MAX, now_ns, buffer);
-		is_temporary = !is_reused && !make_room(pool, 1, planned, &victims);
+		is_temporary = !is_reused && !room_make(pool, 1, planned, &victims);
 	}
 	if (!is_reused) {
-		index = slot_take(pool);
+		index = slot_reserve(pool);
 		if (index != SLOT_NONE && !is_temporary) {
 			pool->buffers++;
 			pool->bytes += planned;
@@ -399,201 +286,5 @@ int weir_pool_release(struct weir_pool *pool, weir_id id)
 		event_survived(pool, POOL_ERROR_NOT_FOUND);
 	if (UNLIKELY(now_ns >= atomic_load_explicit(&pool->inline_due_ns, memory_order_relaxed)))
 		upkeep_due(pool, now_ns);
-	return error;
-}
-
-/*
- * The buffer was used just now, and is the caller's until he sets its state to SLOT_IN_USE again. The
- * lock is held, so that who would release it meanwhile waits in claim_again().
- */
-static int find_for_use(
-    struct weir_pool *pool, weir_id id, uint64_t now_ns, struct slot **slot, uint32_t *index)
-{
-	int error = slot_claim(pool, id, SLOT_BUSY, slot, index);
-
-	if (error == WEIR_OK) {
-		(*slot)->last_used_ns = now_ns;
-		(*slot)->is_offered = false;
-	}
-	return error;
-}
-
-/* --- look up ---------------------------------------------------------------------------------- */
-
-int weir_pool_lookup(struct weir_pool *pool, weir_id id, struct weir_buffer_info *info)
-{
-	uint64_t now_ns;
-	struct slot *slot;
-	uint32_t index;
-	int error;
-
-	if (pool == NULL || info == NULL)
-		return WEIR_ERROR_INVALID;
-	now_ns = pool_now_ns(pool);
-	*info = (struct weir_buffer_info){0};
-	lock_acquire(&pool->lock);
-	error = find_for_use(pool, id, now_ns, &slot, &index);
-	if (error == WEIR_OK) {
-		slot_info(slot, index, info);
-		slot_set_state(slot, SLOT_IN_USE);
-	}
-	lock_release(&pool->lock);
-	if (error == WEIR_ERROR_NOT_FOUND)
-		event_survived(pool, POOL_ERROR_NOT_FOUND);
-	return error;
-}
-
-/* --- resize ----------------------------------------------------------------------------------- */
-
-static void recount(struct weir_pool *pool, struct slot *slot, size_t capacity)
-{
-	uint64_t *used = slot->is_temporary ? &pool->temporary_bytes : &pool->in_use_bytes;
-
-	facts_resize(&pool->facts, slot->capacity, capacity, 1);
-	*used += capacity - slot->capacity;
-	if (!slot->is_temporary)
-		pool->bytes += capacity - slot->capacity;
-	slot->capacity = (uint32_t)capacity;
-}
-
-/* It leaves the pool's own: what is past the limits is temporary. */
-static void make_temporary(struct weir_pool *pool, struct slot *slot)
-{
-	if (slot->is_temporary)
-		return;
-	pool->buffers--;
-	pool->in_use--;
-	pool->bytes -= slot->capacity;
-	pool->in_use_bytes -= slot->capacity;
-	pool->temporaries++;
-	pool->temporary_in_use++;
-	pool->temporary_bytes += slot->capacity;
-	slot->is_temporary = true;
-}
-
-/* A buffer in use stands elsewhere, or has another capacity: figures and limits follow. */
-static void set_memory(struct weir_pool *pool, struct slot *slot, const struct memory *memory)
-{
-	uint64_t created_ns = slot->created_ns;
-	bool is_within =
-	    memory->capacity <= slot->capacity || has_room(pool, 0, memory->capacity - slot->capacity);
-
-	if (memory->is_from_malloc || !is_within)
-		make_temporary(pool, slot);
-	recount(pool, slot, memory->capacity);
-	fill(slot, memory, slot->is_temporary, created_ns);
-}
-
-/* In the slot's own place; the lock is held. */
-static bool resize_in_place(struct weir_pool *pool, struct slot *slot, size_t want, size_t grown)
-{
-	const struct engine *engine = engine_get();
-	bool is_done = !slot->is_from_malloc && (want > slot->capacity ? engine->grow(slot->data, want, grown)
-								       : engine->shrink(slot->data, want));
-
-	if (is_done)
-		set_memory(pool, slot,
-		    &(struct memory){slot->data, engine->usable_bytes(slot->data), slot->is_from_malloc});
-	return is_done;
-}
-
-/*
- * By a copy, with the lock dropped around it.
- * False: there is no memory, and nothing has changed.
- */
-static bool resize_by_copy(struct weir_pool *pool, struct slot *slot, size_t want, size_t grown)
-{
-	struct memory memory, old = {slot->data, slot->capacity, slot->is_from_malloc};
-	size_t keep = MIN(want, (size_t)slot->size);
-	bool is_there;
-
-	lock_release(&pool->lock);
-	is_there = memory_of_engine(grown, &memory);
-	if (!is_there && want > old.capacity) {
-		is_there = memory_of_malloc(grown, &memory);
-		event_survived(pool, is_there ? POOL_ERROR_ENGINE_EXHAUSTED : POOL_ERROR_NO_MEMORY);
-	}
-	if (is_there) {
-		memcpy(memory.data, old.data, keep);
-		if (pool->config.is_zeroing)
-			memset(old.data, 0, old.capacity);
-	}
-	lock_acquire(&pool->lock);
-	if (!is_there)
-		return false;
-	set_memory(pool, slot, &memory);
-	lock_release(&pool->lock);
-	memory_give(old.data, old.is_from_malloc);
-	lock_acquire(&pool->lock);
-	return true;
-}
-
-/* The size and the capacity that a request for size means; size 0: by the growth factor. */
-static size_t grown_bytes(const struct weir_pool *pool, const struct slot *slot, size_t size)
-{
-	size_t grown = (size_t)((double)slot->capacity * pool->config.growth_factor);
-
-	return MIN(MAX(grown, size), pool->config.max_buffer_bytes);
-}
-
-/* What shards hold makes way, too. */
-static void gather_room(struct weir_pool *pool, uint64_t bytes, struct victims *victims)
-{
-	if (!has_room(pool, 0, bytes))
-		spread_gather(pool);
-	make_room(pool, 0, bytes, victims);
-}
-
-static int resize(struct weir_pool *pool, struct slot *slot, size_t size, struct victims *victims)
-{
-	size_t want, grown = grown_bytes(pool, slot, size);
-	int error = WEIR_OK;
-
-	if (size > pool->config.max_buffer_bytes || (size == 0 && grown <= slot->capacity))
-		return WEIR_ERROR_TOO_LARGE;
-	want = size == 0 ? grown : MAX(size, pool->config.min_buffer_bytes);
-	/* What it was born with is to be changed in the pool's own figures. */
-	spread_settle(pool);
-	if (want > slot->capacity) {
-		/* What grows past a limit that idle buffers cannot make way for is temporary afterwards. */
-		if (!slot->is_temporary)
-			gather_room(pool, grown - slot->capacity, victims);
-		if (!resize_in_place(pool, slot, want, grown) && !resize_by_copy(pool, slot, want, grown))
-			error = WEIR_ERROR_NO_MEMORY;
-	} else if (want < slot->capacity / 2 && !resize_in_place(pool, slot, want, want)) {
-		/* Where there is no memory to move to, it stays too large. */
-		resize_by_copy(pool, slot, want, want);
-	}
-	if (error == WEIR_OK) {
-		slot->size = (uint32_t)want;
-		note_growth(pool);
-	}
-	return error;
-}
-
-int weir_pool_resize(struct weir_pool *pool, weir_id id, size_t size, struct weir_buffer *buffer)
-{
-	struct victims victims = {.count = 0};
-	struct slot *slot;
-	uint64_t now_ns;
-	uint32_t index;
-	int error;
-
-	if (pool == NULL || buffer == NULL)
-		return WEIR_ERROR_INVALID;
-	now_ns = pool_now_ns(pool);
-	*buffer = (struct weir_buffer){0};
-	lock_acquire(&pool->lock);
-	error = find_for_use(pool, id, now_ns, &slot, &index);
-	if (error == WEIR_OK) {
-		error = resize(pool, slot, size, &victims);
-		*buffer = (struct weir_buffer){id, slot->data, slot->size, slot->capacity};
-		slot_set_state(slot, SLOT_IN_USE);
-	}
-	lock_release(&pool->lock);
-	victims_give(&victims);
-	if (error == WEIR_ERROR_NOT_FOUND || error == WEIR_ERROR_TOO_LARGE)
-		event_survived(
-		    pool, error == WEIR_ERROR_NOT_FOUND ? POOL_ERROR_NOT_FOUND : POOL_ERROR_TOO_LARGE);
 	return error;
 }

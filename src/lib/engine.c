@@ -140,10 +140,10 @@ void engine_pass(enum pressure_level level)
 	STORE_RELAXED(&engine.due, reclaim_next(now));
 }
 
-void engine_set_memory_limit(uint64_t memory_limit_bytes)
+void engine_set_memory_limit(uint64_t memory_limit_bytes, uint64_t memory_used_bytes)
 {
 	if (!engine_is_shared() && range.bytes != 0)
-		pool_set_memory_limit(&engine.settings, memory_limit_bytes);
+		pool_set_memory_limit(&engine.settings, memory_limit_bytes, memory_used_bytes);
 }
 
 void engine_fork_prepare(void)

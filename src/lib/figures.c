@@ -301,7 +301,7 @@ static void sift_up(struct weir_buffer_info *heap, size_t at)
 }
 
 /* The first max of all that would be listed, in order, without room for the others. */
-static size_t list(struct weir_pool *pool, struct weir_buffer_info *infos, size_t max)
+static size_t list_pool(struct weir_pool *pool, struct weir_buffer_info *infos, size_t max)
 {
 	struct weir_buffer_info info;
 	size_t kept = 0, count = 0;
@@ -367,7 +367,7 @@ size_t weir_pool_buffers(struct weir_pool *pool, struct weir_buffer_info *infos,
 {
 	if (infos == NULL)
 		max = 0;
-	return pool == NULL ? list_engine(infos, max) : list(pool, infos, max);
+	return pool == NULL ? list_engine(infos, max) : list_pool(pool, infos, max);
 }
 
 /* --- recommendations -------------------------------------------------------------------------- */

@@ -30,6 +30,9 @@ libpools_a_SOURCES = \
 	src/lib/policy.c \
 	src/lib/policy.h \
 	src/lib/registry.c \
+	src/lib/resize.c \
+	src/lib/room.c \
+	src/lib/room.h \
 	src/lib/slots.c \
 	src/lib/spread.c \
 	src/lib/state.h \

@@ -56,7 +56,8 @@ int monitor_look(struct weir_pressure *pressure, bool *has_swap)
 	judged = pressure_judge(&info, settings->memory_limit, process.rss_bytes, monitor.level);
 	monitor.level = judged.level;
 	lock_release(&monitor.lock);
-	engine_set_memory_limit(pressure_memory_limit(&info, settings->memory_limit));
+	engine_set_memory_limit(pressure_memory_limit(&info, settings->memory_limit),
+	    pressure_memory_used(&info, settings->memory_limit, process.rss_bytes));
 	tell(pressure, &judged);
 	*has_swap = info.swap_free_bytes != 0;
 	errno = saved;

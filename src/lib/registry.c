@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "lib/config.h"
 #include "lib/engine.h"
+#include "lib/room.h"
 #include "lib/state.h"
 
 #define THREAD_STACK_BYTES ((size_t)256 << 10)

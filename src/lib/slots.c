@@ -50,7 +50,7 @@ static bool map_chunk(struct weir_pool *pool, unsigned chunk)
 	return pool->chunks[chunk] != NULL;
 }
 
-uint32_t slot_take(struct weir_pool *pool)
+uint32_t slot_reserve(struct weir_pool *pool)
 {
 	uint32_t index = pool->free_slot;
 

@@ -148,7 +148,7 @@ weir_id slot_id(const struct slot *slot, uint32_t index);
 /* The rest: under the pool's lock. */
 
 /* A slot that is SLOT_TAKEN; SLOT_NONE: 2^20 are out, or no memory. */
-uint32_t slot_take(struct weir_pool *pool);
+uint32_t slot_reserve(struct weir_pool *pool);
 void slot_return(struct weir_pool *pool, uint32_t index);
 
 void idle_init(struct idle *idle);
@@ -158,22 +158,6 @@ void idle_remove(struct weir_pool *pool, uint32_t index);
 uint32_t idle_best(const struct weir_pool *pool, size_t want, size_t max_bytes);
 
 /* --- buffers.c -------------------------------------------------------------------------------- */
-
-/* Memory that left the pool and goes to where it came from, once the lock is released. */
-#define VICTIMS_MAX 64
-struct victims {
-	unsigned count;
-	uint64_t bytes;
-	struct {
-		void *data;
-		bool is_from_malloc;
-	} at[VICTIMS_MAX];
-};
-
-/* Under the lock: an idle buffer leaves the pool. */
-void victim_take(struct weir_pool *pool, uint32_t index, struct victims *victims);
-/* Without it. */
-void victims_give(const struct victims *victims);
 
 /* The slot is the caller's; afterwards it is the program's. */
 void slot_hand_out(struct slot *slot, uint32_t index, size_t size, uint64_t now_ns, struct serials *serials,
@@ -235,10 +219,9 @@ void leak_tick(struct weir_pool *pool, uint64_t now_ns);
 
 /* Somebody found the pool due. Without locks. */
 void upkeep_due(struct weir_pool *pool, uint64_t now_ns);
-/* What is due at now, unless another is at it (false). */
-bool upkeep_pass(struct weir_pool *pool, uint64_t now_ns);
+/* The next pass is the caller's; false: another is at it. */
 bool upkeep_claim(struct weir_pool *pool);
-/* The same by who has claimed it; ends the claim. */
+/* What is due at now, by who has claimed it; ends the claim. */
 void upkeep_claimed(struct weir_pool *pool, uint64_t now_ns);
 
 /* --- registry.c ------------------------------------------------------------------------------- */

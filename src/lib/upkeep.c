@@ -1,7 +1,7 @@
 /*
  * upkeep.c -- what comes due with time: pressure, leak risk, collections, compression.
  *
- * upkeep_pass() is run by the library's thread, by weir_pool_maintain(), or by a request of a
+ * A pass is run by the library's thread, by weir_pool_maintain(), or by a request of a
  * process without threads; ->is_in_pass lets one pass of a pool run at a time. No lock is
  * held while the kernel is asked for figures, while memory goes back or while a callback of the
  * program runs. Collections take idle buffers out in batches, so that requests wait for
@@ -12,6 +12,7 @@
 #include "base/single.h"
 #include "lib/engine.h"
 #include "lib/policy.h"
+#include "lib/room.h"
 #include "lib/state.h"
 
 /* Collections because of the threshold are at least so far apart. */
@@ -289,19 +290,17 @@ void upkeep_claimed(struct weir_pool *pool, uint64_t now_ns)
 	errno = saved;
 }
 
-bool upkeep_pass(struct weir_pool *pool, uint64_t now_ns)
+static void claim_and_pass(struct weir_pool *pool, uint64_t now_ns)
 {
-	if (!upkeep_claim(pool))
-		return false;
-	upkeep_claimed(pool, now_ns);
-	return true;
+	if (upkeep_claim(pool))
+		upkeep_claimed(pool, now_ns);
 }
 
 COLD void upkeep_due(struct weir_pool *pool, uint64_t now_ns)
 {
 	if (!is_single_threaded() && background_start(pool))
 		return;
-	upkeep_pass(pool, now_ns);
+	claim_and_pass(pool, now_ns);
 }
 
 uint64_t weir_pool_maintain(struct weir_pool *pool, uint64_t now_ns)
@@ -310,6 +309,6 @@ uint64_t weir_pool_maintain(struct weir_pool *pool, uint64_t now_ns)
 		return UINT64_MAX;
 	if (now_ns == 0)
 		now_ns = pool_now_ns(pool);
-	upkeep_pass(pool, now_ns);
+	claim_and_pass(pool, now_ns);
 	return atomic_load_explicit(&pool->due_ns, memory_order_relaxed);
 }

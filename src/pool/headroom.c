@@ -25,6 +25,7 @@
 /* A look costs some 20 us, as much as 20 faults. */
 #define STEP_MIN (1 * MIB)
 #define FIRST_LOOK_BYTES (16 * MIB)
+#define WANTED_SHIFT 4
 /* Called once for some hundreds of requests or more, 1 MiB of them; as much goes as they may have taken. */
 #define ELSEWHERE_PIECE_PAGES (2 * PURGE_PIECE_PAGES)
 
@@ -34,7 +35,9 @@ static struct {
 	struct meminfo_gauge gauge;
 	struct meminfo_scratch scratch;
 	bool is_known;
-	uint64_t reused_pages;	/* taken from the heap that were resident, as of the last look */
+	uint64_t reused_pages,
+	    taken_pages;	/* taken from the heap, resident and in all, when that was last told */
+	uint64_t wanted_pages;	/* what was told then */
 	uint64_t tried_bytes;	/* free when the last resort was tried; UINT64_MAX: not since it was ample */
 	bool is_missing;	/* as of the last look: the reserve is not all there */
 	struct purge_hand hand; /* what is to go by pieces */
@@ -69,9 +72,10 @@ struct headroom_plan headroom_plan(const struct headroom_facts *facts)
 	    facts->idle_bytes - MIN(facts->idle_bytes, facts->wanted_bytes));
 	if (room + plan.purge_bytes < urgent)
 		plan.purge_bytes = MIN(urgent - room, facts->idle_bytes);
-	/* What goes by pieces is not free yet. */
 	if (plan.is_urgent)
-		room += plan.purge_bytes;
+		plan.now_bytes = MIN(urgent + STEP_MIN - room, plan.purge_bytes);
+	/* What goes by pieces is not free yet. */
+	room += plan.now_bytes;
 	plan.wall_bytes = room - MIN(room, urgent);
 	plan.step_bytes = MAX(MAX((room - MIN(room, reserve)) / 4, MIN(room, reserve) / 4), STEP_MIN);
 	return plan;
@@ -81,7 +85,7 @@ void headroom_init(const struct settings *settings)
 {
 	headroom.memory_limit = settings->memory_limit;
 	headroom.is_known = false;
-	headroom.reused_pages = 0;
+	headroom.reused_pages = headroom.taken_pages = headroom.wanted_pages = 0;
 	headroom.tried_bytes = UINT64_MAX;
 	headroom.is_missing = false;
 	headroom.hand = (struct purge_hand){0};
@@ -167,14 +171,18 @@ static uint64_t purge_now(uint64_t bytes, uint32_t now)
 	struct purge_hand hand = headroom.hand;
 
 	purge_begin(&hand, bytes >> PAGE_SHIFT, UINT32_MAX);
-	bytes = purge_piece(&hand, bytes >> PAGE_SHIFT, UINT32_MAX, now) << PAGE_SHIFT;
+	bytes = purge_in_request(&hand, bytes >> PAGE_SHIFT, UINT32_MAX, now) << PAGE_SHIFT;
 	headroom.hand.page = hand.page;
 	return bytes;
 }
 
+/*
+ * From what was held when the room was read, less what has gone since: others go on taking meanwhile, and a purge
+ * takes milliseconds. What they took is in the room no more.
+ */
 static void set_marks(const struct headroom_plan *plan)
 {
-	uint64_t held = arenas_held_pages();
+	uint64_t held = headroom.held_bytes >> PAGE_SHIFT;
 
 	atomic_store_explicit(
 	    &headroom.mark_pages, held + (plan->step_bytes >> PAGE_SHIFT), memory_order_relaxed);
@@ -188,13 +196,19 @@ static void set_marks(const struct headroom_plan *plan)
 /*
  * How much of what idles will be taken again at once: as much as was since the last look. A stream takes again what
  * it frees, many times between two looks; where sizes change with the phases of a program, what was freed a
- * moment ago is of no use, and fresh pages are taken.
+ * moment ago is of no use, and fresh pages are taken. Between two looks right after each other little is
+ * taken of either: then what was told before holds on.
  */
 static uint64_t wanted_pages(const struct arenas_pages *pages)
 {
 	uint64_t reused = pages->reused - headroom.reused_pages;
+	uint64_t taken = pages->fresh + pages->reused - headroom.taken_pages;
 
+	if (taken < pages->hot + (pages->out >> WANTED_SHIFT))
+		return MIN(MAX(reused, headroom.wanted_pages), pages->hot);
 	headroom.reused_pages = pages->reused;
+	headroom.taken_pages = pages->fresh + pages->reused;
+	headroom.wanted_pages = reused;
 	return MIN(reused, pages->hot);
 }
 
@@ -237,13 +251,13 @@ static bool look(uint32_t now)
 	if (plan.is_ample)
 		headroom.tried_bytes = UINT64_MAX;
 	if (plan.is_urgent)
-		purged = purge_now(plan.purge_bytes, now);
+		purged = purge_now(plan.now_bytes, now);
 	purge_begin(
 	    &headroom.hand, (plan.purge_bytes - MIN(plan.purge_bytes, purged)) >> PAGE_SHIFT, UINT32_MAX);
 	if (headroom.hand.surplus_pages == 0)
 		headroom.hand.rounds = 0;
 	atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
-	headroom.held_bytes = arenas_held_pages() << PAGE_SHIFT;
+	headroom.held_bytes -= MIN(headroom.held_bytes, purged);
 	headroom.room_bytes += headroom.room_bytes != UINT64_MAX ? purged : 0;
 	set_marks(&plan);
 	turn_hurry(now);
@@ -262,7 +276,8 @@ static COLD void look_and_purge(
 		is_short = look(now);
 	if (headroom.hand.rounds != 0) {
 		uint64_t piece = headroom.is_missing ? most_pages : least_pages;
-		uint64_t purged = purge_piece(&headroom.hand, piece, PURGE_PIECE_LOOKS, now) << PAGE_SHIFT;
+		uint64_t purged = purge_in_request(&headroom.hand, piece, PURGE_PIECE_LOOKS, now)
+				  << PAGE_SHIFT;
 
 		atomic_store_explicit(&headroom.has_debt, headroom.hand.rounds != 0, memory_order_relaxed);
 		/* As look() does: what went is no longer held, and is free. */

@@ -23,7 +23,8 @@ struct headroom_facts {
 struct headroom_plan {
 	uint64_t purge_bytes;	/* of what idles, so much goes back */
 	uint64_t missing_bytes; /* to the reserve that is to stay free; 0: it is there */
-	bool is_urgent;		/* little of the reserve is left: what is to go goes at once */
+	bool is_urgent;		/* little of the reserve is left */
+	uint64_t now_bytes;	/* then so much of what is to go goes at once, the rest by pieces */
 	bool is_ample;		/* more than the reserve is free, by a good part of it */
 	uint64_t step_bytes;	/* after so many fresh ones comes the next look */
 	uint64_t wall_bytes;	/* whoever has taken so many by then waits for it */

@@ -119,6 +119,17 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 	return false;
 }
 
+/*
+ * No share is kept back: what does not fit in the pool is temporary, in a heap that takes as much memory and keeps
+ * more of it, which would leave the pool still less. What has to stay free is the headroom's to see to.
+ */
+uint64_t limits_auto_bytes(uint64_t memory_limit_bytes, uint64_t used_bytes, uint64_t pool_bytes)
+{
+	uint64_t beside = used_bytes - MIN(used_bytes, pool_bytes);
+
+	return MAX(memory_limit_bytes - MIN(memory_limit_bytes, beside), memory_limit_bytes / 2);
+}
+
 uint64_t limits_out_pages(void)
 {
 	uint64_t out = atomic_load_explicit(&pool.out_pages, memory_order_relaxed), credits = 0;

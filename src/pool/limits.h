@@ -14,4 +14,10 @@ void limits_return(uint64_t pages, uint64_t buffers);
 /* Pages that are out of the heap; a guess while others work. */
 uint64_t limits_out_pages(void);
 
+/*
+ * Pure: WEIR_POOL_LIMIT where it is auto, in bytes. Of used_bytes of the memory limit the pool itself has pool_bytes,
+ * in use and idle; it may have all that the rest leaves, and never less than half of the limit.
+ */
+uint64_t limits_auto_bytes(uint64_t memory_limit_bytes, uint64_t used_bytes, uint64_t pool_bytes);
+
 #endif

@@ -57,6 +57,15 @@ static void set_budget(void)
 	atomic_store_explicit(&magazines.sole_budget_bytes, budget.sole_bytes, memory_order_relaxed);
 }
 
+static void set_limit(const struct settings *settings, uint64_t bytes)
+{
+	uint64_t pages = MIN(bytes, range.bytes) >> PAGE_SHIFT;
+
+	atomic_store_explicit(&pool.limit_pages, pages, memory_order_relaxed);
+	atomic_store_explicit(
+	    &pool.threshold_pages, (uint64_t)((double)pages * settings->gc_threshold), memory_order_relaxed);
+}
+
 bool pool_init(const struct settings *settings)
 {
 	unsigned cpu_bound = sys_cpu_bound();
@@ -76,7 +85,10 @@ bool pool_init(const struct settings *settings)
 		range.fast_bytes = 0;
 	pool.is_zeroing = settings->zero_on_free;
 	pool.is_limit_set = settings->pool_limit != 0;
-	pool_set_memory_limit(settings, settings->memory_limit != 0 ? settings->memory_limit : ram);
+	/* What others use is not known yet: half of it. */
+	set_limit(settings, settings->pool_limit != 0
+				? settings->pool_limit
+				: (settings->memory_limit != 0 ? settings->memory_limit : ram) / 2);
 	set_budget();
 	demand_init();
 	reclaim_init(settings);
@@ -88,14 +100,14 @@ bool pool_init(const struct settings *settings)
 	return true;
 }
 
-void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes)
+void pool_set_memory_limit(
+    const struct settings *settings, uint64_t memory_limit_bytes, uint64_t memory_used_bytes)
 {
-	uint64_t bytes = settings->pool_limit != 0 ? settings->pool_limit : memory_limit_bytes / 2;
+	/* What stands apart counts against no limit of the pool, so here as the rest of the program does. */
+	uint64_t own = (limits_out_pages() + arenas_hot_pages()) << PAGE_SHIFT;
 
-	bytes = MIN(bytes, range.bytes);
-	atomic_store_explicit(&pool.limit_pages, bytes >> PAGE_SHIFT, memory_order_relaxed);
-	atomic_store_explicit(&pool.threshold_pages,
-	    (uint64_t)((double)(bytes >> PAGE_SHIFT) * settings->gc_threshold), memory_order_relaxed);
+	if (!pool.is_limit_set)
+		set_limit(settings, limits_auto_bytes(memory_limit_bytes, memory_used_bytes, own));
 }
 
 void pool_fit_address_space(uint64_t limit_bytes)

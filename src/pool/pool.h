@@ -54,8 +54,9 @@ extern HIDDEN struct pool pool;
 /* Reserve the range and make the pool; false where there is no address space. Once. */
 bool pool_init(const struct settings *settings);
 
-/* The memory limit is known (bytes): limits that are auto follow. */
-void pool_set_memory_limit(const struct settings *settings, uint64_t memory_limit_bytes);
+/* The memory limit is known, and what of it is used, by whomever (bytes): limits that are auto follow. */
+void pool_set_memory_limit(
+    const struct settings *settings, uint64_t memory_limit_bytes, uint64_t memory_used_bytes);
 
 /* As pool_malloc(), by who may ask before there is a pool, or where there will be none; as long as its class at least. */
 void *pool_take(size_t size);

@@ -14,6 +14,9 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+#include "pool/tuning.h"
+
 #define AGE_BUCKETS 64
 #define LOOKS_NO_BOUND UINT32_MAX
 /* Shorter stretches of unused pages among others are not worth a call. */
@@ -30,6 +33,8 @@
 #define REFUSED_MAX 16
 /* Where so many runs in a row gave nothing, all is locked, it seems (mlockall): no more until the next collection. */
 #define IN_VAIN_MAX 16
+
+struct purge_requests purge_requests;
 
 /* Which pages of a busy run go. */
 enum going { GOING_RESIDENT, GOING_UNUSED };
@@ -366,4 +371,34 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		}
 	}
 	return sum;
+}
+
+static void add_one(_Atomic uint64_t *count)
+{
+	uint64_t before = atomic_load_explicit(count, memory_order_relaxed);
+
+	atomic_store_explicit(count, before + 1, memory_order_relaxed);
+}
+
+void purge_note_request(uint64_t began_ns)
+{
+	uint64_t took_ns = clock_precise_ns() - began_ns;
+
+	add_one(&purge_requests.count);
+	if (took_ns > PURGE_SLOW_NS)
+		add_one(&purge_requests.slow);
+	if (took_ns > atomic_load_explicit(&purge_requests.longest_ns, memory_order_relaxed))
+		atomic_store_explicit(&purge_requests.longest_ns, took_ns, memory_order_relaxed);
+}
+
+uint64_t purge_in_request(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now)
+{
+	uint64_t began_ns, purged;
+
+	if (hand->rounds == 0)
+		return 0;
+	began_ns = clock_precise_ns();
+	purged = purge_piece(hand, pages, looks, now);
+	purge_note_request(began_ns);
+	return purged;
 }

@@ -27,6 +27,19 @@ void purge_begin_unused(struct purge_hand *hand, uint64_t surplus_pages, uint32_
 /* At most so many pages, within so many looks at runs. Returns how many pages went. */
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
 
+/* The same within a request of the program, which waits for it: it is counted. */
+uint64_t purge_in_request(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
+/* A purge of any kind that a request waited for began then (clock_precise_ns()) and has ended. The maintain lock is held. */
+void purge_note_request(uint64_t began_ns);
+
+/* What requests waited for since start. */
+struct purge_requests {
+	_Atomic uint64_t count;	     /* relaxed, all three: statistics, written under the maintain lock */
+	_Atomic uint64_t slow;	     /* of them, longer than PURGE_SLOW_NS by the wall clock */
+	_Atomic uint64_t longest_ns; /* the longest */
+};
+extern HIDDEN struct purge_requests purge_requests;
+
 /* A collection: what was locked may not be any more. What was refused for another reason stays so. */
 void purge_try_again(void);
 

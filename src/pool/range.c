@@ -13,6 +13,8 @@
 
 #define RANGE_BYTES_MIN ((size_t)32 << 20)
 #define CHUNKS_MAX_AT_ONCE 16
+/* Held for two system calls at most. */
+#define CUT_WAIT_MS 100
 
 struct range range;
 
@@ -121,7 +123,8 @@ void range_cut(size_t bytes)
 {
 	size_t had, end;
 
-	lock_acquire(&range.lock);
+	if (!lock_acquire_within(&range.lock, CUT_WAIT_MS))
+		return;
 	had = range.bytes;
 	bytes = MAX(bytes, (size_t)range_committed() << PAGE_SHIFT);
 	bytes = ROUND_UP(MAX(bytes, (size_t)1), (size_t)1 << CHUNK_SHIFT);

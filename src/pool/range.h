@@ -51,7 +51,8 @@ bool range_reserve(size_t wanted, size_t extra_bytes, void **extra);
  */
 uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32_t *got);
 
-/* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. */
+/* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. Ends in a child of _Fork(), too,
+ * whose parent was extending the range at that moment; then nothing goes back. */
 void range_cut(size_t bytes);
 
 /* A window of demand ends, and freed[] with it. The maintain lock is held. */

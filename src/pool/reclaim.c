@@ -142,7 +142,7 @@ static void add_demand(struct reclaim_facts *facts)
 /* The hand goes on, for as long as a request may wait. */
 static uint64_t piece_locked(uint32_t now)
 {
-	uint64_t purged = purge_piece(&reclaim.hand, PURGE_PIECE_PAGES, PURGE_PIECE_LOOKS, now);
+	uint64_t purged = purge_in_request(&reclaim.hand, PURGE_PIECE_PAGES, PURGE_PIECE_LOOKS, now);
 
 	atomic_store_explicit(&reclaim.has_debt, reclaim.hand.rounds != 0, memory_order_relaxed);
 	return purged;
@@ -195,8 +195,14 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	add_demand(&facts);
 	plan = reclaim_plan(&facts);
 	demand_spend(plan.spent_pages);
-	if (reach != BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
+	if (reach != BOUNDED && (plan.surplus_pages != 0 || is_age_walk)) {
+		uint64_t began_ns = clock_precise_ns();
+
 		purged += purge_oldest(plan.surplus_pages, plan.idle_ticks, now);
+		/* Without a thread a pass is part of a request; whoever asked for one is ready to wait. */
+		if (reach == WHOLE && LOAD_RELAXED(&pool.maintain) != NULL)
+			purge_note_request(began_ns);
+	}
 	/* A debt of the last window stands until the next one says otherwise. */
 	if (is_window || reach != BOUNDED)
 		reclaim.hand.rounds = 0;
@@ -281,7 +287,7 @@ void reclaim_purge(uint64_t pages, uint32_t now)
 		return;
 	hand.page = reclaim.limit_page;
 	purge_begin(&hand, pages, UINT32_MAX);
-	purge_piece(&hand, pages, UINT32_MAX, now);
+	purge_in_request(&hand, pages, UINT32_MAX, now);
 	reclaim.limit_page = hand.page;
 	turn_end();
 }

@@ -12,6 +12,7 @@
 
 #include "pool/arenas.h"
 #include "pool/pool.h"
+#include "pool/purge.h"
 
 /* Keep the longest in use: an insertion into a short sorted list. */
 UNLOCKED_READER static unsigned keep_oldest(
@@ -160,6 +161,10 @@ unsigned pool_stats_collect(struct pool_stats *stats, struct pool_buffer_info *o
 	stats->limit_buffers = pool.limit_buffers;
 	stats->allocations += atomic_load_explicit(&pool.lost_uses, memory_order_relaxed);
 	stats->temporary_buffers = atomic_load_explicit(&pool.temporary_buffers, memory_order_relaxed);
+	stats->request_purges = atomic_load_explicit(&purge_requests.count, memory_order_relaxed);
+	stats->slow_request_purges = atomic_load_explicit(&purge_requests.slow, memory_order_relaxed);
+	stats->longest_request_purge_ns =
+	    atomic_load_explicit(&purge_requests.longest_ns, memory_order_relaxed);
 	stats->gc_count = atomic_load_explicit(&pool.gc_count, memory_order_relaxed);
 	stats->errors = atomic_load_explicit(&pool.errors, memory_order_relaxed) + stats->purges_refused;
 	stats->arenas_in_use = used;

@@ -55,13 +55,16 @@ struct pool_stats {
 	uint64_t limit_bytes;	/* WEIR_POOL_LIMIT as it is in force */
 	uint64_t limit_buffers; /* 0: none */
 
-	uint64_t allocations;	    /* handed out since start */
-	uint64_t creations;	    /* of these, buffers that came from the heap, not from a magazine */
-	uint64_t temporary_buffers; /* requests past a limit, served by jemalloc */
-	uint64_t purged_bytes;	    /* given back to the kernel since start */
-	uint64_t purges_refused;    /* the kernel said no */
-	uint64_t gc_count;	    /* collections since start */
-	uint64_t errors;	    /* misuse and kernel errors survived */
+	uint64_t allocations;	      /* handed out since start */
+	uint64_t creations;	      /* of these, buffers that came from the heap, not from a magazine */
+	uint64_t temporary_buffers;   /* requests past a limit, served by jemalloc */
+	uint64_t purged_bytes;	      /* given back to the kernel since start */
+	uint64_t purges_refused;      /* the kernel said no */
+	uint64_t request_purges;      /* that requests of the program waited for, since start */
+	uint64_t slow_request_purges; /* of them, longer than 50 us */
+	uint64_t longest_request_purge_ns;	      /* the longest */
+	uint64_t gc_count;			      /* collections since start */
+	uint64_t errors;			      /* misuse and kernel errors survived */
 	uint64_t lock_acquisitions, lock_contentions; /* of the arenas */
 	unsigned arenas_in_use;
 	unsigned cpus;

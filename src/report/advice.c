@@ -59,6 +59,15 @@ static void put_setting(struct out *out, const struct snapshot *snapshot, const 
 	out_char(out, ')');
 }
 
+/* What to raise where the pool may hold too little; auto is what the memory limit leaves. */
+static void put_bytes_limit(struct out *out, const struct snapshot *s)
+{
+	if (s->pool_name == NULL && s->settings->pool_limit == 0)
+		out_str(out, "the memory limit (WEIR_POOL_LIMIT is auto)");
+	else
+		put_setting(out, s, "WEIR_POOL_LIMIT");
+}
+
 static bool is_near(uint64_t used, uint64_t limit)
 {
 	return limit != 0 && limit != UINT64_MAX && (double)used >= NEAR_LIMIT * (double)limit;
@@ -127,7 +136,7 @@ static void put_leak(struct out *out, const struct snapshot *s, const struct tra
 	}
 	if (s->track.risk.time_to_limit_seconds >= 0) {
 		out_str(out, "; the memory limit is reached in ");
-		out_duration(out, s->track.risk.time_to_limit_seconds);
+		out_time_left(out, s->track.risk.time_to_limit_seconds);
 	}
 }
 
@@ -224,7 +233,7 @@ static bool temporary_buffers(const struct snapshot *s, const struct metrics *m,
 		out_str(out, "It holds ");
 		put_of(out, m->total_allocated_bytes, pool->limit_bytes);
 		out_str(out, ": raise ");
-		put_setting(out, s, "WEIR_POOL_LIMIT");
+		put_bytes_limit(out, s);
 	} else if (!was_near_bytes && pool->limit_buffers == 0) {
 		out_str(out,
 		    "No limit of Weir's was near, so the kernel refused memory or the range was used up: look at "
@@ -232,7 +241,7 @@ static bool temporary_buffers(const struct snapshot *s, const struct metrics *m,
 	} else {
 		out_str(out, "It has room now; if bursts like that are normal, raise ");
 		if (was_near_bytes)
-			put_setting(out, s, "WEIR_POOL_LIMIT");
+			put_bytes_limit(out, s);
 		if (was_near_bytes && pool->limit_buffers != 0)
 			out_str(out, " or ");
 		if (pool->limit_buffers != 0)
@@ -251,7 +260,7 @@ static bool pool_limit_near(const struct snapshot *s, const struct metrics *m, s
 	out_str(out, " that the pool may hold are in use. Requests past that ");
 	out_str(out, s->pool_name == NULL ? "go to jemalloc" : "get temporary buffers");
 	out_str(out, ". Raise ");
-	put_setting(out, s, "WEIR_POOL_LIMIT");
+	put_bytes_limit(out, s);
 	out_str(out, ", or look at the oldest buffers for some that should be gone.");
 	return true;
 }

@@ -50,6 +50,25 @@ static bool has_ending(const struct out *out, const char *ending)
 	return out->used >= length && memcmp(out->buffer + out->used - length, ending, length) == 0;
 }
 
+/* Without the ending that the pattern's writer had in mind: in "x.txt" the JSON of a dump is x.json. */
+static void drop_ending(struct out *out, const struct dump_name *name)
+{
+	static const char *const endings[] = {".txt", ".json", ".om"};
+	struct out pattern = {.buffer = (char *)(uintptr_t)name->pattern, .used = strlen(name->pattern)};
+
+	if (*name->ending == '\0')
+		return;
+	if (has_ending(out, name->ending)) {
+		out->used -= strlen(name->ending);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(endings); i++)
+		if (has_ending(&pattern, endings[i])) {
+			out->used -= strlen(endings[i]);
+			return;
+		}
+}
+
 bool dump_name_expand(char *path, size_t size, const struct dump_name *name, uint64_t number)
 {
 	struct out out;
@@ -85,8 +104,7 @@ bool dump_name_expand(char *path, size_t size, const struct dump_name *name, uin
 		}
 	}
 
-	if (has_ending(&out, name->ending))
-		out.used -= strlen(name->ending);
+	drop_ending(&out, name);
 	if (number != 0 && !dump_name_is_numbered(name->pattern)) {
 		out_char(&out, '.');
 		out_u64(&out, number);

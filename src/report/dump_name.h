@@ -12,8 +12,9 @@ struct dump_name {
 	const char *pattern; /* %e %p %n %t %%; anything else after % stays as it is */
 	const char *exe;     /* a path; %e is its last component */
 	uint32_t pid;
-	uint64_t unix_ns;   /* %t, as 20260131T235959Z */
-	const char *ending; /* ".txt"; added where the name does not end so already */
+	uint64_t unix_ns; /* %t, as 20260131T235959Z */
+	/* ".txt", ".json" or ".om": in the place of whichever of them the pattern ends in, else added; or "" */
+	const char *ending;
 };
 
 /* Whether the pattern itself tells one dump from the next. */

@@ -240,6 +240,10 @@ static OWN_FRAME void put_heap(struct json *json, const struct snapshot *s)
 	put_u64(json, "limit_bytes", pool->limit_bytes);
 	if (pool->limit_buffers != 0)
 		put_u64(json, "limit_buffers", pool->limit_buffers);
+	put_u64(json, "request_purges", pool->request_purges);
+	put_u64(json, "slow_request_purges", pool->slow_request_purges);
+	put_decimal(json, "longest_request_purge_seconds",
+	    (double)pool->longest_request_purge_ns / (double)SECOND, 6);
 	put_u64(json, "purges_refused", pool->purges_refused);
 	put_u64(json, "arenas", pool->arenas_in_use);
 	put_u64(json, "cpus", pool->cpus);

@@ -171,6 +171,12 @@ static OWN_FRAME void put_pool(const struct writer *w)
 	counter(w, "pool_temporary_buffers", NULL, p->temporary_buffers,
 	    "Requests past a limit, which jemalloc served.");
 	counter(w, "pool_purged_bytes", "bytes", p->purged_bytes, "Memory given back to the kernel.");
+	counter(w, "pool_request_purges", NULL, p->request_purges,
+	    "Purges that requests of the program waited for.");
+	counter(w, "pool_slow_request_purges", NULL, p->slow_request_purges, "Of these, longer than 50 us.");
+	family(w, "pool_longest_request_purge_seconds", GAUGE, "seconds", "The longest of these.");
+	decimal(
+	    w, "pool_longest_request_purge_seconds", (double)p->longest_request_purge_ns / (double)SECOND, 6);
 	counter(w, "pool_collections", NULL, p->gc_count, "Collections.");
 	counter(w, "pool_errors", NULL, p->errors, "Misuse and kernel errors that were survived.");
 	counter(

@@ -226,7 +226,10 @@ static OWN_FRAME void put_buffers(struct out *out, const struct snapshot *s)
 		text_cell_count(out, b->size_bytes, columns[1].end);
 		text_cell_size(out, b->capacity_bytes, columns[2].end);
 		text_cell_count(out, b->use_count, columns[3].end);
-		text_cell_count(out, b->id, columns[4].end);
+		/* An id is a name, to be searched for as it stands in the JSON. */
+		cell = out_cell_begin(out);
+		out_u64(out, b->id);
+		out_cell_end(out, cell, columns[4].end);
 		cell = out_cell_begin(out);
 		out_hex(out, b->address);
 		out_cell_end(out, cell, columns[5].end);
@@ -296,6 +299,13 @@ static OWN_FRAME void put_heap(struct out *out, const struct snapshot *s)
 	out_str(out, " times, contended ");
 	out_count(out, pool->lock_contentions);
 	out_char(out, '\n');
+	text_label(out, "purges");
+	out_count(out, pool->request_purges);
+	out_str(out, " within requests, ");
+	out_count(out, pool->slow_request_purges);
+	out_str(out, " longer than 50 us, the longest ");
+	out_count(out, (pool->longest_request_purge_ns + 500) / 1000);
+	out_str(out, " us\n");
 	if (pool->purges_refused != 0) {
 		text_label(out, "refused");
 		out_number_of(out, pool->purges_refused, "purge");

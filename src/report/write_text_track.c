@@ -75,7 +75,7 @@ OWN_FRAME void text_risk(struct out *out, const struct snapshot *s)
 	}
 	if (risk->time_to_limit_seconds >= 0) {
 		out_str(out, "; the memory limit is reached in ");
-		out_duration(out, risk->time_to_limit_seconds);
+		out_time_left(out, risk->time_to_limit_seconds);
 		out_str(out, " at this rate");
 	}
 	out_str(out, "; confidence ");
@@ -113,7 +113,7 @@ static OWN_FRAME void put_site(struct out *out, const struct track_site *site)
 	}
 	if (site->time_to_limit_seconds >= 0 && site->level > 0) {
 		out_str(out, ", limit in ");
-		out_duration(out, site->time_to_limit_seconds);
+		out_time_left(out, site->time_to_limit_seconds);
 	}
 	out_char(out, '\n');
 	out_pad(out, TEXT_LABEL_COLUMN);
@@ -147,7 +147,7 @@ OWN_FRAME void text_sites(struct out *out, const struct track_snapshot *track)
 {
 	double bytes = track->not_listed.live_bytes;
 	unsigned shown = 0;
-	text_heading(out, "Call sites, most at risk first");
+	text_heading(out, "Call sites, most at risk first; bytes and objects are estimates");
 	for (; shown < track->site_count; shown++) {
 		if (track->sites[shown].level == 0 && shown >= SITES_AT_LEAST)
 			break;

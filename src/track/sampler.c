@@ -314,10 +314,15 @@ float sampler_weight(size_t bytes, uint64_t interval)
 	return interval == 0 ? 1 : (float)(1 / one_minus_exp((double)bytes / (double)interval));
 }
 
-bool sampler_is_first_look(void)
+void sampler_look_again(enum track_kind kind)
 {
-	return sampler_thread.random == 0 &&
-	       atomic_load_explicit(&sampler.mode, memory_order_relaxed) == MODE_ON;
+	struct sampler_thread *thread = &sampler_thread;
+
+	if (thread->left[kind] < 0)
+		return;
+	/* A leg ends here. */
+	thread->rest[kind] += (uint64_t)thread->left[kind] + 1;
+	thread->left[kind] = -1;
 }
 
 static enum mode current_mode(void)

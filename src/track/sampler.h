@@ -95,8 +95,8 @@ INLINE bool sampler_would_pass(enum track_kind kind, size_t bytes)
  */
 float sampler_take(enum track_kind kind, size_t bytes);
 
-/* Whether this thread has drawn nothing yet, and will at the next sampler_take(). */
-bool sampler_is_first_look(void);
+/* This thread's next allocation of that kind passes, whatever it is; the next point stays where it is. */
+void sampler_look_again(enum track_kind kind);
 
 /* There was one more sample of that kind in that second of real time: adapt its interval to the budget. */
 void sampler_keep_budget(enum track_kind kind, uint32_t second);

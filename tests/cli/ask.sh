@@ -63,6 +63,19 @@ try "$WEIR" dump "$name"
 says "a name that two processes have is answered with their pids" 125 "2 processes with Weir are called $name:.* $one"
 end_all
 
+# Where the file is
+
+here=$PWD
+cd "$work" || exit 1
+start WEIR_DUMP=relative.%n idle
+cd "$here" || exit 1
+try "$WEIR" dump "$pid"
+gives "a relative name is printed with the folder of the process" 0 "$work/relative.1.txt"
+try "$WEIR" dump -o "$work/taken.json" "$pid"
+test "$status" -eq 0 && grep -q '"schema": "weir-dump"' "$work/taken.json"
+ok $? "an output called .json gets the dump as JSON"
+end_all
+
 # Threads
 
 start WEIR_SIGNAL=RTMIN+3 threads

@@ -11,12 +11,12 @@ tests_cli_scripts = \
 	tests/cli/run.sh \
 	tests/cli/top.sh \
 	tests/cli/verbs.sh
-tests_cli = $(tests_cli_scripts) tests/cli/test_elf
+tests_cli = $(tests_cli_scripts) tests/cli/test_elf_image
 EXTRA_DIST += $(tests_cli_scripts) tests/cli/golden tests/cli/live.sh tests/cli/make_dump.py \
 	tests/cli/report_program.c tests/cli/tap.sh
 
-check_PROGRAMS += tests/cli/test_elf
-tests_cli_test_elf_LDADD = libcli.a $(LDADD)
+check_PROGRAMS += tests/cli/test_elf_image
+tests_cli_test_elf_image_LDADD = libcli.a $(LDADD)
 
 # A program to be looked at, and asked for things.
 check_PROGRAMS += tests/cli/live

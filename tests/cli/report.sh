@@ -123,10 +123,30 @@ refuses()
 	says "$1" 1 "$3"
 }
 
+# Packed
+
+report a.json
+mv stdout whole.txt
+gzip -c a.json >a.json.gz
+report a.json.gz
+test "$status" -eq 0 && cmp -s stdout whole.txt
+ok $? "a dump that gzip packed is read as it is"
+try sh -c '"$0" report --no-symbols - <a.json.gz' "$WEIR"
+test "$status" -eq 0 && cmp -s stdout whole.txt
+ok $? "also from standard input"
+head -c 1000 a.json.gz >cut.json.gz
+report cut.json.gz
+says "a packed dump that is cut off" 1 '^weir: cut\.json\.gz: (cannot be read: .*unexpected end of file|is not a whole JSON text)'
+head -c 70000000 /dev/zero | gzip -1 >bomb.json.gz
+report bomb.json.gz
+says "a packed file that is larger than any dump" 1 'is larger than any dump$'
+
 # What is no dump
 
 report absent.json
 says "a file that is not there" 1 '^weir: absent\.json: cannot be opened: No such file'
+report no-such-thing
+says "neither a process nor a file" 1 '^weir: nor is there a file no-such-thing$'
 report /dev/null
 says "an empty file" 1 'is empty$'
 head -c 5000 a.json >cut.json

@@ -15,6 +15,12 @@ cp "$work/stdout" "$work/version"
 try "$WEIR" --version
 cmp -s "$work/stdout" "$work/version"
 ok $? "weir --version is weir version"
+try "$WEIR" -V
+cmp -s "$work/stdout" "$work/version"
+ok $? "and so is weir -V"
+try "$WEIR" -h
+test "$status" -eq 0 && grep -q '^usage: weir VERB' "$work/stdout"
+ok $? "weir -h is weir help"
 for verb in run list top dump gc trim options version help; do
 	try "$WEIR" "$verb" --help
 	test "$status" -eq 0 && ! test -s "$work/stderr" && grep -q '^usage: weir ' "$work/stdout"
@@ -23,6 +29,9 @@ for verb in run list top dump gc trim options version help; do
 	try "$WEIR" help "$verb"
 	cmp -s "$work/stdout" "$work/help"
 	ok $? "weir help $verb is weir $verb --help"
+	try "$WEIR" "$verb" -h
+	test "$status" -eq 0 && cmp -s "$work/stdout" "$work/help"
+	ok $? "and so is weir $verb -h"
 done
 try "$WEIR" help frobnicate
 says "help on an unknown verb is a wrong use" 2 "no verb 'frobnicate'"

@@ -67,6 +67,28 @@ static void a_program_that_became_nobody_allocates(void)
 	EXPECT(work_some(3, 300), "after the signal");
 }
 
+/* The limit can be lowered to what is there; whether that is enough for all is for the size to say. */
+static void a_program_that_locks_its_memory_is_not_refused_for_the_range(void)
+{
+	struct rlimit limit;
+
+	if (geteuid() != 0) {
+		harness_skip("not root");
+		return;
+	}
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_max > 1024 * MIB)
+		limit.rlim_max = 1024 * MIB;
+	limit.rlim_cur = limit.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_MEMLOCK, &limit) == 0, "errno %d", errno);
+	REQUIRE(work_some(1, 300) && setgid(NOBODY) == 0 && setuid(NOBODY) == 0, "errno %d", errno);
+	int result = mlockall(MCL_CURRENT);
+
+	EXPECT(status_number("VmSize:") <= 1024 * 1024, "%ld KiB", status_number("VmSize:"));
+	EXPECT(result == 0 || limit.rlim_max < 512 * MIB, "errno %d", errno);
+	EXPECT(work_some(3, 300), "with memory locked");
+}
+
 static bool install_filter(struct sock_filter *code, size_t count)
 {
 	struct sock_fprog program = {(unsigned short)count, code};
@@ -298,6 +320,8 @@ static void a_program_that_unshares_its_user_namespace_allocates(void)
 
 static const struct test tests[] = {
     {"a_program_in_a_chroot_allocates", a_program_in_a_chroot_allocates, TEST_CHILD},
+    {"a_program_that_locks_its_memory_is_not_refused_for_the_range",
+	a_program_that_locks_its_memory_is_not_refused_for_the_range, TEST_CHILD},
     {"a_program_that_became_nobody_allocates", a_program_that_became_nobody_allocates, TEST_CHILD},
     {"madvise_that_is_refused_does_no_harm", madvise_that_is_refused_does_no_harm, TEST_CHILD},
     {"a_filter_that_allows_a_short_list_lets_the_heap_work",

@@ -3,6 +3,7 @@
  *
  * Says on stdout what it used ("at 0x...") and, if it lives, "went on".
  */
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SIZE ((size_t)65536)
@@ -183,6 +185,72 @@ static void raise_usr2(void)
 	raise(SIGUSR2);
 }
 
+/* Long enough that maintenance falls due with the intervals that run.sh sets. */
+static void work_a_while(void)
+{
+	for (unsigned i = 0; i < 60; i++) {
+		free(malloc(SIZE));
+		usleep(10000);
+	}
+}
+
+/* A dump before it has none left, and one after. */
+static void without_descriptors(void)
+{
+	struct rlimit none = {3, 3};
+
+	work_a_while();
+	raise(SIGUSR1);
+	setrlimit(RLIMIT_NOFILE, &none);
+	work_a_while();
+	raise(SIGUSR1);
+}
+
+static void without_streams(void)
+{
+	stream();
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
+	raise(SIGUSR1);
+}
+
+/* On the stack of each thread, and twice what Weir's has beside it. */
+static __thread char much[512 << 10];
+
+static void *touch_much(void *argument)
+{
+	much[sizeof(much) / 2] = 1;
+	free(malloc(SIZE));
+	return argument;
+}
+
+static void much_thread_local(void)
+{
+	pthread_t thread;
+	DIR *tasks;
+
+	if (pthread_create(&thread, NULL, touch_much, NULL) != 0)
+		exit(54);
+	pthread_join(thread, NULL);
+	work_a_while();
+	tasks = opendir("/proc/self/task");
+	for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+		file = fopen(path, "r");
+		if (file == NULL)
+			continue;
+		if (fgets(name, sizeof name, file) != NULL)
+			printf("thread %s", name);
+		fclose(file);
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -201,6 +269,9 @@ static const struct {
     {"raise-usr1", raise_usr1},
     {"raise-three", raise_three},
     {"raise-usr2", raise_usr2},
+    {"without-descriptors", without_descriptors},
+    {"without-streams", without_streams},
+    {"much-thread-local", much_thread_local},
 };
 
 int main(int argc, char **argv)

@@ -3,7 +3,7 @@
 # wrong settings.
 #
 # run.sh [WORD]...   only the parts whose name holds one of the words: early late
-#                    plugins processes threads confine bounds signals stuck misuse settings
+#                    plugins processes threads confine bounds signals stuck misuse settings without
 # The programs run on libc first (what fails there is a test's own fault), then
 # under Weir with rseq and without, and with every allocation a sample. TEST_ALLOCATORS="libc jemalloc weir" chooses.
 # TEST_FORKS shortens the fork storms. Environment besides: see common/tap.sh.
@@ -274,6 +274,31 @@ signal_settings()
 		eval '[ "$(find "$kept" -type f -name "fixed.*" | wc -l)" -ge 2 ]'
 }
 
+is_openmetrics()
+{
+	[ "$(head -c 7 "$1")" = '# HELP ' ] && [ "$(tail -n 1 "$1")" = '# EOF' ] && ! grep -q '^weir\[' "$1"
+}
+
+# What the dumps on stderr say of the limit, but for how full it is: one line for all.
+limits_agree()
+{
+	local limits
+	limits=$(sed -n 's/^  limit .* held of \(.*\) allowed.*/\1/p' "$scratch/err")
+	[ "$(grep -c . <<<"$limits")" -eq 2 ] && [ "$(sort -u <<<"$limits" | grep -c .)" -eq 1 ]
+}
+
+without()
+{
+	probe WEIR_DUMP_FORMAT=text,json,openmetrics without-streams
+	judge 'in a program without stdin, stdout and stderr nothing is written into a dump but the dump' \
+		eval '[ "$status" -eq 0 ] && dumps_are 3 && is_openmetrics "$(find "$dumps" -name "*.om")"'
+	probe "${fast[@]}" WEIR_DUMP=stderr without-descriptors
+	judge 'a program that is out of descriptors keeps the limit that was known' eval 'went_on && limits_agree'
+	probe "${fast[@]}" much-thread-local
+	judge 'beside 512 KiB of thread-local variables the maintenance thread has its stack' \
+		eval 'went_on && grep -qx "thread weir" "$scratch/out"'
+}
+
 # One line: the name, the value, what is allowed, what is used.
 complained_once()
 {
@@ -356,6 +381,7 @@ if [ -n "$object" ]; then
 	is_wanted misuse && misuse
 	is_wanted signals && signal_settings
 	is_wanted settings && settings
+	is_wanted without && without
 elif [ -n "${TEST_OBJECT:-}" ]; then
 	not_ok "the interposer is at $TEST_OBJECT"
 else

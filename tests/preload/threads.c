@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <threads.h>
@@ -158,6 +160,102 @@ static void a_thread_by_thrd_create_brings_the_maintenance_thread(void)
 	    status_number("Threads:"));
 }
 
+#define NEWCOMERS 24
+
+static pthread_barrier_t newcomers_gate;
+
+/* NULL and ENOMEM, or memory. Whether it is memory. */
+static bool is_given(void *p)
+{
+	bool is_there = p != NULL;
+
+	EXPECT(is_there || errno == ENOMEM, "errno %d", errno);
+	if (is_there)
+		*(volatile char *)p = 1;
+	free(p);
+	errno = 0;
+	return is_there;
+}
+
+static void *ask_first(void *kind)
+{
+	void *p = NULL;
+	bool is_all_given;
+
+	pthread_barrier_wait(&newcomers_gate);
+	switch ((uintptr_t)kind % 4) {
+	case 0:
+		is_given(malloc(100));
+		break;
+	case 1:
+		is_given(calloc(3, 50));
+		break;
+	case 2:
+		is_given(realloc(NULL, 20000));
+		break;
+	default:
+		errno = posix_memalign(&p, 64, 200);
+		is_given(errno == 0 ? p : NULL);
+	}
+	is_given(malloc(200));
+	pthread_barrier_wait(&newcomers_gate);
+	/* There is memory again. */
+	pthread_barrier_wait(&newcomers_gate);
+	is_all_given = is_given(malloc(100)) && is_given(calloc(3, 50)) && is_given(malloc(3000));
+	return is_all_given ? kind : NULL;
+}
+
+static void *ask_and_end(void *unused)
+{
+	free(malloc(100));
+	return unused;
+}
+
+static void threads_that_begin_where_memory_ends_are_told_so(void)
+{
+	static struct {
+		void *at;
+		size_t bytes;
+	} taken[50000];
+	size_t count = 0;
+	pthread_t threads[NEWCOMERS], before;
+	pthread_attr_t attr;
+	struct rlimit limit, was;
+
+	REQUIRE(pthread_create(&before, NULL, ask_and_end, NULL) == 0, "threads");
+	pthread_join(before, NULL);
+	pthread_barrier_init(&newcomers_gate, NULL, NEWCOMERS + 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 * KIB);
+	for (uintptr_t i = 0; i < NEWCOMERS; i++)
+		REQUIRE(pthread_create(&threads[i], &attr, ask_first, (void *)(i + 4)) == 0, "thread");
+	getrlimit(RLIMIT_AS, &was);
+	limit = was;
+	limit.rlim_cur = 300 * MIB;
+	REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0, "errno %d", errno);
+	for (size_t bytes = 16 * MIB; bytes >= 4 * KIB; bytes /= 2)
+		for (; count < ARRAY_LENGTH(taken); count++) {
+			taken[count].bytes = bytes;
+			taken[count].at =
+			    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			if (taken[count].at == MAP_FAILED)
+				break;
+		}
+	REQUIRE(count < ARRAY_LENGTH(taken), "there is no end to it");
+	pthread_barrier_wait(&newcomers_gate);
+	pthread_barrier_wait(&newcomers_gate);
+	while (count-- > 0)
+		munmap(taken[count].at, taken[count].bytes);
+	setrlimit(RLIMIT_AS, &was);
+	pthread_barrier_wait(&newcomers_gate);
+	for (uintptr_t i = 0; i < NEWCOMERS; i++) {
+		void *result = NULL;
+
+		pthread_join(threads[i], &result);
+		EXPECT(result != NULL, "thread %u has no memory yet", (unsigned)i);
+	}
+}
+
 static const struct test tests[] = {
     {"a_program_of_one_thread_has_one_after_5_seconds_of_streaming",
 	a_program_of_one_thread_has_one_after_5_seconds_of_streaming, 0},
@@ -168,6 +266,8 @@ static const struct test tests[] = {
     {"signals_of_the_process_never_come_to_a_thread_that_is_not_its_own",
 	signals_of_the_process_never_come_to_a_thread_that_is_not_its_own, 0},
     {"a_thousand_short_threads_leave_nothing_behind", a_thousand_short_threads_leave_nothing_behind, 0},
+    {"threads_that_begin_where_memory_ends_are_told_so", threads_that_begin_where_memory_ends_are_told_so,
+	TEST_GLIBC},
 };
 
 int main(int argc, char **argv)

@@ -287,12 +287,16 @@ static OWN void *take_for_a_moment(size_t size)
 
 static void *lost[4096];
 static unsigned lost_count;
+/* Of the 20 that an idle machine loses. */
+#define LOST_A_SECOND 12
 
+/* For some seconds, and longer where a busy machine let too little happen in them. */
 static void work_and_lose(unsigned seconds)
 {
 	time_t end = time(NULL) + seconds;
+	unsigned enough = lost_count + seconds * LOST_A_SECOND;
 
-	for (unsigned i = 0; time(NULL) < end; i++) {
+	for (unsigned i = 0; time(NULL) < end || lost_count < enough; i++) {
 		unsigned char *p = take_and_lose_some(8192);
 		void *q = take_for_a_moment(16384);
 

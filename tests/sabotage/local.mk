@@ -6,6 +6,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/any-arena-lends.patch \
 	tests/sabotage/arenas-by-turns.patch \
+	tests/sabotage/auto-forgets-the-rest.patch \
 	tests/sabotage/bad-setting-unnamed.patch \
 	tests/sabotage/batch-out-before-its-age.patch \
 	tests/sabotage/batch-past-the-limit.patch \
@@ -22,11 +23,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/class-one-too-small.patch \
 	tests/sabotage/child-asks-the-loader.patch \
 	tests/sabotage/child-of-vfork-takes-part.patch \
+	tests/sabotage/circulation-by-one-look.patch \
 	tests/sabotage/collection-within-malloc.patch \
 	tests/sabotage/command-chained.patch \
 	tests/sabotage/command-done-twice.patch \
 	tests/sabotage/counter-named-once.patch \
 	tests/sabotage/credits-never-called-in.patch \
+	tests/sabotage/cut-waits-for-the-gone.patch \
 	tests/sabotage/deaths-in-handlers-forgotten.patch \
 	tests/sabotage/demand-floor-ignored.patch \
 	tests/sabotage/demand-never-forgotten.patch \
@@ -43,6 +46,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/every-buffer-as-its-class.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
+	tests/sabotage/files-of-standard-numbers.patch \
 	tests/sabotage/fine-whatever-is-live.patch \
 	tests/sabotage/flees-from-who-gives.patch \
 	tests/sabotage/floors-of-all-cpus.patch \
@@ -50,11 +54,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fork-leaves-arenas-locked.patch \
 	tests/sabotage/fork-leaves-pools-locked.patch \
 	tests/sabotage/fork-leaves-sites-locked.patch \
+	tests/sabotage/fork-waits-for-itself.patch \
 	tests/sabotage/frame-pointer-not-followed.patch \
 	tests/sabotage/frames-never-go-back.patch \
 	tests/sabotage/free-slot-freed.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
+	tests/sabotage/groups-hide-the-filters.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
@@ -76,9 +82,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/locked-never-tried-again.patch \
+	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
+	tests/sabotage/locked-with-all-that-is-reserved.patch \
 	tests/sabotage/long-run-not-lent.patch \
 	tests/sabotage/long-warm-run-unseen.patch \
 	tests/sabotage/magazines-are-demand.patch \
@@ -159,6 +167,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/spare-without-bound.patch \
 	tests/sabotage/stack-without-an-end.patch \
+	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
 	tests/sabotage/stale-stream-served.patch \
 	tests/sabotage/stopped-cpu-works-on.patch \
@@ -173,6 +182,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/temporary-buffer-kept.patch \
 	tests/sabotage/thinned-weigh-the-same.patch \
 	tests/sabotage/thread-begins-at-zero.patch \
+	tests/sabotage/thread-comes-unprepared.patch \
 	tests/sabotage/thread-takes-signals.patch \
 	tests/sabotage/thread-unasked.patch \
 	tests/sabotage/threads-share-an-arena.patch \
@@ -181,6 +191,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/turn-of-a-child-of-vfork.patch \
 	tests/sabotage/unjudged-is-untracked.patch \
 	tests/sabotage/unloaded-site-goes-on.patch \
+	tests/sabotage/unread-is-no-limit.patch \
 	tests/sabotage/usable-size-forgotten.patch \
 	tests/sabotage/used-goes-first.patch \
 	tests/sabotage/vfork-changes-the-record.patch \

@@ -13,16 +13,19 @@
 #
 #	Ends: abnormally
 #
-# and then a case that is not reported, or a run that is ended, counts as a failure.
+# and then a case that is not reported, or a run that is ended, counts as a failure. Such
+# a run, which may hang for good, has ten seconds and ten times what it takes without the patch.
 # A patch that does not apply, a tree that does not build with it, and a case that
 # does not pass without it are failures, too. The tree is the one of the tarball
-# (make distdir), configured and built once; each worker has a copy of both, and each patch another.
+# (make distdir), configured and built once. There each command is run once for all
+# patches that name it; then each worker takes one patch after the other into a copy of
+# its own, which afterwards is made again what the first one is, file by file.
 test_dir=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/common/tap.sh
 . "$test_dir/../common/tap.sh"
 
 jobs=${JOBS:-$(nproc)}
-limit=${TEST_SABOTAGE_SECONDS:-90}
+limit=${TEST_SABOTAGE_SECONDS:-240}
 words=("$@")
 # Flags and the job server of the make that runs us are not for ours.
 unset MAKEFLAGS MAKELEVEL MFLAGS
@@ -46,7 +49,6 @@ field()
 # The folder that holds src/ and build/, of the tree as it is.
 prepare()
 {
-	local base=$scratch/base
 	mkdir -p "$base/build" || return 1
 	make -s -C "$build_dir" distdir distdir="$base/src" top_distdir="$base/src" || return 1
 	# Optimized as users have it; without debug information, since it is copied often.
@@ -85,10 +87,10 @@ build()
 	make -s -C "$1/build" -j"$jobs" "$target"
 }
 
-# run DIR: TAP to $scratch/tap
+# run DIR SECONDS: TAP to $scratch/tap; the command's own files are the worker's
 run()
 {
-	local source=$1/src build=$1/build dumps=$1/dumps
+	local source=$1/src build=$1/build dumps=$scratch/dumps
 	local preload=$build/libweir-preload.so
 	local environment=(TEST_DUMPS="$dumps" CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent)
 	local command=("$build/$program")
@@ -106,7 +108,7 @@ run()
 		command+=(--under weir --expect "${preload##*/}")
 		;;
 	esac
-	timeout -k 5 "$limit" env "${environment[@]}" "${settings[@]+"${settings[@]}"}" \
+	timeout -k 5 "$2" env "${environment[@]}" "${settings[@]+"${settings[@]}"}" \
 		"${command[@]}" "${arguments[@]+"${arguments[@]}"}" >"$scratch/tap" 2>"$scratch/err" </dev/null
 	run_status=$?
 }
@@ -139,28 +141,44 @@ why()
 	} >"$scratch/why"
 }
 
-declare -A sound
-# must_pass COMMAND CASE: in the tree as it is; asked once for all patches that name it
+# as_it_is COMMAND: where the files are that say how it ends in the tree as it is
+as_it_is()
+{
+	local sum
+	sum=$(echo "$1" | cksum)
+	echo "$base/of.${sum// /.}"
+}
+
+# try_as_it_is COMMAND: all is built there
+try_as_it_is()
+{
+	local to began=$SECONDS
+	to=$(as_it_is "$1")
+	parse "$1"
+	run "$base" "$limit"
+	mv "$scratch/tap" "$to.tap"
+	mv "$scratch/err" "$to.err"
+	echo "$run_status $((SECONDS - began))" >"$to.status"
+}
+
+# must_pass COMMAND CASE: in the tree as it is
 must_pass()
 {
-	local key="$1: $2"
-	if [ -z "${sound[$key]:-}" ]; then
-		sound[$key]=no
-		if build "$scratch/base" >"$scratch/log" 2>&1; then
-			run "$scratch/base"
-			[ "$(verdict "$2")" != pass ] || sound[$key]=yes
-			why "as it is, the case should pass"
-		else
-			cp "$scratch/log" "$scratch/why"
-		fi
-	fi
-	[ "${sound[$key]}" = yes ]
+	local from
+	from=$(as_it_is "$1")
+	cp "$from.tap" "$scratch/tap"
+	cp "$from.err" "$scratch/err"
+	read -r run_status run_seconds <"$from.status"
+	[ "$(verdict "$2")" = pass ] || {
+		why "as it is, the case should pass"
+		return 1
+	}
 }
 
 # must_fail PATCH DIR COMMAND CASE
 must_fail()
 {
-	local found
+	local found seconds=$limit
 	parse "$3"
 	if ! must_pass "$3" "$4"; then
 		not_ok "$1: without it, $program passes: $4" "$scratch/why"
@@ -170,7 +188,10 @@ must_fail()
 		not_ok "$1: the tree builds with it" "$scratch/log"
 		return
 	fi
-	run "$2"
+	if [ -n "$ends" ] && [ $((10 + 10 * run_seconds)) -lt "$limit" ]; then
+		seconds=$((10 + 10 * run_seconds))
+	fi
+	run "$2" "$seconds"
 	found=$(verdict "$4")
 	if [ "$found" = nothing ] && [ -n "$ends" ]; then
 		[ "$run_status" -eq 0 ] || found=fail
@@ -183,9 +204,31 @@ must_fail()
 	fi
 }
 
+# files DIR [TESTS OF FIND]
+files()
+{
+	(cd "$1" && find . ! -type d "${@:2}" | LC_ALL=C sort)
+}
+
+# restore DIR: what is newer there than its start goes or is again as in the base, its time, too; what is gone comes back.
+restore()
+{
+	local file
+	while read -r file; do
+		if [ -e "$base/$file" ]; then
+			cp -p "$base/$file" "$1/$file" || return 1
+		else
+			rm "$1/$file" || return 1
+		fi
+	done < <(
+		files "$1" -newer "$scratch/start"
+		LC_ALL=C comm -23 "$shared/files" <(files "$1")
+	)
+}
+
 sabotage()
 {
-	local patch=$1 name dir=$scratch/patched line
+	local patch=$1 name dir=$scratch/tree line began=$SECONDS
 	name=$(basename "$patch" .patch)
 	mapfile -t lines < <(field Must-fail "$patch")
 	ends=$(field Ends "$patch")
@@ -193,9 +236,7 @@ sabotage()
 		not_ok "$name: the head says what it breaks and what must fail"
 		return
 	fi
-	rm -rf "$dir"
-	cp -a "$scratch/base" "$dir" || exit 99
-	chmod -R u+w "$dir/src"
+	restore "$dir" || exit 99
 	if ! patch -d "$dir/src" -p1 -N --no-backup-if-mismatch <"$patch" >"$scratch/log" 2>&1; then
 		not_ok "$name: it applies" "$scratch/log"
 		return
@@ -203,9 +244,11 @@ sabotage()
 	for line in "${lines[@]}"; do
 		must_fail "$name" "$dir" "${line%%: *}" "${line#*: }"
 	done
+	echo "# $name took $((SECONDS - began)) s"
 }
 
 command -v patch >/dev/null || skip_all 'patch is not installed'
+base=$scratch/base
 if ! prepare >"$scratch/log" 2>&1; then
 	tail -n 30 "$scratch/log" >"$scratch/why"
 	not_ok 'the tree as it is builds' "$scratch/why"
@@ -216,26 +259,77 @@ wanted=()
 for patch in "$test_dir"/*.patch; do
 	is_wanted "$(basename "$patch" .patch)" && wanted+=("$patch")
 done
+mapfile -t commands < <(for patch in "${wanted[@]}"; do field Must-fail "$patch"; done | sed 's/: .*//' | LC_ALL=C sort -u)
 
-# work K: every so many-th patch from the K-th on, in a folder of its own
-work()
+# next_of COUNT: into i the number of the next piece of work, which no other worker gets
+next_of()
 {
-	local i
-	scratch=$scratch/$1 tap_count=0 tap_bad=0
-	mkdir "$scratch" && cp -a "${scratch%/*}/base" "$scratch/base" || exit 99
-	for ((i = $1; i < ${#wanted[@]}; i += workers)); do
+	{
+		flock 9
+		i=$(cat "$shared/next")
+		echo $((i + 1)) >"$shared/next"
+	} 9>>"$shared/lock"
+	[ "$i" -lt "$1" ]
+}
+
+work_as_it_is()
+{
+	while next_of ${#commands[@]}; do
+		try_as_it_is "${commands[i]}"
+	done
+}
+
+# What may hang, then what takes long without its patch: none of them is to be the last that all wait for.
+longest_first()
+{
+	local patch command seconds
+	for patch in "${wanted[@]}"; do
+		seconds=$([ -z "$(field Ends "$patch")" ] || echo 100)
+		while read -r command; do
+			read -r _ run_seconds <"$(as_it_is "${command%%: *}").status"
+			seconds=$((seconds + run_seconds))
+		done < <(field Must-fail "$patch")
+		echo "${seconds:-0} $patch"
+	done | sort -k1,1nr -s | cut -d ' ' -f 2-
+}
+
+work_with_patches()
+{
+	# A copy has the times of what it is of.
+	cp -a "$base" "$scratch/tree" && chmod -R u+w "$scratch/tree/src" || exit 99
+	# The first change is a tick of the file system's clock later, or more.
+	touch "$scratch/start" && sleep 0.1
+	while next_of ${#wanted[@]}; do
 		sabotage "${wanted[i]}"
 	done
 	plan
 }
 
-# A patch is mostly one file to compile and some to link, which uses one processor.
-workers=$((jobs > 3 ? 3 : jobs))
+as_worker()
+{
+	scratch=$shared/$1 tap_count=0 tap_bad=0
+	mkdir -p "$scratch" && "$2"
+}
+
+# all_workers FUNCTION: at once, each in a folder of its own; what they say to $shared/tap.K
+all_workers()
+{
+	local k
+	echo 0 >"$shared/next"
+	for ((k = 0; k < workers; k++)); do
+		(trap - EXIT && as_worker "$k" "$1") >"$shared/tap.$k" 2>&1 &
+	done
+	wait
+}
+
+# A patch is mostly one file to compile and some to link, which uses one processor, and a test that often waits.
+shared=$scratch
+workers=$((jobs > 3 ? 4 : jobs + 1))
 jobs=2
-for ((k = 0; k < workers; k++)); do
-	(trap - EXIT && work "$k") >"$scratch/tap.$k" 2>&1 &
-done
-wait
+all_workers work_as_it_is
+files "$base" >"$shared/files"
+mapfile -t wanted < <(longest_first)
+all_workers work_with_patches
 for ((k = 0; k < workers; k++)); do
 	status=0
 	grep -q '^1\.\.' "$scratch/tap.$k" || status=1

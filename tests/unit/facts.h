@@ -50,6 +50,9 @@ static inline void facts_reset(void)
 	pool->creations = 20000;
 	pool->purged_bytes = 300 * MIB;
 	pool->gc_count = 42;
+	pool->request_purges = 1031;
+	pool->slow_request_purges = 2;
+	pool->longest_request_purge_ns = 61499;
 	pool->lock_acquisitions = 40123;
 	pool->lock_contentions = 17;
 	pool->arenas_in_use = 4;

@@ -51,6 +51,7 @@ tests_unit = \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
+	tests/unit/test_stack_rules \
 	tests/unit/test_sys \
 	tests/unit/test_tick \
 	tests/unit/test_track \
@@ -77,7 +78,7 @@ check_PROGRAMS += $(tests_unit)
 # The fixtures are trees as /proc and /sys/fs/cgroup show them; one has a space in its name.
 EXTRA_DIST += tests/common/engine.h tests/unit/facts.h tests/unit/frame_entry.h tests/unit/heap.h tests/unit/idle_thread.h \
 	tests/unit/lib_pool.h tests/unit/run_suite.h tests/unit/sampling.h \
-	tests/unit/site.h tests/unit/fixtures
+	tests/unit/site.h tests/unit/stack_calls.h tests/unit/fixtures
 
 # What the JSON writer writes is read by another's parser.
 tests_unit_test_write_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
@@ -86,6 +87,8 @@ tests_unit_test_write_json_LDADD = $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_lib_buffers_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_figures_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_lib_figures_LDADD = libpools.a $(LDADD) $(JANSSON_LIBS)
+# What another thread takes while pages go back is taken within the call.
+tests_unit_test_headroom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=madvise
 # Each mapping, madvise and allocation passes the test.
 tests_unit_test_lib_faults_LDADD = libpools.a $(LDADD)
 tests_unit_test_lib_faults_LDFLAGS = $(AM_LDFLAGS) \

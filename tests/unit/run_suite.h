@@ -15,6 +15,15 @@
 			ck_abort_msg("'%s' does not hold", #condition);                                      \
 	} while (0)
 
+/*
+ * How often work is repeated that is the same on each processor: all of it, or one in eight in an emulator
+ * (TEST_EMULATED), where each step costs 20 and the compiler's code is what is tested.
+ */
+static inline unsigned test_rounds(unsigned all)
+{
+	return getenv("TEST_EMULATED") == NULL ? all : (all + 7) / 8;
+}
+
 static inline int run_suite(const char *name, void (*add_tests)(TCase *))
 {
 	Suite *suite = suite_create(name);

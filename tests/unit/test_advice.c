@@ -104,6 +104,10 @@ static void limit_near(void)
 {
 	facts.pool.limit_bytes = 66 * MIB;
 }
+static void set_limit_near(void)
+{
+	facts.pool.limit_bytes = facts_settings.pool_limit = 66 * MIB;
+}
 static void limit_not_near(void)
 {
 	facts.pool.limit_bytes = 67 * MIB;
@@ -312,6 +316,8 @@ static const struct {
     {"TEMPORARY_BUFFERS", "warning", temporary_of_kernel, "the kernel refused memory"},
     {"TEMPORARY_BUFFERS", NULL, limit_near, NULL},
     {"POOL_LIMIT_NEAR", "warning", limit_near, "60.0 MiB of 66.0 MiB"},
+    {"POOL_LIMIT_NEAR", "warning", limit_near, "Raise the memory limit (WEIR_POOL_LIMIT is auto), or"},
+    {"POOL_LIMIT_NEAR", "warning", set_limit_near, "Raise WEIR_POOL_LIMIT (66M), or"},
     {"POOL_LIMIT_NEAR", NULL, limit_not_near, NULL},
     {"POOL_LIMIT_NEAR", NULL, limit_none, NULL},
     {"BUFFER_LIMIT_NEAR", "warning", buffers_near, "100 of 111 buffers"},
@@ -411,7 +417,7 @@ static void disaster(void)
 START_TEST(no_text_is_cut_and_the_gravest_comes_first)
 {
 	for (unsigned misuse_mode = 0; misuse_mode < 2; misuse_mode++) {
-		for (unsigned room = 0; room < 3; room++) {
+		for (unsigned room = 0; room < 4; room++) {
 			disaster();
 			facts_settings.on_misuse = misuse_mode;
 			if (room == 1)
@@ -420,6 +426,8 @@ START_TEST(no_text_is_cut_and_the_gravest_comes_first)
 				facts.pool.limit_buffers = 2000000000;
 				facts.pool.limit_bytes *= 10;
 			}
+			if (room == 3)
+				facts_settings.pool_limit = 0;
 			advice_derive(&facts);
 			ck_assert_uint_ge(facts.advice_count, 5);
 			bool was_critical = true;

@@ -22,7 +22,10 @@ static const struct {
     {"plain", "x", ".txt", 0, "plain.txt"},
     {"plain", "x", ".txt", 3, "plain.3.txt"},
     {"plain.txt", "x", ".txt", 3, "plain.3.txt"},
-    {"plain.txt", "x", ".json", 3, "plain.txt.3.json"},
+    {"plain.txt", "x", ".json", 3, "plain.3.json"},
+    {"plain.json", "x", ".om", 0, "plain.om"},
+    {"plain.txt", "x", "", 0, "plain.txt"},
+    {"%e", "a.json", ".txt", 0, "a.json.txt"}, /* an ending of the program's own name */
     {"%n.json", "x", ".json", 3, "3.json"},
     {"%e", "a/b\nc\x7f\xc3\xa4", ".txt", 0, "b_c_\xc3\xa4.txt"},
     {"%e", "/ends/in/", ".txt", 0, "unknown.txt"},

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "pool/headroom.h"
+#include "pool/purge.h"
 #include "pool/reclaim.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -312,6 +314,7 @@ START_TEST(memory_high_is_kept_like_a_limit)
 }
 END_TEST
 
+/* Also where it is looked at again and again: once in each request, and as the marks say. */
 START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 {
 	uint64_t random = 88172645463325252ULL, fresh = 0, taken = 0, others;
@@ -342,6 +345,8 @@ START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 		ck_need((buffers[k] = pool_malloc(BUFFER + random / 256 % (2 * BUFFER))) != NULL);
 		if (i % 8 == 0)
 			others_use(others);
+		if (_i == 1)
+			headroom_look_soon();
 		headroom_grew(16 * KIB);
 	}
 	fresh = arenas_pages().fresh - fresh;
@@ -353,19 +358,95 @@ START_TEST(a_steady_stream_near_the_limit_keeps_its_pages)
 }
 END_TEST
 
+/* What another thread takes between two calls of a purge that takes long. */
+static uint64_t taken_meanwhile;
+
+int __real_madvise(void *start, size_t bytes, int advice);
+int __wrap_madvise(void *start, size_t bytes, int advice);
+
+int __wrap_madvise(void *start, size_t bytes, int advice)
+{
+	bool was_cold;
+
+	if (taken_meanwhile != 0) {
+		taken_meanwhile -= MIB;
+		ck_need(arenas_take_pages(MIB / PAGE_BYTES, 0, &was_cold) != 0);
+	}
+	return __real_madvise(start, bytes, advice);
+}
+
+START_TEST(what_others_take_during_a_purge_is_not_free)
+{
+	uint64_t before;
+
+	begin();
+	leave_holes();
+	/* A MiB is left. What is missing to a third of the reserve goes at once, and meanwhile others take most of it. */
+	others_came(LIMIT - (arenas_held_pages() << PAGE_SHIFT) - MIB);
+	taken_meanwhile = 8 * MIB;
+	ck_need(pool_malloc(16 * BUFFER) != NULL);
+	ck_assert_uint_eq(taken_meanwhile, 0);
+	/* So whoever takes more has to look, and finds that nothing is left. */
+	others_use(LIMIT - (arenas_held_pages() << PAGE_SHIFT));
+	before = purged_pages();
+	for (uint64_t fresh = arenas_pages().fresh; arenas_pages().fresh == fresh;)
+		ck_need(pool_malloc(12 * BUFFER) != NULL);
+	ck_assert_uint_ge((purged_pages() - before) << PAGE_SHIFT, 8 * MIB);
+	end();
+}
+END_TEST
+
+static struct pool_stats stats_now(void)
+{
+	struct pool_stats stats;
+
+	pool_stats_collect(&stats, NULL, 0);
+	return stats;
+}
+
+START_TEST(purges_that_a_request_waits_for_are_counted)
+{
+	struct pool_stats before, after;
+
+	begin();
+	leave_holes();
+	before = stats_now();
+	/* By the thread that does the maintenance nobody waits. */
+	pool.maintain = NULL;
+	ck_assert_uint_gt(reclaim_run(LOAD_RELAXED(&pool.now), PRESSURE_CRITICAL, false), 0);
+	ck_assert_uint_eq(stats_now().request_purges, before.request_purges);
+	leave_holes();
+	others_came(LIMIT - (arenas_held_pages() << PAGE_SHIFT) - MIB);
+	ck_need(pool_malloc(16 * BUFFER) != NULL);
+	after = stats_now();
+	ck_assert_uint_gt(after.request_purges, before.request_purges);
+	ck_assert_uint_gt(after.longest_request_purge_ns, 0);
+	/* One that began 51 us ago is slow. */
+	before = after;
+	purge_note_request(clock_precise_ns() - 51000);
+	after = stats_now();
+	ck_assert_uint_eq(after.request_purges, before.request_purges + 1);
+	ck_assert_uint_eq(after.slow_request_purges, before.slow_request_purges + 1);
+	ck_assert_uint_ge(after.longest_request_purge_ns, 51000);
+	end();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, the_plan_follows_from_the_facts, 0, ARRAY_LENGTH(plans));
 	tcase_add_test(tests, less_room_never_keeps_more_and_looks_no_later);
 	tcase_add_loop_test(tests, what_circulates_goes_last, 0, ARRAY_LENGTH(circulating));
-	tcase_add_test(tests, a_steady_stream_near_the_limit_keeps_its_pages);
+	tcase_add_loop_test(tests, a_steady_stream_near_the_limit_keeps_its_pages, 0, 2);
+	tcase_add_test(tests, what_others_take_during_a_purge_is_not_free);
 	tcase_add_test(tests, with_room_nothing_goes);
 	tcase_add_test(tests, while_there_is_room_a_request_purges_a_piece_at_most);
 	tcase_add_test(tests, where_memory_ends_all_that_idles_goes_before_it_does);
 	tcase_add_test(tests, what_is_taken_elsewhere_makes_the_pool_give_back);
 	tcase_add_test(tests, what_was_handed_out_untouched_counts);
 	tcase_add_test(tests, memory_high_is_kept_like_a_limit);
+	tcase_add_test(tests, purges_that_a_request_waits_for_are_counted);
 }
 
 int main(void)

@@ -280,7 +280,7 @@ static void run_sequence(uint64_t seed)
 START_TEST(whatever_a_program_does_the_pool_is_as_the_model_says)
 {
 	const char *wanted = getenv("TEST_SEQUENCES");
-	unsigned long sequences = wanted != NULL ? strtoul(wanted, NULL, 10) : 2000;
+	unsigned long sequences = wanted != NULL ? strtoul(wanted, NULL, 10) : test_rounds(2000);
 	static struct pool_stats stats;
 
 	weir_set_log(NULL, NULL, 0);

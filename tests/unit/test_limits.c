@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "pool/apart.h"
 #include "pool/limits.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -101,8 +102,56 @@ START_TEST(where_the_user_set_a_limit_the_count_is_exact)
 }
 END_TEST
 
+static const struct {
+	uint64_t limit, used, pool, expected;
+} autos[] = {
+    /* All of it but what is used beside the pool. */
+    {144 * MIB, 5 * MIB, 0, 139 * MIB},
+    {144 * MIB, 105 * MIB, 100 * MIB, 139 * MIB},
+    {144 * MIB, 140 * MIB, 100 * MIB, 104 * MIB},
+    /* Never less than half, whoever uses the rest. */
+    {144 * MIB, 140 * MIB, 20 * MIB, 72 * MIB},
+    {144 * MIB, 500 * MIB, 20 * MIB, 72 * MIB},
+    /* What the pool has and the program never wrote to is in no use. */
+    {144 * MIB, 20 * MIB, 100 * MIB, 144 * MIB},
+    {UINT64_MAX, 3 * GIB, 0, UINT64_MAX - 3 * GIB},
+};
+
+START_TEST(auto_is_all_that_the_rest_leaves_and_half_at_least)
+{
+	ck_assert_uint_eq(
+	    limits_auto_bytes(autos[_i].limit, autos[_i].used, autos[_i].pool), autos[_i].expected);
+}
+END_TEST
+
+START_TEST(auto_follows_what_the_rest_uses_and_a_limit_that_was_set_does_not)
+{
+	uint64_t large = 8 * MIB, out;
+	bool is_zero;
+
+	for (int i = 0; i < 2; i++) {
+		settings_default(&settings);
+		settings.memory_limit = 256 * MIB;
+		settings.pool_limit = i == 0 ? 0 : 64 * MIB;
+		start();
+		ck_assert(limits_take(10 * MIB / PAGE_BYTES, 1));
+		/* What stands apart counts against no limit, so it is of the rest. */
+		ck_assert_ptr_nonnull(apart_take(large, 16, &is_zero));
+		out = 10 * MIB + large;
+		pool_set_memory_limit(&settings, settings.memory_limit, out + 30 * MIB);
+		ck_assert_uint_eq(
+		    pool.limit_pages, (i == 0 ? 256 * MIB - 30 * MIB - large : 64 * MIB) / PAGE_BYTES);
+		ck_assert_uint_eq(pool.threshold_pages, pool.limit_pages * 8 / 10);
+		stop();
+	}
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
+	tcase_add_loop_test(
+	    tests, auto_is_all_that_the_rest_leaves_and_half_at_least, 0, ARRAY_LENGTH(autos));
+	tcase_add_test(tests, auto_follows_what_the_rest_uses_and_a_limit_that_was_set_does_not);
 	tcase_add_test(tests, what_a_cpu_returned_it_takes_again_without_the_count_of_all);
 	tcase_add_test(tests, at_the_limit_what_was_returned_counts_no_more);
 	tcase_add_test(tests, where_the_user_set_a_limit_the_count_is_exact);

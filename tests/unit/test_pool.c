@@ -161,7 +161,7 @@ START_TEST(random_work_keeps_every_byte_and_the_figures_agree)
 	memset(held, 0, sizeof(held));
 	served = 0;
 	random_state = (uint64_t)_i + 17;
-	for (int i = 0; i < 6000; i++) {
+	for (unsigned i = 0; i < test_rounds(6000); i++) {
 		struct held *h = &held[random_next(&random_state) % HELD_MAX];
 		if (h->p == NULL) {
 			step_take(h);
@@ -173,7 +173,7 @@ START_TEST(random_work_keeps_every_byte_and_the_figures_agree)
 			h->p = NULL;
 		}
 		if (i % 300 == 299)
-			reclaim_run((uint32_t)i, PRESSURE_NONE, i % 600 == 599);
+			reclaim_run(i, PRESSURE_NONE, i % 600 == 599);
 		if (i % 100 == 0) {
 			ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 			ck_assert_uint_eq(limits_out_pages(), engine_out_pages());
@@ -260,7 +260,7 @@ static void *press(void *seed)
 	uint64_t state = (uintptr_t)seed;
 	void *mine[24] = {NULL};
 
-	for (int i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < test_rounds(20000); i++) {
 		void **slot = &mine[random_next(&state) % 24];
 		size_t size = 4096 + random_next(&state) % (60 * KIB);
 
@@ -562,14 +562,14 @@ START_TEST(the_child_of_a_threaded_program_goes_on)
 	pattern_fill(p, size, 9, PATTERN_DENSE);
 	for (uintptr_t i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
-	for (int i = 0; i < 25; i++) {
+	for (unsigned i = 0; i < test_rounds(25); i++) {
 		int status;
 		pid_t child = fork();
 		if (child == 0)
 			_exit(in_child(p, size));
-		reclaim_run((uint32_t)i, PRESSURE_NONE, i % 2 == 0);
+		reclaim_run(i, PRESSURE_NONE, i % 2 == 0);
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
-		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42, "child %d: %x", i, status);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42, "child %u: %x", i, status);
 	}
 	is_over = true;
 	for (int i = 0; i < 4; i++)

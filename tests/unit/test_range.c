@@ -229,6 +229,20 @@ static const struct {
     {2 * GIB, 512 * MIB, 512 * MIB, 512 * MIB},
 };
 
+START_TEST(a_cut_does_not_wait_for_a_holder_that_is_gone)
+{
+	start(128 * MIB);
+	/* As in a child of _Fork() whose parent was extending the range. */
+	lock_acquire(&range.lock);
+	range_cut(32 * MIB);
+	ck_assert_uint_eq(range.bytes, 128 * MIB);
+	lock_release(&range.lock);
+	range_cut(32 * MIB);
+	ck_assert_uint_eq(range.bytes, 32 * MIB);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(where_address_space_is_short_the_range_is_halved_until_it_fits)
 {
 	int status;
@@ -270,6 +284,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, extensions_grow_with_the_arena_and_the_range_is_used_to_its_end);
 	tcase_add_test(tests, a_piece_that_is_too_long_leaves_what_is_left_to_others);
 	tcase_add_test(tests, what_nobody_used_can_be_given_back_and_what_is_used_stays);
+	tcase_add_test(tests, a_cut_does_not_wait_for_a_holder_that_is_gone);
 	tcase_add_test(tests, a_pointer_to_what_is_not_committed_meets_no_buffer_and_no_fault);
 	tcase_add_test(tests, where_free_has_more_to_do_no_pointer_takes_the_fast_path);
 	if (!is_address_space_limited())

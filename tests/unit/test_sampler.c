@@ -193,6 +193,32 @@ static void *fresh_thread(void *argument)
 }
 
 /* Were its first countdown 0, every thread's first allocation would be a sample: 2000 here, of 1500. */
+/* The same seed, with a look again at every third allocation: the same samples. */
+START_TEST(a_thread_that_is_made_to_look_meets_the_same_points)
+{
+	unsigned picked[2] = {0, 0};
+	uint64_t places[2] = {0, 0};
+
+	for (unsigned is_made = 0; is_made < 2; is_made++) {
+		start(64 * KIB);
+		seed(5);
+		for (unsigned i = 0; i < 3000; i++) {
+			if (is_made == 1 && i % 3 == 1) {
+				sampler_look_again(TRACK_SMALL);
+				ck_assert(sampler_would_pass(TRACK_SMALL, 1));
+			}
+			if (offer(TRACK_SMALL, 1000) != 0) {
+				picked[is_made]++;
+				places[is_made] += (uint64_t)i * i;
+			}
+		}
+	}
+	ck_assert_uint_ge(picked[0], 20);
+	ck_assert_uint_eq(picked[1], picked[0]);
+	ck_assert_uint_eq(places[1], places[0]);
+}
+END_TEST
+
 START_TEST(a_fresh_thread_draws_before_it_counts)
 {
 	struct sums sums = {0};
@@ -309,7 +335,6 @@ START_TEST(asleep_each_kind_has_its_grace_and_large_ones_have_none)
 {
 	start(64 * KIB);
 	sampler_sleep(wake_late);
-	ck_assert(!sampler_is_first_look());
 	for (size_t bytes = 0; bytes < SAMPLER_GRACE_BYTES; bytes += 4096)
 		ck_assert(offer(TRACK_POOL, 4096) == 0);
 	ck_assert_uint_eq(wakes, 0);
@@ -351,6 +376,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, the_interval_may_change_at_any_time);
 	tcase_add_test(tests, what_a_stack_costs_makes_no_difference_to_what_it_stands_for);
 	tcase_add_test(tests, what_stacks_cost_counts_as_samples_do);
+	tcase_add_test(tests, a_thread_that_is_made_to_look_meets_the_same_points);
 	tcase_add_test(tests, a_fresh_thread_draws_before_it_counts);
 	tcase_add_test(tests, a_thread_that_drew_a_long_distance_sees_the_interval_shrink);
 	tcase_add_test(tests, with_1_as_the_setting_everything_is_a_sample);

@@ -2,6 +2,7 @@
  * test_sys.c -- what the pool relies on of the kernel, asked of the kernel that runs us.
  */
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -179,6 +180,40 @@ START_TEST(a_futex_sleeps_until_its_time_or_a_wake)
 }
 END_TEST
 
+static void *ask_whether_fences_may_be_had(void *answer)
+{
+	*(bool *)answer = sys_may_fence();
+	return NULL;
+}
+
+/* The kernel's list of them stands before the line that counts filters. */
+START_TEST(a_user_of_thousands_of_groups_is_under_no_filter)
+{
+	static gid_t groups[3000];
+	int status = -1;
+	pid_t child = geteuid() == 0 ? fork() : -1;
+
+	if (child == 0) {
+		pthread_t thread;
+		bool may = false;
+
+		for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
+			groups[i] = (gid_t)(1000000 + i);
+		if (setgroups(ARRAY_LENGTH(groups), groups) != 0)
+			_exit(0);
+		sys_start();
+		if (pthread_create(&thread, NULL, ask_whether_fences_may_be_had, &may) != 0)
+			_exit(2);
+		pthread_join(thread, NULL);
+		_exit(may ? 0 : 1);
+	}
+	if (child > 0) {
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_int_eq(status, 0);
+	}
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 30);
@@ -187,6 +222,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_refused_is_said_and_errno_stays);
 	tcase_add_test(tests, no_limit_on_address_space_is_the_largest_number);
 	tcase_add_test(tests, cpus_are_counted_by_affinity_and_numbered_below_the_bound);
+	tcase_add_test(tests, a_user_of_thousands_of_groups_is_under_no_filter);
 	tcase_add_test(tests, ram_is_what_sysconf_says);
 	tcase_add_test(tests, a_futex_sleeps_until_its_time_or_a_wake);
 }

@@ -70,6 +70,7 @@ static const struct {
     {1024, "1.0 KiB", "+1.0 KiB", "1,024", "17 m 4 s", "102400.0%"},
     {1048575, "1.0 MiB", "+1.0 MiB", "1,048,575", "12 d 3 h", "104857500.0%"},
     {86399.9, "84.4 KiB", "+84.4 KiB", "86,400", "1 d", "8639990.0%"},
+    {1e9, "953.7 MiB", "+953.7 MiB", "1,000,000,000", "31.7 y", "100000000000.0%"},
     {1e18, "888.2 PiB", "+888.2 PiB", "1e+18", "over 10,000 y", "100000000000000000000.0%"},
     {(double)NAN, "-", "-", "-", "-", "-"},
     {(double)INFINITY, "-", "-", "-", "-", "-"},
@@ -84,6 +85,26 @@ START_TEST(figures_have_units_that_people_read)
 	ck_assert_str_eq(text_count(figure, figures[_i].value), figures[_i].count);
 	ck_assert_str_eq(text_duration(figure, figures[_i].value), figures[_i].duration);
 	ck_assert_str_eq(text_percent(figure, figures[_i].value), figures[_i].percent);
+}
+END_TEST
+
+START_TEST(a_time_that_is_foretold_ends_at_a_year)
+{
+	char figure[TEXT_FIGURE_MAX];
+
+	ck_assert_str_eq(text_time_left(figure, 364 * 86400.0), "364 d");
+	ck_assert_str_eq(text_time_left(figure, 2506 * 86400.0), "more than a year");
+	ck_assert_str_eq(text_time_left(figure, 30), "30 s");
+	ck_assert_str_eq(text_time_left(figure, -1), "-");
+}
+END_TEST
+
+START_TEST(nobody_is_sure_of_too_little)
+{
+	char text[TEXT_REASON_MAX];
+
+	ck_assert_str_eq(text_reason(text, "MIXTURE_LEAK", 0.91), "MIXTURE_LEAK, 91.0% sure");
+	ck_assert_str_eq(text_reason(text, "INSUFFICIENT_DATA", 1), "INSUFFICIENT_DATA");
 }
 END_TEST
 
@@ -144,6 +165,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, appended_text_stays_in_its_room);
 	tcase_add_loop_test(
 	    tests, figures_have_units_that_people_read, 0, (int)(sizeof figures / sizeof *figures));
+	tcase_add_test(tests, a_time_that_is_foretold_ends_at_a_year);
+	tcase_add_test(tests, nobody_is_sure_of_too_little);
 	tcase_add_test(tests, what_falls_has_a_minus);
 	tcase_add_test(tests, every_figure_fits);
 	tcase_add_test(tests, wide_characters_take_two_columns);

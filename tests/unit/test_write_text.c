@@ -65,7 +65,7 @@ START_TEST(tables_line_up)
 	    strstr(text, "Longest in use\n"
 			 "         for         bytes    capacity  used times        id             address\n"
 			 "     1 h 2 m     1,000,000     1.0 MiB           3        17      0x7f0000001000\n"
-			 "       0.5 s         4,097     8.0 KiB           1        99      0x7f0000200000\n"
+			 "      500 ms         4,097     8.0 KiB           1        99      0x7f0000200000\n"
 			 "  and 98 more\n"));
 }
 END_TEST
@@ -74,9 +74,12 @@ static const struct {
 	double seconds;
 	const char *expected;
 } durations[] = {
-    {0, "0.0 s"},
+    {0, "0 s"},
+    {0.0156, "15.6 ms"},
     {0.02, "20 ms"},
-    {59.9, "59.9 s"},
+    {0.5, "500 ms"},
+    {9.94, "9.9 s"},
+    {59.4, "59 s"},
     {60, "1 m"},
     {725, "12 m 5 s"},
     {3600, "1 h"},
@@ -85,7 +88,8 @@ static const struct {
     {86400, "1 d"},
     {183600, "2 d 3 h"},
     {86400.0 * 99.25, "99 d 6 h"},
-    {86400.0 * 12345.25, "12,345 d"},
+    {86400.0 * 100.25, "100 d"},
+    {86400.0 * 2506, "6.9 y"},
 };
 
 START_TEST(durations_have_two_units)
@@ -101,7 +105,8 @@ END_TEST
 
 START_TEST(sections_come_in_the_order_of_their_use)
 {
-	static const char *const sections[] = {"\nWhat to do\n", "\nCall sites, most at risk first\n",
+	static const char *const sections[] = {"\nWhat to do\n",
+	    "\nCall sites, most at risk first; bytes and objects are estimates\n",
 	    "\nSize classes (buffers)\n", "\nLongest in use\n", "\nHeap\n",
 	    "\nLifetimes, to a factor of two\n", "\nTracking\n", "\nSettings\n", "\n  program "};
 	facts_reset();
@@ -238,7 +243,7 @@ START_TEST(sites_stand_with_their_frames)
 	facts.track.sites_not_listed = 7;
 	facts.track.not_listed.live_bytes = 3 << 20;
 	ck_assert_ptr_nonnull(
-	    strstr(written(), "\nCall sites, most at risk first\n"
+	    strstr(written(), "\nCall sites, most at risk first; bytes and objects are estimates\n"
 			      "  LOW         0.05 NONE: 60.0 MiB live in 100 objects\n"
 			      "              site 0xf229a5bc9398fa1b, freed after 50 ms (99%: 2.5 s), "
 			      "the live are 1 m old\n"

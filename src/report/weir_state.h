@@ -1,5 +1,5 @@
 /*
- * state.h -- what a process shows of itself to a reader outside: the symbol weir_state.
+ * weir_state.h -- what a process shows of itself to a reader outside: the symbol weir_state.
  *
  * The preloaded object exports one object of this type under the name weir_state. A
  * reader with the right to trace the process finds the symbol in the object's dynamic
@@ -18,8 +18,8 @@
  * come by the dump signal, sent by sigqueue(). A signal without such a value is a plain wish for a
  * dump. What became of a command stands in ->answers.
  */
-#ifndef WEIR_REPORT_STATE_H
-#define WEIR_REPORT_STATE_H
+#ifndef WEIR_REPORT_WEIR_STATE_H
+#define WEIR_REPORT_WEIR_STATE_H
 
 #include "report/snapshot.h"
 

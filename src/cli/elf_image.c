@@ -1,5 +1,5 @@
 /*
- * elf.c -- reads the few facts of an ELF file that decide whether LD_PRELOAD works on it.
+ * elf_image.c -- reads the few facts of an ELF file that decide whether LD_PRELOAD works on it.
  *
  * Called by object.c for our own shared object and by judge.c for the program.
  * Files are taken as hostile: every offset, size and count is compared with the
@@ -11,7 +11,7 @@
  * Only files of this machine's own word size and byte order are read beyond
  * their first bytes: no other can be served.
  */
-#include "cli/elf.h"
+#include "cli/elf_image.h"
 
 #include <elf.h>
 #include <endian.h>
@@ -42,7 +42,7 @@
 #elif defined(__aarch64__)
 #define NATIVE_MACHINE EM_AARCH64
 #else
-#error "elf.c: name this machine's e_machine here"
+#error "elf_image.c: name this machine's e_machine here"
 #endif
 
 /* A file and the part of it that was read last. */

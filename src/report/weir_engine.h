@@ -1,5 +1,5 @@
 /*
- * engine.h -- the engine of a process, as somebody reaches it who is linked apart from it.
+ * weir_engine.h -- the engine of a process, as somebody reaches it who is linked apart from it.
  *
  * libweir-preload.so exports one as weir_engine. libweir, when it is loaded into such
  * a process, works on that engine instead of one of its own: one range, one limit, one
@@ -8,8 +8,8 @@
  *
  * All functions are thread-safe and keep errno; none may be called in a signal handler but collect().
  */
-#ifndef WEIR_REPORT_ENGINE_H
-#define WEIR_REPORT_ENGINE_H
+#ifndef WEIR_REPORT_WEIR_ENGINE_H
+#define WEIR_REPORT_WEIR_ENGINE_H
 
 #include "report/snapshot.h"
 

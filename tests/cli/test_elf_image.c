@@ -1,5 +1,5 @@
 /*
- * test_elf.c -- the ELF reader on good, cut and changed files.
+ * test_elf_image.c -- the ELF reader on good, cut and changed files.
  *
  * The good file is this program itself: what the reader says of it is compared
  * with what the loader mapped. The others are made of it in memory. Best run
@@ -16,7 +16,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cli/elf.h"
+#include "cli/elf_image.h"
 
 static unsigned count;
 static bool has_failed;

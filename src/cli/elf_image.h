@@ -1,8 +1,8 @@
 /*
- * elf.h -- the few facts of an ELF file that decide whether LD_PRELOAD works on it.
+ * elf_image.h -- the few facts of an ELF file that decide whether LD_PRELOAD works on it.
  */
-#ifndef WEIR_CLI_ELF_H
-#define WEIR_CLI_ELF_H
+#ifndef WEIR_CLI_ELF_IMAGE_H
+#define WEIR_CLI_ELF_IMAGE_H
 
 #include "base/compiler.h"
 
