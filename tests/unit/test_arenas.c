@@ -1,11 +1,12 @@
 /*
- * test_arenas.c -- arenas side by side: which one a thread takes from, and that they lend to each other.
+ * test_arenas.c -- arenas side by side: which one a thread takes from, and that they lend to each other; and how long their runs are.
  */
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "base/clock.h"
+#include "pool/pool.h"
 #include "heap.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -182,6 +183,43 @@ START_TEST(a_long_run_is_lent_whatever_idles_beside_what_is_in_use)
 }
 END_TEST
 
+START_TEST(a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked)
+{
+	size_t long_one = 650 * KIB + 1, short_one = 97 * KIB + 1;
+	unsigned others = 0;
+	struct settings settings;
+	char *p;
+	settings_default(&settings);
+	ck_assert(engine_pool(&settings));
+	/* The first finds room in a magazine, and is as long as its class. */
+	p = pool_malloc(long_one);
+	ck_assert_uint_eq(pool_usable_bytes(p), 704 * KIB);
+	/* Others take what room there is, on all CPUs that we may be on. */
+	for (size_t size = 512 * KIB; others < 200;
+	     size = size == MIB ? 512 * KIB : size + 64 * KIB, others++)
+		ck_assert_ptr_nonnull(pool_malloc(size));
+	p = pool_malloc(960 * KIB + 1);
+	ck_assert_ptr_nonnull(p);
+	for (unsigned i = 0; i < 8; i++) {
+		p = pool_malloc(900 * KIB + 1);
+		ck_assert_ptr_nonnull(p);
+		if (pool_usable_bytes(p) == 904 * KIB)
+			break;
+	}
+	ck_assert_uint_eq(pool_usable_bytes(p), 904 * KIB);
+	memset(p, 1, 904 * KIB);
+	ck_assert(pool_free((uintptr_t)p - range.base));
+	/* Short ones, and the library's, which counts on it, are always as long as their class. */
+	ck_assert_uint_ge(pool_usable_bytes(pool_malloc(short_one)), 104 * KIB);
+	for (unsigned i = 0; i < 8; i++) {
+		p = pool_take(900 * KIB + 1);
+		ck_assert_uint_ge(pool_usable_bytes(p), 960 * KIB);
+	}
+	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -191,6 +229,7 @@ static void add_tests(TCase *tests)
 	tcase_add_loop_test(tests, a_long_run_is_lent_whatever_idles_beside_what_is_in_use, 60, 65);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);
 	tcase_add_test(tests, a_thread_stays_where_it_meets_only_who_gives_or_where_no_arena_is_quiet);
+	tcase_add_test(tests, a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked);
 }
 
 int main(void)

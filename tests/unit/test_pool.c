@@ -466,42 +466,6 @@ START_TEST(a_buffer_that_comes_back_has_another_id_only_when_the_heap_made_it_an
 }
 END_TEST
 
-START_TEST(a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked)
-{
-	size_t long_one = 650 * KIB + 1, short_one = 97 * KIB + 1;
-	unsigned others = 0;
-	char *p;
-	defaults();
-	start();
-	/* The first finds room in a magazine, and is as long as its class. */
-	p = pool_malloc(long_one);
-	ck_assert_uint_eq(pool_usable_bytes(p), 704 * KIB);
-	/* Others take what room there is, on all CPUs that we may be on. */
-	for (size_t size = 512 * KIB; others < 200;
-	     size = size == MIB ? 512 * KIB : size + 64 * KIB, others++)
-		ck_assert_ptr_nonnull(pool_malloc(size));
-	p = pool_malloc(960 * KIB + 1);
-	ck_assert_ptr_nonnull(p);
-	for (unsigned i = 0; i < 8; i++) {
-		p = pool_malloc(900 * KIB + 1);
-		ck_assert_ptr_nonnull(p);
-		if (pool_usable_bytes(p) == 904 * KIB)
-			break;
-	}
-	ck_assert_uint_eq(pool_usable_bytes(p), 904 * KIB);
-	memset(p, 1, 904 * KIB);
-	ck_assert(free_any(p));
-	/* Short ones, and the library's, which counts on it, are always as long as their class. */
-	ck_assert_uint_ge(pool_usable_bytes(pool_malloc(short_one)), 104 * KIB);
-	for (unsigned i = 0; i < 8; i++) {
-		p = pool_take(900 * KIB + 1);
-		ck_assert_uint_ge(pool_usable_bytes(p), 960 * KIB);
-	}
-	ck_engine_is_whole(0);
-	engine_stop();
-}
-END_TEST
-
 /* --- fork ----------------------------------------------------------------------------- */
 
 static atomic_bool is_over;
@@ -608,7 +572,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_use_count_that_comes_round_is_no_first_use);
 	tcase_add_test(tests, a_pointer_is_described_as_what_it_is);
 	tcase_add_test(tests, a_buffer_that_comes_back_has_another_id_only_when_the_heap_made_it_anew);
-	tcase_add_test(tests, a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked);
 	tcase_add_test(tests, the_child_of_a_threaded_program_goes_on);
 }
 
