@@ -1,5 +1,6 @@
 /*
- * test_arenas.c -- arenas side by side: which one a thread takes from, and that they lend to each other; and how long their runs are.
+ * test_arenas.c -- arenas side by side: which one a thread takes from, that they lend to each other, and how long what
+ * the pool takes from them is.
  */
 #include <limits.h>
 #include <pthread.h>
