@@ -24,7 +24,9 @@
 
 /* Waiting for another arena's lock is cheaper than so many faults. */
 #define BORROW_WAIT_PAGES 8
-/* Borrowing begins where more than this share of what is out of the heap lies idle. */
+/* So many faults cost far more than that locks are fought for. */
+#define BORROW_ALWAYS_PAGES 64
+/* Borrowing of less begins where more than this share of what is out of the heap lies idle. */
 #define BORROW_SHARE 8
 
 struct arenas arenas;
@@ -159,7 +161,7 @@ static unsigned take_slots(struct arena *arena, enum temperature temperature, un
 
 	while (count < want) {
 		if (temperature == RUNS_HOT && arena->slabs[class] == 0 &&
-		    !runs_has(&arena->runs, RUNS_HOT, size_class_slab_pages(class)))
+		    !runs_has_hot(&arena->runs, size_class_slab_pages(class)))
 			break;
 		pages[count] = slab_take(arena, class);
 		if (pages[count] == 0)
@@ -169,16 +171,18 @@ static unsigned take_slots(struct arena *arena, enum temperature temperature, un
 	return count;
 }
 
-/* Buffers of a class, up to want. */
-static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class, unsigned want,
-    uint32_t now, uint32_t *pages)
+/* Buffers of a class, up to want, of that temperature. short_pages: they are to be so long; 0: as long as their class. */
+static unsigned take_some(struct arena *arena, enum temperature temperature, unsigned class,
+    uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages)
 {
-	uint32_t length = size_class_pages(class), page;
+	uint32_t length = short_pages != 0 ? short_pages : size_class_pages(class), page;
 	unsigned count = 0, row;
 	bool was_cold;
 
 	if (size_class_is_slab(class))
 		return take_slots(arena, temperature, class, want, now, pages);
+	if (short_pages != 0)
+		class = size_class_within(length);
 	while (count < want && (page = runs_take_row(
 				    &arena->runs, temperature, length, want - count, &row, &was_cold)) != 0) {
 		arena->out_pages += row * length;
@@ -202,15 +206,15 @@ static uint32_t class_run_pages(unsigned class)
  */
 static struct arena *find_lender(const struct arena *own, uint32_t length)
 {
-	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_BINS;
+	unsigned used = atomic_load_explicit(&arenas.used, memory_order_relaxed), best = RUNS_RANKS;
 	struct arena *lender = NULL;
 
 	for (unsigned i = 1; i <= used; i++) {
 		struct arena *other = &arenas.at[(own->runs.arena + i) % used];
-		unsigned bin = other == own ? RUNS_BINS : runs_best_bin(&other->runs, RUNS_HOT, length);
+		unsigned rank = other == own ? RUNS_RANKS : runs_rank(&other->runs, length);
 
-		if (bin < best) {
-			best = bin;
+		if (rank < best) {
+			best = rank;
 			lender = other;
 		}
 	}
@@ -218,19 +222,19 @@ static struct arena *find_lender(const struct arena *own, uint32_t length)
 }
 
 /* Resident runs of another arena; the caller holds no lock. */
-static unsigned borrow(struct arena *other, unsigned class, unsigned want, uint32_t now, uint32_t *pages,
-    struct arena_change *change)
+static unsigned borrow(struct arena *other, unsigned class, uint32_t short_pages, unsigned want, uint32_t now,
+    uint32_t *pages, struct arena_change *change)
 {
 	uint64_t out, fresh;
 	unsigned count;
 
-	if (class_run_pages(class) >= BORROW_WAIT_PAGES)
+	if ((short_pages != 0 ? short_pages : class_run_pages(class)) >= BORROW_WAIT_PAGES)
 		lock_acquire(&other->lock);
 	else if (!lock_try(&other->lock))
 		return 0;
 	out = other->out_pages;
 	fresh = other->runs.fresh_pages;
-	count = take_some(other, RUNS_HOT, class, want, now, pages);
+	count = take_some(other, RUNS_HOT, class, short_pages, want, now, pages);
 	change->out_pages = (uint32_t)(other->out_pages - out);
 	change->fresh_pages = (uint32_t)(other->runs.fresh_pages - fresh);
 	leave(other);
@@ -252,10 +256,10 @@ UNLOCKED_READER static bool is_borrowing_worth(void)
 	return hot > out / BORROW_SHARE;
 }
 
-unsigned arenas_take(
-    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
 {
-	uint32_t length = class_run_pages(class);
+	uint32_t length = short_pages != 0 ? short_pages : class_run_pages(class);
 	struct arena *arena = enter(now), *lender;
 	uint64_t out, fresh;
 	unsigned count;
@@ -263,11 +267,11 @@ unsigned arenas_take(
 	*change = (struct arena_change){.returned_pages = returns_settle(arena, now)};
 	out = arena->out_pages;
 	fresh = arena->runs.fresh_pages;
-	count = take_some(arena, RUNS_HOT, class, want, now, pages);
+	count = take_some(arena, RUNS_HOT, class, short_pages, want, now, pages);
 	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
-	    is_borrowing_worth()) {
+	    (length >= BORROW_ALWAYS_PAGES || is_borrowing_worth())) {
 		lock_release(&arena->lock);
-		count = borrow(lender, class, want, now, pages, change);
+		count = borrow(lender, class, short_pages, want, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
@@ -275,15 +279,28 @@ unsigned arenas_take(
 		fresh = arena->runs.fresh_pages;
 	}
 	if (count == 0)
-		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
 	if (count == 0 && arena_extend_range(arena, length))
-		count = take_some(arena, RUNS_COLD, class, want, now, pages);
+		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
 	if (count == 0) /* what was joined on extension may have become hot */
-		count = take_some(arena, RUNS_HOT, class, 1, now, pages);
+		count = take_some(arena, RUNS_HOT, class, short_pages, 1, now, pages);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	leave(arena);
 	return count;
+}
+
+unsigned arenas_take(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+{
+	return take(class, 0, want, now, pages, change);
+}
+
+uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change)
+{
+	uint32_t page;
+
+	return take(size_class_within(pages), pages, 1, now, &page, change) != 0 ? page : 0;
 }
 
 unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
@@ -305,7 +322,7 @@ unsigned arenas_lease(
 	fresh = arena->runs.fresh_pages;
 	has_lease = lease_begin(arena, RUNS_HOT, class, now);
 	if (!has_lease)
-		count = take_some(arena, RUNS_HOT, class, want, now, pages);
+		count = take_some(arena, RUNS_HOT, class, 0, want, now, pages);
 	if (!has_lease && count == 0)
 		(void)lease_begin(arena, RUNS_COLD, class, now);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
@@ -326,7 +343,7 @@ unsigned arenas_take_slots(const struct arena_wish *wishes, unsigned kinds, uint
 	fresh = arena->runs.fresh_pages;
 	/* Where there is no slab with room, a new one is resident if it can. */
 	for (unsigned i = 0; i < kinds && (i == 0 || count != 0); i++)
-		count += take_some(arena, RUNS_COLD, wishes[i].class, wishes[i].want, now, pages + count);
+		count += take_some(arena, RUNS_COLD, wishes[i].class, 0, wishes[i].want, now, pages + count);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	leave(arena);
@@ -554,4 +571,5 @@ void arenas_rotate_demand(void)
 	});
 	for (unsigned i = 0; i < used; i++)
 		STORE_RELAXED(&arenas.at[i].peak_pages, 0);
+	range_end_window();
 }

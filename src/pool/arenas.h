@@ -52,6 +52,9 @@ struct arena_change {
 unsigned arenas_take(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
+/* One buffer of so many pages, which are whole and no class's; of the largest class within. 0: exhausted. */
+uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change);
+
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now);
 

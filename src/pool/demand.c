@@ -22,7 +22,7 @@ void demand_init(void)
 {
 	for (unsigned i = 0; i < DEMAND_WINDOWS; i++)
 		atomic_store_explicit(&demand.peak_pages[i], 0, memory_order_relaxed);
-	demand.slack_share = 0;
+	demand.slack_share = demand.spare_pages = demand.spent_pages = 0;
 	demand.held_seen = demand.fresh_seen = demand.taken_seen = demand.purged_seen = 0;
 }
 
@@ -49,6 +49,22 @@ uint64_t demand_peak(void)
 	return peak;
 }
 
+uint64_t demand_recent(void)
+{
+	return MAX(peak_of(0), peak_of(1));
+}
+
+uint64_t demand_spare(void)
+{
+	return demand.spare_pages;
+}
+
+void demand_spend(uint64_t pages)
+{
+	demand.spare_pages -= MIN(demand.spare_pages, pages);
+	demand.spent_pages += pages;
+}
+
 uint64_t demand_slack(void)
 {
 	return demand_peak() * demand.slack_share / SHARE_UNIT;
@@ -68,6 +84,8 @@ static void follow_slack(const struct demand_facts *facts)
 		return;
 	}
 	slack -= (slack + SLACK_DECAY - 1) / SLACK_DECAY;
+	/* What was let go to fault again, if it must, shows no need of more. */
+	fresh -= MIN(fresh, demand.spent_pages);
 	slack = MIN(slack + fresh - MIN(fresh, growth), most);
 	demand.slack_share = (slack * SHARE_UNIT + peak - 1) / peak;
 }
@@ -75,13 +93,16 @@ static void follow_slack(const struct demand_facts *facts)
 void demand_rotate(const struct demand_facts *facts)
 {
 	uint64_t before = MAX(demand_peak(), (uint64_t)1);
+	uint64_t spare = (facts->taken_pages - demand.taken_seen) / DEMAND_SPARE_SHARE;
 
 	follow_slack(facts);
+	demand.spare_pages = MIN(demand.spare_pages + spare, DEMAND_WINDOWS * spare);
 	for (unsigned i = DEMAND_WINDOWS - 1; i > 0; i--)
 		atomic_store_explicit(&demand.peak_pages[i], peak_of(i - 1), memory_order_relaxed);
 	atomic_store_explicit(&demand.peak_pages[0], facts->out_pages, memory_order_relaxed);
 	/* What a burst needed beyond its peak, a calm does not: less even than its share. */
 	demand.slack_share = demand.slack_share * MIN(demand_peak(), before) / before;
+	demand.spent_pages = 0;
 	demand.held_seen = facts->held_pages;
 	demand.fresh_seen = facts->fresh_pages;
 	demand.taken_seen = facts->taken_pages;

@@ -16,6 +16,8 @@ struct demand {
 	_Atomic uint64_t peak_pages[DEMAND_WINDOWS];
 	/* The rest under the maintain lock. */
 	uint64_t slack_share;					 /* of the peak (demand.c has the unit) */
+	uint64_t spare_pages;					 /* demand_spare() */
+	uint64_t spent_pages;					 /* of these, in this window */
 	uint64_t held_seen, fresh_seen, taken_seen, purged_seen; /* as the last window left them */
 };
 
@@ -33,8 +35,18 @@ INLINE void demand_note(uint64_t out_pages)
 
 /* The most that was out of the heap since DEMAND_WINDOWS windows ago. */
 uint64_t demand_peak(void);
-/* So many pages beyond that are worth keeping, since sizes change. */
+/* The same since the window before this one began. */
+uint64_t demand_recent(void);
+/* So many pages beyond the peak are worth keeping, since sizes change. */
 uint64_t demand_slack(void);
+
+/*
+ * So many pages may go of what only an earlier window needed: if all of them fault again, that is
+ * one in DEMAND_SPARE_SHARE of those taken since the last ones went. Whoever lets them go says so.
+ */
+#define DEMAND_SPARE_SHARE 256
+uint64_t demand_spare(void);
+void demand_spend(uint64_t pages);
 
 struct demand_facts {
 	uint64_t out_pages;    /* out of the heap now */

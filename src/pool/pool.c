@@ -22,8 +22,6 @@
 
 /* So that a place (range.h) is 32 bits. */
 #define RANGE_BYTES_MAX ((size_t)1 << (32 + PLACE_SHIFT))
-/* A batch moves at most so many bytes. */
-#define BATCH_BYTES_MAX ((size_t)4 << 20)
 #define LONG_PAGES 64
 /* Of RLIMIT_AS. */
 #define ADDRESS_SPACE_SHARE 8
@@ -198,16 +196,6 @@ bool pool_count_pages(int64_t pages)
 	return true;
 }
 
-/* As limits_take(), but idle buffers in magazines make way. */
-static bool limits_take_hard(uint64_t pages, uint64_t buffers, uint32_t now)
-{
-	if (limits_take(pages, buffers))
-		return true;
-	if ((magazines_count() == 0 && !arenas_hold_back()) || !reclaim_drain(now))
-		return false;
-	return limits_take(pages, buffers);
-}
-
 /* --- malloc ----------------------------------------------------------------- */
 
 static void give_back(uint32_t *pages, unsigned count, bool is_freeing, uint32_t now);
@@ -226,22 +214,6 @@ static uint32_t grow_magazine(unsigned cpu, unsigned class, uint32_t now)
 			set_budget();
 	}
 	return room;
-}
-
-/* How many to move at once: up to half of the magazine, but little of a small limit. */
-static unsigned batch_size(unsigned class, uint32_t room, unsigned most)
-{
-	uint64_t batch = MIN(MIN(room / 2 + 1, most), (unsigned)BATCH_MAX);
-
-	if (batch * size_class_bytes(class) > BATCH_BYTES_MAX)
-		batch = MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1);
-	if (pool.limit_buffers != 0) {
-		uint64_t out = atomic_load_explicit(&pool.out_buffers, memory_order_relaxed);
-
-		batch =
-		    MIN(batch, MAX((pool.limit_buffers - MIN(out, pool.limit_buffers)) / 16, (uint64_t)1));
-	}
-	return (unsigned)batch;
 }
 
 /*
@@ -290,26 +262,7 @@ static void put_idle(unsigned class, uint32_t *pages, unsigned count, uint32_t n
 	}
 }
 
-/* Up to want buffers out of the heap. */
-static unsigned take(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
-{
-	unsigned count;
-	uint64_t counted = size_class_pages_for(class, want);
-	struct arena_change change;
-
-	if (!limits_take(counted, want)) {
-		want = 1;
-		counted = size_class_pages_for(class, want);
-		if (!limits_take_hard(counted, 1, now))
-			return 0;
-	}
-	count = arenas_take(class, want, now, pages, &change);
-	limits_return(counted - change.out_pages + change.returned_pages, want - count);
-	pool_keep_limit(change.fresh_pages, now);
-	return count;
-}
-
-static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
+static uint32_t refill(unsigned cpu, unsigned class, size_t size, uint32_t now)
 {
 	uint32_t pages[BATCH_MAX];
 	unsigned count = 0, want = 1, row = magazine_note_miss(cpu, class);
@@ -321,7 +274,9 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	if (!is_leased || habit == HABIT_TAKES_ONE_SIZE) {
 		uint32_t room = grow_magazine(cpu, class, now);
 
-		want = batch_size(class, room, row);
+		want = taking_batch_size(class, room, row);
+		if (room == 0 && !is_leased && (pages[0] = taking_short(size, now)) != 0)
+			return pages[0];
 		if (habit == HABIT_TAKES_MANY && is_taking && size_class_is_slab(class))
 			count = taking_slots(
 			    cpu, class, MAX(want, MIN(room, (uint32_t)TAKING_SLOTS)), now, pages);
@@ -329,7 +284,7 @@ static uint32_t refill(unsigned cpu, unsigned class, uint32_t now)
 	if (is_leased)
 		count = taking_cut(class, want, now, pages);
 	if (count == 0)
-		count = take(class, want, now, pages);
+		count = taking_batch(class, want, now, pages);
 	if (count == 0)
 		return 0;
 	put_idle(class, pages + 1, count - 1, now);
@@ -350,7 +305,7 @@ COLD void *pool_malloc_slow(size_t size)
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
 	if (page == 0)
-		page = refill(cpu, class, now);
+		page = refill(cpu, class, size, now);
 	if (page == 0)
 		return NULL;
 	if (UNLIKELY(buffer_begin(run_at(page), size) == 0))
@@ -361,7 +316,11 @@ COLD void *pool_malloc_slow(size_t size)
 
 void *pool_take(size_t size)
 {
-	return range.bytes != 0 ? pool_malloc(size) : NULL;
+	void *p = range.bytes != 0 ? pool_malloc(size_class_bytes(size_class_of(size))) : NULL;
+
+	if (p != NULL)
+		pool_set_size(p, size);
+	return p;
 }
 
 void *pool_aligned(size_t alignment, size_t size)
@@ -383,7 +342,7 @@ void *pool_aligned(size_t alignment, size_t size)
 	}
 	now = slow_now(cpu);
 	pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
-	if (!limits_take_hard(pages, 1, now))
+	if (!taking_count(pages, 1, now))
 		return NULL;
 	page = arenas_take_exact(pages, (uint32_t)(alignment >> PAGE_SHIFT), now);
 	if (page == 0) {
@@ -523,7 +482,7 @@ COLD void pool_free_slow(size_t offset)
 	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))
 		return;
-	batch = batch_size(class, room, magazine_note_overflow(cpu, class));
+	batch = taking_batch_size(class, room, magazine_note_overflow(cpu, class));
 	while (count < batch) {
 		uint32_t other = magazine_pop_any(class);
 

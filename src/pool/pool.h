@@ -60,7 +60,7 @@ bool pool_init(const struct settings *settings);
 void pool_set_memory_limit(
     const struct settings *settings, uint64_t memory_limit_bytes, uint64_t memory_used_bytes);
 
-/* As pool_malloc(), by who may ask before there is a pool, or where there will be none. */
+/* As pool_malloc(), by who may ask before there is a pool, or where there will be none; as long as its class at least. */
 void *pool_take(size_t size);
 /*
  * The process may have so many bytes of address space from now on. Where the range alone has more, all of it

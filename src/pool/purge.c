@@ -1,6 +1,9 @@
 /*
  * purge.c -- giving resident free pages back to the kernel, the longest idle first.
  *
+ * Of what is to go whatever its age, first comes what nobody used in the last window of demand, page by page
+ * (range.h); then the runs that were freed first.
+ *
  * Called by the reclaim pass, and where a limit is passed; under the maintain lock, so one
  * at a time. Ages have no list of their own: a walk over the table of runs, without the
  * arena's lock, sums resident pages by age and then names candidates, each of which is
@@ -16,6 +19,11 @@
 
 #define AGE_BUCKETS 64
 #define LOOKS_NO_BOUND UINT32_MAX
+/* Shorter stretches of unused pages among others are not worth a call. */
+#define UNUSED_STRETCH_MIN 8
+/* Rounds of the hand that are left when it takes what nobody used lately, and then what is old. In the last all goes. */
+#define ROUND_OF_UNUSED 3
+#define ROUND_OF_AGES 2
 /* A run freed so lately is likely to be wanted again; an eighth of a second. */
 #define YOUNG_TICKS 8
 /* What a call of the kernel costs beside its pages, in pages. */
@@ -28,10 +36,33 @@
 
 struct purge_requests purge_requests;
 
+/* Which pages of a busy run go. */
+enum going { GOING_RESIDENT, GOING_UNUSED };
+
 /* Asked without lock for pages of a busy run, whose bits nobody changes meanwhile. */
-static bool is_hot(uint32_t page)
+static bool is_going(uint32_t page, enum going going)
 {
-	return LOAD_RELAXED(&range.hot[page / 64]) >> page % 64 & 1;
+	uint64_t bits = LOAD_RELAXED(&range.hot[page / 64]);
+
+	if (going == GOING_UNUSED)
+		bits &=
+		    ~(LOAD_RELAXED(&range.freed[0][page / 64]) | LOAD_RELAXED(&range.freed[1][page / 64]));
+	return bits >> page % 64 & 1;
+}
+
+/* The next stretch of a busy run that goes, from *page on and before end; *page is its end then. */
+static bool next_stretch(uint32_t *page, uint32_t end, enum going going, uint32_t *start)
+{
+	while (*page < end) {
+		while (*page < end && !is_going(*page, going))
+			++*page;
+		*start = *page;
+		while (*page < end && is_going(*page, going))
+			++*page;
+		if (*page - *start >= (going == GOING_UNUSED ? UNUSED_STRETCH_MIN : 1))
+			return true;
+	}
+	return false;
 }
 
 /* Of a busy run: what the kernel did not take, in the order of pages. */
@@ -77,33 +108,35 @@ static void purge_stretch(uint32_t page, uint32_t end, struct refused *refused)
 	purge_stretch(middle, end, refused);
 }
 
-/* The resident stretches of a busy run go back, each with one call if it can. */
-static void purge_stretches(uint32_t page, uint32_t end, struct refused *refused)
+/* The stretches of a busy run that go, each with one call if it can; and what the table has of them. */
+static void purge_stretches(uint32_t page, uint32_t end, enum going going, struct refused *refused)
 {
-	while (page < end) {
-		uint32_t start;
+	uint32_t start;
 
-		while (page < end && !is_hot(page))
-			page++;
-		start = page;
-		while (page < end && is_hot(page))
-			page++;
-		if (page != start)
-			purge_stretch(start, page, refused);
+	while (next_stretch(&page, end, going, &start)) {
+		unsigned before = refused->count;
+
+		purge_stretch(start, page, refused);
+		if (refused->count == before && !refused->is_over)
+			range_forget(start, page);
 	}
 }
 
 /* What was not refused is cold. Returns how many pages went. The arena's lock is held. */
-static uint64_t mark_purged(uint32_t page, uint32_t end, const struct refused *refused)
+static uint64_t mark_purged(uint32_t page, uint32_t end, enum going going, const struct refused *refused)
 {
 	uint64_t purged = 0;
+	uint32_t start;
 
-	for (unsigned i = 0; i <= refused->count; i++) {
-		uint32_t until = i < refused->count ? refused->at[i].page : end;
+	while (next_stretch(&page, end, going, &start)) {
+		for (unsigned i = 0; i <= refused->count; i++) {
+			bool is_last = i == refused->count;
+			uint32_t until = is_last ? page : MIN(MAX(refused->at[i].page, start), page);
 
-		purged += hot_count(page, until - page);
-		hot_mark(page, until - page, false);
-		page = i < refused->count ? refused->at[i].end : end;
+			hot_mark(start, until - start, false);
+			purged += until - start;
+			start = is_last ? page : MIN(MAX(refused->at[i].end, until), page);
+		}
 	}
 	return purged;
 }
@@ -120,23 +153,23 @@ void purge_try_again(void)
 	atomic_store_explicit(&arenas.purges_in_vain, 0, memory_order_relaxed);
 }
 
-/* How long the end of a busy run is that holds so many resident pages. */
-static uint32_t end_with(uint32_t page, uint32_t pages, uint64_t hot)
+/* How long the end of a busy run is that holds so many pages that go. */
+static uint32_t end_with(uint32_t page, uint32_t pages, enum going going, uint64_t count)
 {
 	uint32_t part = 0;
 
-	while (part < pages && hot > 0) {
+	while (part < pages && count > 0) {
 		part++;
-		hot -= is_hot(page + pages - part);
+		count -= is_going(page + pages - part, going);
 	}
 	return part;
 }
 
 /*
- * A free run's resident pages go back, the last at_most of them. Returns how many. One of which some were
+ * A free run's resident pages go back, or those unused, the last at_most of them. Returns how many. One of which some were
  * refused counts as freed now, so that older ones come before it.
  */
-static uint64_t purge_run(uint32_t page, uint64_t at_most, uint32_t now)
+static uint64_t purge_run(uint32_t page, enum going going, uint64_t at_most, uint32_t now)
 {
 	struct arena *arena = &arenas.at[page_owner(page)];
 	uint32_t pages, part, freed;
@@ -153,11 +186,11 @@ static uint64_t purge_run(uint32_t page, uint64_t at_most, uint32_t now)
 	runs_withdraw(&arena->runs, page);
 	lock_release(&arena->lock);
 
-	part = end_with(page, pages, at_most);
-	purge_stretches(page + pages - part, page + pages, &refused);
+	part = end_with(page, pages, going, at_most);
+	purge_stretches(page + pages - part, page + pages, going, &refused);
 
 	lock_acquire(&arena->lock);
-	purged = mark_purged(page + pages - part, page + pages, &refused);
+	purged = mark_purged(page + pages - part, page + pages, going, &refused);
 	arena->purged_pages += purged;
 	if (purged != 0)
 		atomic_store_explicit(&arenas.purges_in_vain, 0, memory_order_relaxed);
@@ -237,10 +270,30 @@ static unsigned oldest_buckets(uint64_t surplus_pages, uint32_t now)
 	return bucket;
 }
 
-uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
+/* Whether a run has so many unused pages that it is worth its lock; a guess. */
+UNLOCKED_READER static bool has_unused(uint32_t page, uint32_t pages)
+{
+	uint32_t start, end = page + pages;
+
+	return next_stretch(&page, end, GOING_UNUSED, &start);
+}
+
+static uint64_t purge_unused(uint64_t surplus_pages, uint32_t now)
 {
 	uint64_t purged = 0;
-	unsigned from = surplus_pages != 0 ? oldest_buckets(surplus_pages, now) : AGE_BUCKETS;
+	uint32_t page = 1, looks = LOOKS_NO_BOUND;
+	struct hot_run run;
+
+	while (purged < surplus_pages && find_hot_run(&page, &looks, &run) && !is_off())
+		if (has_unused(run.page, run.pages))
+			purged += purge_run(run.page, GOING_UNUSED, surplus_pages - purged, now);
+	return purged;
+}
+
+uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
+{
+	uint64_t purged = purge_unused(surplus_pages, now);
+	unsigned from = surplus_pages > purged ? oldest_buckets(surplus_pages - purged, now) : AGE_BUCKETS;
 	uint32_t page = 1, looks = LOOKS_NO_BOUND;
 	struct hot_run run;
 
@@ -256,7 +309,7 @@ uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now)
 		else if (age_bucket(age) < from)
 			continue;
 		if (at_most != 0)
-			purged += purge_run(run.page, at_most, now);
+			purged += purge_run(run.page, GOING_RESIDENT, at_most, now);
 	}
 	return purged;
 }
@@ -265,15 +318,26 @@ void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_
 {
 	hand->surplus_pages = surplus_pages;
 	hand->idle_ticks = idle_ticks;
-	hand->rounds = 2;
+	hand->rounds = ROUND_OF_AGES;
 }
 
-/* How many pages of a run of that age the hand is to take. */
-static uint64_t wanted_of(const struct purge_hand *hand, uint32_t age)
+void purge_begin_unused(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks)
 {
+	purge_begin(hand, surplus_pages, idle_ticks);
+	if (surplus_pages != 0)
+		hand->rounds = ROUND_OF_UNUSED;
+}
+
+/* How many pages of a run the hand is to take. */
+static uint64_t wanted_of(const struct purge_hand *hand, const struct hot_run *run, uint32_t now)
+{
+	uint32_t age = (uint32_t)MAX((int32_t)(now - run->freed), 0);
+
+	if (hand->rounds == ROUND_OF_UNUSED)
+		return has_unused(run->page, run->pages) ? hand->surplus_pages : 0;
 	if (age >= hand->idle_ticks)
 		return UINT64_MAX;
-	return age >= YOUNG_TICKS || hand->rounds == 1 ? hand->surplus_pages : 0;
+	return age >= YOUNG_TICKS || hand->rounds < ROUND_OF_AGES ? hand->surplus_pages : 0;
 }
 
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now)
@@ -287,10 +351,12 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		if (is_off()) {
 			hand->rounds = 0;
 		} else if (find_hot_run(&hand->page, &looks, &run)) {
-			wanted = wanted_of(hand, (uint32_t)MAX((int32_t)(now - run.freed), 0));
+			wanted = wanted_of(hand, &run, now);
 			if (wanted == 0)
 				continue;
-			purged = purge_run(run.page, MIN(wanted, pages - cost), now);
+			purged = purge_run(run.page,
+			    hand->rounds == ROUND_OF_UNUSED ? GOING_UNUSED : GOING_RESIDENT,
+			    MIN(wanted, pages - cost), now);
 			hand->surplus_pages -= MIN(hand->surplus_pages, purged);
 			sum += purged;
 			cost += MAX(purged, (uint64_t)CALL_PAGES);
@@ -300,7 +366,7 @@ uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, ui
 		} else if (looks != 0) {
 			hand->page = 1;
 			hand->rounds--;
-			if (hand->surplus_pages == 0)
+			if (hand->surplus_pages == 0 && hand->rounds < ROUND_OF_AGES)
 				hand->rounds = 0;
 		}
 	}

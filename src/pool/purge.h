@@ -7,7 +7,7 @@
 
 #include "pool/arenas.h"
 
-/* Give back resident pages, oldest first: at most surplus_pages of any age, and all that
+/* Give back resident pages: at most surplus_pages of any age, unused ones first, then oldest first; and all that
  * was freed more than idle_ticks ago. No lock is held over the system calls. */
 uint64_t purge_oldest(uint64_t surplus_pages, uint32_t idle_ticks, uint32_t now);
 
@@ -22,6 +22,8 @@ struct purge_hand {
 };
 /* Two rounds from here on. */
 void purge_begin(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
+/* And one before them, for the surplus that nobody used lately: where memory is not scarce. */
+void purge_begin_unused(struct purge_hand *hand, uint64_t surplus_pages, uint32_t idle_ticks);
 /* At most so many pages, within so many looks at runs. Returns how many pages went. */
 uint64_t purge_piece(struct purge_hand *hand, uint64_t pages, uint32_t looks, uint32_t now);
 

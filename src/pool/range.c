@@ -31,7 +31,7 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	size_t owners_size = ROUND_UP(bytes >> CHUNK_SHIFT, PAGE_BYTES);
 	size_t hot_size = ROUND_UP((bytes >> PAGE_SHIFT) / 8, PAGE_BYTES);
 	size_t runs_size = table_bytes(bytes, sizeof(struct run));
-	size_t small = extra_size + owners_size + 2 * hot_size;
+	size_t small = extra_size + owners_size + 4 * hot_size;
 	size_t total = small + runs_size + bytes + ((size_t)1 << CHUNK_SHIFT);
 	char *start = sys_reserve(total);
 	char *base;
@@ -48,6 +48,8 @@ static bool try_reserve(size_t bytes, size_t extra_bytes, void **extra)
 	range.owners = (uint8_t *)start + extra_size;
 	range.hot = (uint64_t *)(void *)(start + extra_size + owners_size);
 	range.edges = (uint64_t *)(void *)(start + extra_size + owners_size + hot_size);
+	for (unsigned i = 0; i < 2; i++)
+		range.freed[i] = (uint64_t *)(void *)(start + extra_size + owners_size + (2 + i) * hot_size);
 	range.runs = (struct run *)(void *)(start + small);
 	range.base = (uintptr_t)base;
 	range.bytes = bytes;
@@ -96,6 +98,25 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32
 	}
 	lock_release(&range.lock);
 	return 0;
+}
+
+void range_end_window(void)
+{
+	bool is_second = !atomic_load_explicit(&range.is_second, memory_order_relaxed);
+
+	for (uint32_t word = 0; word < range_committed() / 64; word++)
+		STORE_RELAXED(&range.freed[is_second][word], 0);
+	atomic_store_explicit(&range.is_second, is_second, memory_order_relaxed);
+}
+
+void range_forget(uint32_t page, uint32_t end)
+{
+	/* The first and the last entry may be a run's. */
+	uintptr_t from = ROUND_UP((uintptr_t)run_at(page + 1), PAGE_BYTES);
+	uintptr_t to = (uintptr_t)run_at(end - 1) & ~(PAGE_BYTES - 1);
+
+	if (from < to)
+		sys_purge((void *)from, to - from);
 }
 
 void range_cut(size_t bytes)

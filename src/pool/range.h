@@ -25,9 +25,13 @@ struct range {
 	size_t bytes;  /* 0: no range, nothing is ours */
 	uint64_t *hot; /* a bit a page: may be resident. Meaningful for free pages only; their arena's lock */
 	uint64_t *edges; /* a bit for the first and the last page of each free run; likewise */
+	/* A bit a page that was freed in this window of demand, and in the one before, by turns (is_second). Meaningful
+	 * for free pages; set under their arena's lock, cleared under the maintain lock alone: a hint. */
+	uint64_t *freed[2];
 	uint8_t *owners; /* of each chunk: arena index; written before the chunk is used, never changed */
 
 	/* Shared. */
+	_Atomic bool is_second; /* which of freed[] is this window's; relaxed, a hint */
 	struct lock lock;
 	/* The frontier; written under lock. Release in range_extend(), acquire in range_committed():
 	 * whoever finds a page below it finds its chunk's owner, too. */
@@ -50,6 +54,13 @@ uint32_t range_extend(unsigned arena, uint32_t pages, uint64_t has_pages, uint32
 /* What is reserved beyond so many bytes goes back, as far as nobody has used it yet. Ends in a child of _Fork(), too,
  * whose parent was extending the range at that moment; then nothing goes back. */
 void range_cut(size_t bytes);
+
+/* A window of demand ends, and freed[] with it. The maintain lock is held. */
+void range_end_window(void);
+
+/* Nothing stands in the table within a free run: what describes [page, end), a part of one that was withdrawn, goes back
+ * to the kernel. */
+void range_forget(uint32_t page, uint32_t end);
 
 INLINE struct run *run_at(uint32_t page)
 {

@@ -8,7 +8,8 @@
  *
  * Demand is the highest use of the last windows of a fifth of a monitor interval each:
  * what a burst needed stays resident for four of them (6 to 8 s by default), so the
- * next burst finds it, and is gone within ten seconds if none came. What idles in magazines
+ * next burst finds it, and is gone within ten seconds if none came. While no burst is in sight, what only an earlier
+ * window needed goes little by little: a page in DEMAND_SPARE_SHARE of those taken. What idles in magazines
  * (3 MiB, or a share of the pool; tuning.h) counts as in use until it is drained, so it goes some seconds later.
  *
  * Stands above headroom.c, which it tells what a pass has changed, and shares with it what lies below both:
@@ -30,6 +31,8 @@
 #define SCARCE_IDLES_A_MONITOR 20
 /* So much above the demand is not worth a system call. */
 #define SLACK_PAGES 128
+/* A burst is in sight as long as the last window needed less than its predecessors by more than this part. */
+#define CALM_SHARE 8
 /* Collections because of the threshold are at least so far apart. */
 #define THRESHOLD_PAUSE_TICKS TICKS_PER_SECOND
 /* For requests at the limit; each reads a file and interrupts every CPU. */
@@ -56,13 +59,35 @@ static uint32_t scarce_ticks(uint32_t monitor_ticks)
 	return MAX(monitor_ticks / SCARCE_IDLES_A_MONITOR, (uint32_t)1);
 }
 
+/* How many more than are out of the heap are to be kept where so many are wanted in all. */
+static uint64_t beyond(uint64_t pages, const struct reclaim_facts *facts)
+{
+	return pages - MIN(pages, facts->out_pages);
+}
+
+/*
+ * What idles beyond the floor goes at a window's end. While no burst is in sight, what only an earlier window needed
+ * goes as well, as far as it may fault again without being noticed.
+ */
+static void plan_window(const struct reclaim_facts *facts, struct reclaim_plan *plan)
+{
+	uint64_t wanted = beyond(facts->peak_pages, facts) + facts->slack_pages;
+	uint64_t recent = MIN(beyond(facts->recent_pages, facts), wanted);
+
+	wanted = MIN(wanted, facts->hot_pages);
+	if (facts->recent_pages >= facts->peak_pages - facts->peak_pages / CALM_SHARE)
+		plan->spent_pages = MIN(wanted - MIN(wanted, recent), facts->spare_pages);
+	plan->surplus_pages = facts->hot_pages - wanted + plan->spent_pages;
+	if (plan->surplus_pages <= SLACK_PAGES)
+		plan->surplus_pages = plan->spent_pages = 0;
+}
+
 struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 {
 	struct reclaim_plan plan = {
 	    .idle_ticks = facts->max_idle_ticks,
 	    .magazine_idle_ticks = facts->monitor_ticks * 6 / 10,
 	};
-	uint64_t wanted = facts->peak_pages > facts->out_pages ? facts->peak_pages - facts->out_pages : 0;
 
 	if (facts->is_everything || (facts->pressure == PRESSURE_CRITICAL && facts->is_rising)) {
 		plan.surplus_pages = facts->hot_pages;
@@ -80,9 +105,8 @@ struct reclaim_plan reclaim_plan(const struct reclaim_facts *facts)
 		plan.magazine_idle_ticks = MIN(plan.magazine_idle_ticks, facts->monitor_ticks / 10);
 		return plan;
 	}
-	wanted += facts->slack_pages;
-	if (facts->is_window && facts->hot_pages > wanted + SLACK_PAGES)
-		plan.surplus_pages = facts->hot_pages - wanted;
+	if (facts->is_window)
+		plan_window(facts, &plan);
 	return plan;
 }
 
@@ -110,7 +134,9 @@ static void add_demand(struct reclaim_facts *facts)
 	facts->out_pages = pages.out;
 	facts->hot_pages = pages.hot;
 	facts->peak_pages = demand_peak();
+	facts->recent_pages = demand_recent();
 	facts->slack_pages = demand_slack();
+	facts->spare_pages = demand_spare();
 }
 
 /* The hand goes on, for as long as a request may wait. */
@@ -169,6 +195,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	/* What came out of the magazines idles in the heap now. */
 	add_demand(&facts);
 	plan = reclaim_plan(&facts);
+	demand_spend(plan.spent_pages);
 	if (reach != BOUNDED && (plan.surplus_pages != 0 || is_age_walk)) {
 		uint64_t began_ns = clock_precise_ns();
 
@@ -181,7 +208,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 	if (is_window || reach != BOUNDED)
 		reclaim.hand.rounds = 0;
 	if (reach == BOUNDED && (plan.surplus_pages != 0 || is_age_walk))
-		purge_begin(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
+		purge_begin_unused(&reclaim.hand, plan.surplus_pages, plan.idle_ticks);
 	purged += piece_locked(now);
 	if (is_collection) {
 		reclaim.last_collection = now;

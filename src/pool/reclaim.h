@@ -11,11 +11,13 @@
 #include "pool/pressure.h"
 
 struct reclaim_facts {
-	uint64_t out_pages;   /* in use and in magazines */
-	uint64_t hot_pages;   /* free and resident */
-	uint64_t slack_pages; /* that are worth keeping beyond the peak, since sizes change */
-	bool is_window;	      /* the windows went on: without pressure surplus goes only then */
-	uint64_t peak_pages;  /* the highest out_pages of the last monitor interval */
+	uint64_t out_pages;    /* in use and in magazines */
+	uint64_t hot_pages;    /* free and resident */
+	uint64_t slack_pages;  /* that are worth keeping beyond the peak, since sizes change */
+	bool is_window;	       /* the windows went on: without pressure surplus goes only then */
+	uint64_t peak_pages;   /* the highest out_pages of the last monitor interval */
+	uint64_t recent_pages; /* the same of the last window */
+	uint64_t spare_pages;  /* that may go although an earlier window needed them (demand.h) */
 	enum pressure_level pressure;
 	bool is_rising;		/* it was less at the last pass */
 	bool is_over_threshold; /* the pool passed WEIR_GC_THRESHOLD of its limit */
@@ -27,6 +29,7 @@ struct reclaim_facts {
 
 struct reclaim_plan {
 	uint64_t surplus_pages;	      /* to purge whatever its age */
+	uint64_t spent_pages;	      /* of these, so many of facts.spare_pages */
 	uint32_t idle_ticks;	      /* what has been idle for longer is purged in any case */
 	uint32_t magazine_idle_ticks; /* what has been idle in a magazine for longer goes to the heap */
 };

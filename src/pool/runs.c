@@ -14,6 +14,8 @@
 
 /* How many runs of a bin of mixed lengths are looked at for the best fit. */
 #define FIT_LOOKS 16
+/* Fewer resident pages than this part of a request are not worth that it is not zero. */
+#define WARM_SHARE 8
 
 static unsigned bin_of(uint32_t pages)
 {
@@ -43,9 +45,31 @@ static unsigned next_bin(const struct bins *bins, unsigned bin)
 	return word * 64 + (unsigned)__builtin_ctzll(bits);
 }
 
+/* The last occupied bin up to bin; RUNS_BINS: none. */
+static unsigned last_bin(const struct bins *bins, unsigned bin)
+{
+	unsigned word = bin / 64;
+	uint64_t bits = bins->occupied[word] & (~(uint64_t)0 >> (63 - bin % 64));
+
+	while (bits == 0) {
+		if (word-- == 0)
+			return RUNS_BINS;
+		bits = bins->occupied[word];
+	}
+	return word * 64 + 63 - (unsigned)__builtin_clzll(bits);
+}
+
 static enum temperature temperature_of(const struct run *run)
 {
-	return run->free.hot_pages * 2 >= run->pages ? RUNS_HOT : RUNS_COLD;
+	if (run->free.hot_pages * 2 >= run->pages)
+		return RUNS_HOT;
+	return run->free.hot_pages != 0 ? RUNS_WARM : RUNS_COLD;
+}
+
+/* By what a run of that temperature stands in a bin. */
+static uint32_t key_of(const struct run *run, enum temperature temperature)
+{
+	return temperature == RUNS_WARM ? run->free.hot_pages : run->pages;
 }
 
 /* --- which pages may be resident ------------------------------------------- */
@@ -98,13 +122,27 @@ void hot_mark(uint32_t page, uint32_t pages, bool is_hot)
 	mark_word(word, mask & bits_to(last), is_hot);
 }
 
+/* Pages that were in use until now. */
+static void mark_freed(uint32_t page, uint32_t pages)
+{
+	uint64_t *freed = range.freed[atomic_load_explicit(&range.is_second, memory_order_relaxed)];
+	uint32_t last = page + pages - 1, word = page / 64;
+	uint64_t mask = bits_from(page);
+
+	hot_mark(page, pages, true);
+	for (; word < last / 64; word++, mask = ~(uint64_t)0)
+		STORE_RELAXED(&freed[word], LOAD_RELAXED(&freed[word]) | mask);
+	STORE_RELAXED(&freed[word], LOAD_RELAXED(&freed[word]) | (mask & bits_to(last)));
+}
+
 /* --- lists ------------------------------------------------------------------ */
 
 static void bin_insert(struct runs *runs, uint32_t page)
 {
 	struct run *run = run_at(page);
-	struct bins *bins = &runs->bins[temperature_of(run)];
-	unsigned bin = bin_of(run->pages);
+	enum temperature temperature = temperature_of(run);
+	struct bins *bins = &runs->bins[temperature];
+	unsigned bin = bin_of(key_of(run, temperature));
 	uint32_t head = bins->heads[bin];
 
 	run->free.next = head;
@@ -113,14 +151,15 @@ static void bin_insert(struct runs *runs, uint32_t page)
 		run_at(head)->free.prev = page;
 	bins->heads[bin] = page;
 	STORE_RELAXED(&bins->occupied[bin / 64], bins->occupied[bin / 64] | (uint64_t)1 << bin % 64);
-	runs->counts[temperature_of(run)]++;
+	runs->counts[temperature]++;
 }
 
 static void bin_remove(struct runs *runs, uint32_t page)
 {
 	struct run *run = run_at(page);
-	struct bins *bins = &runs->bins[temperature_of(run)];
-	unsigned bin = bin_of(run->pages);
+	enum temperature temperature = temperature_of(run);
+	struct bins *bins = &runs->bins[temperature];
+	unsigned bin = bin_of(key_of(run, temperature));
 
 	if (run->free.next != 0)
 		run_at(run->free.next)->free.prev = run->free.prev;
@@ -131,7 +170,7 @@ static void bin_remove(struct runs *runs, uint32_t page)
 	if (bins->heads[bin] == 0)
 		STORE_RELAXED(
 		    &bins->occupied[bin / 64], bins->occupied[bin / 64] & ~((uint64_t)1 << bin % 64));
-	runs->counts[temperature_of(run)]--;
+	runs->counts[temperature]--;
 }
 
 /* --- runs come and go ------------------------------------------------------- */
@@ -232,7 +271,7 @@ static void insert(struct runs *runs, uint32_t page, uint32_t pages, uint32_t ho
 
 void runs_free_hot(struct runs *runs, uint32_t page, uint32_t pages, uint32_t now)
 {
-	hot_mark(page, pages, true);
+	mark_freed(page, pages);
 	insert(runs, page, pages, pages, now);
 }
 
@@ -289,31 +328,72 @@ bool runs_take_at(struct runs *runs, uint32_t page, uint32_t pages, bool *was_co
 	return true;
 }
 
-static uint32_t best_in_bin(const struct bins *bins, unsigned bin, uint32_t pages)
+/* The first resident page from page on, of a run that has one there. */
+static uint32_t first_hot(uint32_t page)
 {
-	uint32_t best = 0, best_pages = UINT32_MAX;
+	unsigned word = page / 64;
+	uint64_t bits = range.hot[word] & (~(uint64_t)0 << page % 64);
+
+	while (bits == 0)
+		bits = range.hot[++word];
+	return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
+/*
+ * From where so many pages of a free run are taken: its head, or its end or where its resident part begins, if
+ * more of them are resident there.
+ */
+static uint32_t warmest(uint32_t start, uint32_t pages)
+{
+	const struct run *run = run_at(start);
+	uint32_t last = start + run->pages - pages, best = start, best_hot;
+	uint32_t most = MIN(run->free.hot_pages, pages), others[2];
+
+	if (last == start || run->free.hot_pages == 0 || run->free.hot_pages == run->pages)
+		return start;
+	best_hot = hot_count(start, pages);
+	others[0] = MIN(first_hot(start), last);
+	others[1] = last;
+	for (int i = 0; i < 2 && best_hot < most; i++) {
+		uint32_t hot = hot_count(others[i], pages);
+
+		if (hot > best_hot) {
+			best = others[i];
+			best_hot = hot;
+		}
+	}
+	return best;
+}
+
+static uint32_t best_in_bin(
+    const struct runs *runs, enum temperature temperature, unsigned bin, uint32_t pages)
+{
+	uint32_t best = 0, best_key = UINT32_MAX;
 	int looks = 0;
 
-	for (uint32_t page = bins->heads[bin]; page != 0 && looks < FIT_LOOKS; looks++) {
+	for (uint32_t page = runs->bins[temperature].heads[bin]; page != 0 && looks < FIT_LOOKS; looks++) {
 		const struct run *run = run_at(page);
+		uint32_t key = key_of(run, temperature);
 
-		if (run->pages >= pages && run->pages < best_pages) {
+		if (key >= pages && key < best_key) {
 			best = page;
-			best_pages = run->pages;
+			best_key = key;
 		}
 		page = run->free.next;
 	}
 	return best;
 }
 
-/* The best-fitting run; 0: none is as long. */
-static uint32_t find_fit(const struct bins *bins, uint32_t pages)
+/* The run of that temperature that fits best; 0: none. */
+static uint32_t find_best(const struct runs *runs, enum temperature temperature, uint32_t pages)
 {
+	const struct bins *bins = &runs->bins[temperature];
 	unsigned bin = next_bin(bins, bin_of(pages));
 
 	/* Only the first bin above the exact ones can hold runs that are too short. */
 	while (bin < RUNS_BINS) {
-		uint32_t page = bin < RUNS_EXACT_BINS ? bins->heads[bin] : best_in_bin(bins, bin, pages);
+		uint32_t page =
+		    bin < RUNS_EXACT_BINS ? bins->heads[bin] : best_in_bin(runs, temperature, bin, pages);
 
 		if (page != 0)
 			return page;
@@ -322,26 +402,47 @@ static uint32_t find_fit(const struct bins *bins, uint32_t pages)
 	return 0;
 }
 
-uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
+/* The warm run in which the fewest of so many pages would fault, though some; 0: none, or hardly any would not. */
+static uint32_t find_warmest(const struct runs *runs, uint32_t pages)
 {
-	uint32_t page = find_fit(&runs->bins[temperature], pages);
+	const struct bins *bins = &runs->bins[RUNS_WARM];
+	unsigned least = bin_of(MAX(pages / WARM_SHARE, 1u)), bin = last_bin(bins, bin_of(pages));
 
-	if (page != 0)
-		cut(runs, page, page, pages, was_cold);
-	return page;
+	for (int looks = 0; bin < RUNS_BINS && bin >= least && looks < FIT_LOOKS;) {
+		for (uint32_t page = bins->heads[bin]; page != 0 && looks < FIT_LOOKS; looks++) {
+			if (run_at(page)->pages >= pages)
+				return page;
+			page = run_at(page)->free.next;
+		}
+		bin = bin == 0 ? RUNS_BINS : last_bin(bins, bin - 1);
+	}
+	return 0;
 }
 
-/* The last occupied bin before bin; RUNS_BINS: none. */
-static unsigned bin_before(const struct bins *bins, unsigned bin)
+/* Any warm run that is long enough; 0: none. Before the range is extended, so all are looked at. */
+static uint32_t find_long(const struct runs *runs, uint32_t pages)
 {
-	while (bin-- > 0) {
-		uint64_t bits = bins->occupied[bin / 64] << (63 - bin % 64);
+	const struct bins *bins = &runs->bins[RUNS_WARM];
 
-		if (bits != 0)
-			return bin - (unsigned)__builtin_clzll(bits);
-		bin -= bin % 64;
+	for (unsigned bin = next_bin(bins, 0); bin < RUNS_BINS; bin = next_bin(bins, bin + 1))
+		for (uint32_t page = bins->heads[bin]; page != 0; page = run_at(page)->free.next)
+			if (run_at(page)->pages >= pages)
+				return page;
+	return 0;
+}
+
+/* The run that it is taken from; 0: none of that temperature. */
+static uint32_t find(const struct runs *runs, enum temperature temperature, uint32_t pages)
+{
+	uint32_t start;
+
+	if (temperature == RUNS_HOT) {
+		start = find_best(runs, RUNS_HOT, pages);
+		return start != 0 ? start : find_best(runs, RUNS_WARM, pages);
 	}
-	return RUNS_BINS;
+	start = find_warmest(runs, pages);
+	start = start != 0 ? start : find_best(runs, RUNS_COLD, pages);
+	return start != 0 ? start : find_long(runs, pages);
 }
 
 uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
@@ -354,8 +455,8 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
 	*got = most;
 	if (page != 0)
 		return page;
-	/* All are shorter than most. */
-	bin = bin_before(bins, RUNS_BINS);
+	/* All of that temperature are shorter than most. */
+	bin = last_bin(bins, RUNS_BINS - 1);
 	if (bin == RUNS_BINS)
 		return 0;
 	page = bins->heads[bin];
@@ -367,54 +468,49 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
 }
 
 /*
- * How many runs of that length, at most most of them, cut() would take out of the run at page one after the other:
- * as long as the rest has the run's temperature, by which it fits best again; and all read as zero, or none.
+ * How many runs of that length, at most most of them, lie in the free run from page on, each as well fitting as the
+ * one before: of a run that is resident all over, or nowhere; of others one, as what is left may be of another
+ * temperature.
  */
-static unsigned row_length(uint32_t page, uint32_t pages, unsigned most)
+static unsigned row_length(uint32_t start, uint32_t page, uint32_t pages, unsigned most)
 {
-	const struct run *run = run_at(page);
-	uint32_t length = run->pages, hot = run->free.hot_pages;
-	bool is_hot = temperature_of(run) == RUNS_HOT, was_cold = false;
-	unsigned count = 0;
+	const struct run *run = run_at(start);
+	uint32_t hot = run->free.hot_pages;
 
-	if (most == 1)
-		return 1;
-	if (hot == length || hot == 0)
-		return MIN(most, length / pages);
-	for (; count < most && length >= pages; count++) {
-		uint32_t part = hot_count(page, pages);
-
-		if (count == 0)
-			was_cold = part == 0;
-		if ((part == 0) != was_cold || (hot * 2 >= length) != is_hot)
-			break;
-		hot -= part;
-		page += pages;
-		length -= pages;
-	}
-	return count;
+	return page == start && (hot == run->pages || hot == 0) ? MIN(most, run->pages / pages) : 1;
 }
 
 uint32_t runs_take_row(struct runs *runs, enum temperature temperature, uint32_t pages, unsigned most,
     unsigned *count, bool *was_cold)
 {
-	uint32_t page = find_fit(&runs->bins[temperature], pages);
+	uint32_t start = find(runs, temperature, pages), page;
 
 	*count = 0;
-	if (page == 0)
+	if (start == 0)
 		return 0;
-	*count = row_length(page, pages, most);
-	cut(runs, page, page, *count * pages, was_cold);
+	page = warmest(start, pages);
+	*count = row_length(start, page, pages, most);
+	cut(runs, start, page, *count * pages, was_cold);
 	return page;
 }
 
-unsigned runs_best_bin(const struct runs *runs, enum temperature temperature, uint32_t pages)
+uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold)
 {
-	/* In a bin of mixed lengths a run may be too short. */
-	return next_bin(&runs->bins[temperature], bin_of(pages) + (pages > RUNS_EXACT_BINS));
+	unsigned count;
+
+	return runs_take_row(runs, temperature, pages, 1, &count, was_cold);
 }
 
-bool runs_has(const struct runs *runs, enum temperature temperature, uint32_t pages)
+unsigned runs_rank(const struct runs *runs, uint32_t pages)
 {
-	return runs_best_bin(runs, temperature, pages) < RUNS_BINS;
+	/* In a bin of mixed lengths a run may be too short. */
+	unsigned from = bin_of(pages) + (pages > RUNS_EXACT_BINS);
+	unsigned bin = next_bin(&runs->bins[RUNS_HOT], from);
+
+	return bin < RUNS_BINS ? bin : RUNS_BINS + next_bin(&runs->bins[RUNS_WARM], from);
+}
+
+bool runs_has_hot(const struct runs *runs, uint32_t pages)
+{
+	return runs_rank(runs, pages) < RUNS_RANKS;
 }

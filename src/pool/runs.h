@@ -14,8 +14,8 @@
 #define RUNS_BINS (RUNS_EXACT_BINS + 8 * 18)
 #define RUNS_WORDS ((RUNS_BINS + 63) / 64)
 
-/* A run with at least half its pages resident is hot. */
-enum temperature { RUNS_HOT, RUNS_COLD, TEMPERATURES };
+/* A run with at least half its pages resident is hot; with fewer, but some, warm; with none, cold. */
+enum temperature { RUNS_HOT, RUNS_WARM, RUNS_COLD, TEMPERATURES };
 
 struct bins {
 	uint64_t occupied[RUNS_WORDS]; /* a bit a bin; other arenas peek at it without lock */
@@ -23,17 +23,19 @@ struct bins {
 };
 
 struct runs {
-	struct bins bins[TEMPERATURES];
-	uint64_t free_pages; /* in all */
-	uint64_t hot_pages;  /* of these, maybe resident */
+	struct bins bins[TEMPERATURES]; /* by length; warm ones by how many of their pages are resident */
+	uint64_t free_pages;		/* in all */
+	uint64_t hot_pages;		/* of these, maybe resident */
 	uint32_t counts[TEMPERATURES];
 	uint64_t fresh_pages, reused_pages; /* taken so far that may not have been resident, and that were */
 	unsigned arena;			    /* its owner's index: runs of different arenas do not coalesce */
 };
 
 /*
- * Take the best-fitting run of that temperature and keep its first pages; the rest stays
- * free. Returns the first page, or 0. *was_cold says that every page reads as zero.
+ * Take so many pages, and leave the rest of their run free. RUNS_HOT: of the best-fitting hot run, or of the
+ * warm one with the fewest resident pages that are as many at least; else nothing. RUNS_COLD: of the warm one with the
+ * most resident pages that are fewer, if they are not too few, or of the best-fitting cold one. Of a run that is
+ * partly resident, that part. Returns the first page, or 0. *was_cold says that every page reads as zero.
  * The caller writes the entry of the first page.
  */
 uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pages, bool *was_cold);
@@ -65,11 +67,14 @@ void runs_withdraw(struct runs *runs, uint32_t page);
 /* The withdrawn run comes back, as old as it was, as range.hot now says. */
 void runs_restore(struct runs *runs, uint32_t page, uint32_t freed);
 
-/* In which bin the shortest run stands that has so many pages for sure; RUNS_BINS: none. May be asked without
- * lock, then it is a guess. */
-unsigned runs_best_bin(const struct runs *runs, enum temperature temperature, uint32_t pages);
-/* Whether a run of that many pages is there; may be asked without lock, then it is a guess. */
-bool runs_has(const struct runs *runs, enum temperature temperature, uint32_t pages);
+/*
+ * How good the run is that RUNS_HOT would be taken from, if it has so many pages for sure: the less the better;
+ * RUNS_RANKS: there is none. May be asked without lock, then it is a guess.
+ */
+#define RUNS_RANKS (2 * RUNS_BINS)
+unsigned runs_rank(const struct runs *runs, uint32_t pages);
+/* Whether there is one; may be asked without lock, then it is a guess. */
+bool runs_has_hot(const struct runs *runs, uint32_t pages);
 
 uint32_t hot_count(uint32_t page, uint32_t pages);
 void hot_mark(uint32_t page, uint32_t pages, bool is_hot);

@@ -119,6 +119,7 @@ UNLOCKED_READER static void add_arena(struct pool_stats *stats, const struct are
 	uint64_t hot = MIN(LOAD_RELAXED(&arena->runs.hot_pages), free_pages);
 
 	stats->free_runs_hot += LOAD_RELAXED(&arena->runs.counts[RUNS_HOT]);
+	stats->free_runs_cold += LOAD_RELAXED(&arena->runs.counts[RUNS_WARM]);
 	stats->free_runs_cold += LOAD_RELAXED(&arena->runs.counts[RUNS_COLD]);
 	/* What is leased and not cut yet is free. */
 	stats->free_hot_bytes += (hot + lease_pages(arena)) << PAGE_SHIFT;

@@ -1,10 +1,10 @@
 /*
- * taking.c -- what a thread that only allocates gets out of the heap, with a lock for many of its requests.
+ * taking.c -- what a miss takes out of the heap: counted against the limits, in batches.
  *
- * Called on misses (pool.c), where limits need not be kept to the page: what is out of the heap, and
- * counted, is more than the thread has asked for yet. What comes back to such a thread comes through others, and of
- * many sizes no magazine ever holds the one that it asks for next. Takes one arena's lock at a time, never in a
- * signal handler.
+ * Called on misses (pool.c). A thread that only allocates gets more with one lock where limits need not be kept to the
+ * page: what is out of the heap, and counted, is more than it has asked for yet. What comes back to such a thread comes
+ * through others, and of many sizes no magazine ever holds the one that it asks for next. Takes one arena's lock at a
+ * time, never in a signal handler.
  */
 #include "pool/taking.h"
 
@@ -12,6 +12,67 @@
 #include "pool/lease.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
+#include "pool/reclaim.h"
+
+/* A batch moves at most so many bytes. */
+#define BATCH_BYTES_MAX ((size_t)4 << 20)
+/* Shorter buffers are as long as their class. */
+#define SHORT_PAGES_MIN 32
+
+bool taking_count(uint64_t pages, uint64_t buffers, uint32_t now)
+{
+	if (limits_take(pages, buffers))
+		return true;
+	if ((magazines_count() == 0 && !arenas_hold_back()) || !reclaim_drain(now))
+		return false;
+	return limits_take(pages, buffers);
+}
+
+unsigned taking_batch_size(unsigned class, uint32_t room, unsigned most)
+{
+	uint64_t batch = MIN(MIN(room / 2 + 1, most), (unsigned)BATCH_MAX);
+
+	if (batch * size_class_bytes(class) > BATCH_BYTES_MAX)
+		batch = MAX(BATCH_BYTES_MAX / size_class_bytes(class), (size_t)1);
+	if (pool.limit_buffers != 0) {
+		uint64_t out = atomic_load_explicit(&pool.out_buffers, memory_order_relaxed);
+
+		batch =
+		    MIN(batch, MAX((pool.limit_buffers - MIN(out, pool.limit_buffers)) / 16, (uint64_t)1));
+	}
+	return (unsigned)batch;
+}
+
+unsigned taking_batch(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+{
+	unsigned count;
+	uint64_t counted = size_class_pages_for(class, want);
+	struct arena_change change;
+
+	if (!limits_take(counted, want)) {
+		want = 1;
+		counted = size_class_pages_for(class, want);
+		if (!taking_count(counted, 1, now))
+			return 0;
+	}
+	count = arenas_take(class, want, now, pages, &change);
+	limits_return(counted - change.out_pages + change.returned_pages, want - count);
+	pool_keep_limit(change.fresh_pages, now);
+	return count;
+}
+
+uint32_t taking_short(size_t size, uint32_t now)
+{
+	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT), page;
+	struct arena_change change;
+
+	if (pages < SHORT_PAGES_MIN || !limits_take(pages, 1))
+		return 0;
+	page = arenas_take_short(pages, now, &change);
+	limits_return(pages - change.out_pages + change.returned_pages, page == 0);
+	pool_keep_limit(change.fresh_pages, now);
+	return page;
+}
 
 bool taking_serves(unsigned class)
 {

@@ -112,7 +112,9 @@ static inline unsigned engine_bin_of(uint32_t pages)
 
 static inline enum temperature engine_temperature(const struct run *run)
 {
-	return 2 * (uint64_t)run->free.hot_pages >= run->pages ? RUNS_HOT : RUNS_COLD;
+	if (2 * (uint64_t)run->free.hot_pages >= run->pages)
+		return RUNS_HOT;
+	return run->free.hot_pages != 0 ? RUNS_WARM : RUNS_COLD;
 }
 
 /* Nothing else stands within [first, first + pages); their one owner is the result. */
@@ -279,7 +281,9 @@ static inline char *engine_check_lists(const struct engine_check *check, const s
 
 				ENGINE_NEED(run->state == RUN_FREE && page_owner(page) == index, page);
 				ENGINE_NEED(run->free.prev == before, page);
-				ENGINE_NEED(engine_bin_of(run->pages) == bin, page);
+				ENGINE_NEED(
+				    engine_bin_of(t == RUNS_WARM ? run->free.hot_pages : run->pages) == bin,
+				    page);
 				ENGINE_NEED(engine_temperature(run) == (enum temperature)t, page);
 				ENGINE_NEED(++count <= sums->counts[t], page);
 				before = page;

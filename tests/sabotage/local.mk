@@ -44,6 +44,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/errno-lost.patch \
 	tests/sabotage/errno-of-madvise.patch \
 	tests/sabotage/escape-shown.patch \
+	tests/sabotage/every-buffer-as-its-class.patch \
 	tests/sabotage/export-missing.patch \
 	tests/sabotage/export-surplus.patch \
 	tests/sabotage/files-of-standard-numbers.patch \
@@ -81,8 +82,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/lease-warm-as-cold.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/leg-of-bytes-only.patch \
+	tests/sabotage/let-go-is-slack.patch \
 	tests/sabotage/libc-is-the-site.patch \
 	tests/sabotage/library-apart.patch \
+	tests/sabotage/library-buffer-too-short.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
 	tests/sabotage/locked-never-tried-again.patch \
@@ -90,6 +93,8 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/locked-tried-at-once.patch \
 	tests/sabotage/locked-turns-purging-off.patch \
 	tests/sabotage/locked-with-all-that-is-reserved.patch \
+	tests/sabotage/long-run-not-lent.patch \
+	tests/sabotage/long-warm-run-unseen.patch \
 	tests/sabotage/magazines-are-demand.patch \
 	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/mask-not-given-back.patch \
@@ -173,6 +178,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/slot-handed-out-twice.patch \
 	tests/sabotage/slot-keeps-its-sample.patch \
 	tests/sabotage/slow-purge-not-told.patch \
+	tests/sabotage/spare-without-bound.patch \
 	tests/sabotage/stack-without-an-end.patch \
 	tests/sabotage/stack-without-its-variables.patch \
 	tests/sabotage/stale-id-taken.patch \
@@ -182,6 +188,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/stuck-thread-waited-for.patch \
 	tests/sabotage/table-entry-past-its-code.patch \
 	tests/sabotage/table-read-past-the-address.patch \
+	tests/sabotage/table-stays.patch \
 	tests/sabotage/tables-through-libgcc.patch \
 	tests/sabotage/tag-not-compared.patch \
 	tests/sabotage/taken-bytes-come-again.patch \
@@ -200,9 +207,11 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/unloaded-site-goes-on.patch \
 	tests/sabotage/unread-is-no-limit.patch \
 	tests/sabotage/usable-size-forgotten.patch \
+	tests/sabotage/used-goes-first.patch \
 	tests/sabotage/vfork-changes-the-record.patch \
 	tests/sabotage/wake-lost.patch \
 	tests/sabotage/waking-waits-for-the-loader.patch \
+	tests/sabotage/warm-head-is-cold.patch \
 	tests/sabotage/weight-not-inverse.patch \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \

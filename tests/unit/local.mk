@@ -36,6 +36,7 @@ tests_unit = \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
 	tests/unit/test_proto \
+	tests/unit/test_purge \
 	tests/unit/test_range \
 	tests/unit/test_reclaim \
 	tests/unit/test_returns \

@@ -1,11 +1,13 @@
 /*
- * test_arenas.c -- arenas side by side: which one a thread takes from, and that they lend to each other.
+ * test_arenas.c -- arenas side by side: which one a thread takes from, that they lend to each other, and how long what
+ * the pool takes from them is.
  */
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "base/clock.h"
+#include "pool/pool.h"
 #include "heap.h"
 #include "run_suite.h"
 #include "tests/common/engine.h"
@@ -190,6 +192,59 @@ START_TEST(the_arena_lends_whose_run_fits_best)
 }
 END_TEST
 
+START_TEST(a_long_run_is_lent_whatever_idles_beside_what_is_in_use)
+{
+	unsigned class = size_class_of((size_t)_i * PAGE_BYTES), owner;
+	start(3);
+	/* So much is in use that what idles is little. */
+	arenas_settle(2);
+	for (unsigned i = 0; i < 64; i++)
+		take(CLASS_64K, 1);
+	leave_run(1, 70);
+	arenas_settle(2);
+	owner = page_owner(take(class, 3));
+	ck_assert_uint_eq(owner, size_class_pages(class) >= 64 ? 1 : 2);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked)
+{
+	size_t long_one = 650 * KIB + 1, short_one = 97 * KIB + 1;
+	unsigned others = 0;
+	struct settings settings;
+	char *p;
+	settings_default(&settings);
+	ck_assert(engine_pool(&settings));
+	/* The first finds room in a magazine, and is as long as its class. */
+	p = pool_malloc(long_one);
+	ck_assert_uint_eq(pool_usable_bytes(p), 704 * KIB);
+	/* Others take what room there is, on all CPUs that we may be on. */
+	for (size_t size = 512 * KIB; others < 200;
+	     size = size == MIB ? 512 * KIB : size + 64 * KIB, others++)
+		ck_assert_ptr_nonnull(pool_malloc(size));
+	p = pool_malloc(960 * KIB + 1);
+	ck_assert_ptr_nonnull(p);
+	for (unsigned i = 0; i < 8; i++) {
+		p = pool_malloc(900 * KIB + 1);
+		ck_assert_ptr_nonnull(p);
+		if (pool_usable_bytes(p) == 904 * KIB)
+			break;
+	}
+	ck_assert_uint_eq(pool_usable_bytes(p), 904 * KIB);
+	memset(p, 1, 904 * KIB);
+	ck_assert(pool_free((uintptr_t)p - range.base));
+	/* Short ones, and the library's, which counts on it, are always as long as their class. */
+	ck_assert_uint_ge(pool_usable_bytes(pool_malloc(short_one)), 104 * KIB);
+	for (unsigned i = 0; i < 8; i++) {
+		p = pool_take(900 * KIB + 1);
+		ck_assert_uint_ge(pool_usable_bytes(p), 960 * KIB);
+	}
+	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -197,8 +252,10 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_batch_that_is_given_takes_each_arenas_lock_once);
 	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go);
 	tcase_add_test(tests, the_arena_lends_whose_run_fits_best);
+	tcase_add_loop_test(tests, a_long_run_is_lent_whatever_idles_beside_what_is_in_use, 60, 65);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);
 	tcase_add_test(tests, a_thread_stays_where_it_meets_only_who_gives_or_where_no_arena_is_quiet);
+	tcase_add_test(tests, a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked);
 }
 
 int main(void)

@@ -145,12 +145,68 @@ START_TEST(slack_is_bounded_and_goes_with_the_burst)
 }
 END_TEST
 
+START_TEST(one_page_in_so_many_of_those_taken_is_spare)
+{
+	begin();
+	for (unsigned window = 1; window <= DEMAND_WINDOWS + 2; window++) {
+		take(10 * DEMAND_SPARE_SHARE, 0);
+		give(10 * DEMAND_SPARE_SHARE);
+		demand_rotate(&facts);
+		ck_assert_uint_eq(demand_spare(), 10 * MIN(window, (unsigned)DEMAND_WINDOWS));
+	}
+	demand_spend(15);
+	ck_assert_uint_eq(demand_spare(), 10 * DEMAND_WINDOWS - 15);
+	/* Where nothing is taken, nothing says what a fault more would cost. */
+	demand_rotate(&facts);
+	ck_assert_uint_eq(demand_spare(), 0);
+}
+END_TEST
+
+START_TEST(what_was_let_go_and_faults_again_is_no_slack)
+{
+	begin();
+	take(100000, 100000);
+	give(10000);
+	demand_rotate(&facts);
+	demand_spend(150);
+	purge(150);
+	take(9000, 200);
+	give(9000);
+	demand_rotate(&facts);
+	ck_assert_uint_ge(demand_slack(), 50);
+	ck_assert_uint_le(demand_slack(), 52);
+	/* For one window. */
+	take(9000, 200);
+	give(9000);
+	demand_rotate(&facts);
+	ck_assert_uint_ge(demand_slack(), 245);
+}
+END_TEST
+
+START_TEST(the_recent_peak_is_that_of_this_window_and_the_last)
+{
+	begin();
+	take(1000, 1000);
+	give(800);
+	demand_rotate(&facts);
+	take(100, 0);
+	give(100);
+	ck_assert_uint_eq(demand_recent(), 1000);
+	demand_rotate(&facts);
+	ck_assert_uint_eq(demand_recent(), 300);
+	ck_assert_uint_eq(demand_peak(), 1000);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
 	tcase_add_test(tests, the_peak_is_that_of_the_last_four_windows);
 	tcase_add_test(tests, what_idled_in_magazines_is_taken_off_but_from_the_oldest_window);
 	tcase_add_test(tests, growth_and_what_was_purged_are_no_slack);
 	tcase_add_test(tests, what_was_taken_fresh_beside_idle_pages_is_slack_that_fades);
+	tcase_add_test(tests, one_page_in_so_many_of_those_taken_is_spare);
+	tcase_add_test(tests, what_was_let_go_and_faults_again_is_no_slack);
+	tcase_add_test(tests, the_recent_peak_is_that_of_this_window_and_the_last);
 	tcase_add_loop_test(tests, slack_is_bounded_and_goes_with_the_burst, 1, 5);
 }
 

@@ -85,6 +85,43 @@ START_TEST(the_plan_follows_from_the_facts)
 }
 END_TEST
 
+static const struct {
+	uint64_t recent, slack, spare, surplus, spent;
+} windows[] = {
+    /* Out 1,000, free 1,000, and 1,800 were needed once: 200 are beyond that, and 200 only an earlier window needed. */
+    {1600, 0, 0, 200, 0},
+    {1600, 0, 150, 350, 150},
+    {1600, 0, 500, 400, 200},
+    {1800, 0, 500, 200, 0},
+    /* Slack is no recent need, either. */
+    {1600, 100, 500, 400, 300},
+    {1600, 900, 500, 400, 400},
+    /* A burst is in sight. */
+    {1574, 0, 500, 200, 0},
+    {1575, 0, 500, 425, 225},
+    {0, 0, 500, 200, 0},
+    /* What is not worth a call is not spent, either. */
+    {1600, 200, 100, 0, 0},
+};
+
+START_TEST(what_only_an_earlier_window_needed_goes_as_far_as_it_is_spare)
+{
+	struct reclaim_plan plan = reclaim_plan(&(struct reclaim_facts){
+	    .out_pages = 1000,
+	    .hot_pages = 1000,
+	    .peak_pages = 1800,
+	    .recent_pages = windows[_i].recent,
+	    .slack_pages = windows[_i].slack,
+	    .spare_pages = windows[_i].spare,
+	    .is_window = true,
+	    .max_idle_ticks = IDLE,
+	    .monitor_ticks = MONITOR,
+	});
+	ck_assert_uint_eq(plan.surplus_pages, windows[_i].surplus);
+	ck_assert_uint_eq(plan.spent_pages, windows[_i].spent);
+}
+END_TEST
+
 START_TEST(more_pressure_never_keeps_more)
 {
 	for (uint64_t hot = 0; hot <= 4096; hot = hot * 2 + 1)
@@ -503,6 +540,8 @@ static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, the_plan_follows_from_the_facts, 0, ARRAY_LENGTH(plans));
+	tcase_add_loop_test(tests, what_only_an_earlier_window_needed_goes_as_far_as_it_is_spare, 0,
+	    (int)ARRAY_LENGTH(windows));
 	tcase_add_test(tests, more_pressure_never_keeps_more);
 	tcase_add_test(tests, what_a_burst_needed_stays_for_four_windows_and_then_goes);
 	tcase_add_test(tests, a_burst_that_comes_again_in_time_finds_its_pages);

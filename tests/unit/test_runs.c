@@ -64,7 +64,11 @@ static uint32_t model_hot(uint32_t page, uint32_t pages)
 
 static enum temperature model_temperature(uint32_t page, uint32_t pages)
 {
-	return model_hot(page, pages) * 2 >= pages ? RUNS_HOT : RUNS_COLD;
+	uint32_t hot = model_hot(page, pages);
+
+	if (hot * 2 >= pages)
+		return RUNS_HOT;
+	return hot != 0 ? RUNS_WARM : RUNS_COLD;
 }
 
 /* As the caller of runs_take() does. */
@@ -96,77 +100,109 @@ static void agree(void)
 	ck_engine_is_whole(ENGINE_MAY_BE_BUSY);
 }
 
-/* The shortest free run of that temperature with room; 0: none. */
+/* Of the free runs of that temperature with room the least length, or, of warm ones, resident part; 0: none. */
 static uint32_t model_best(enum temperature temperature, uint32_t pages)
 {
 	uint32_t best = 0;
 
 	for (uint32_t page = 1; page < model.end; page++) {
-		uint32_t length = model_length(page);
+		uint32_t length = model_length(page), key;
 		if (length == 0)
 			continue;
-		if (length >= pages && model_temperature(page, length) == temperature &&
-		    (best == 0 || length < best))
-			best = length;
+		key = temperature == RUNS_WARM ? model_hot(page, length) : length;
+		if (key >= pages && model_temperature(page, length) == temperature &&
+		    (best == 0 || key < best))
+			best = key;
 		page += length - 1;
 	}
 	return best;
 }
 
-static void step_take(void)
+/* Whether a run that is not hot is long enough. */
+static bool model_has_other(uint32_t pages)
 {
-	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
-	uint32_t pages = 1 + random_below(random_below(8) == 0 ? 400 : 24);
-	uint32_t best = model_best(temperature, pages);
-	bool has = runs_has(runs, temperature, pages), was_cold = false;
-	uint32_t page = runs_take(runs, temperature, pages, &was_cold);
+	for (uint32_t page = 1; page < model.end; page++) {
+		uint32_t length = model_length(page);
 
-	if (best == 0) {
-		ck_assert_uint_eq(page, 0);
-		ck_assert(!has);
-		return;
+		if (length >= pages && model_temperature(page, length) != RUNS_HOT)
+			return true;
+		page += MAX(length, 1u) - 1;
 	}
-	ck_assert_uint_ne(page, 0);
-	/* Exact up to 256 pages; above, a guess that errs to no. */
-	if (pages <= RUNS_EXACT_BINS)
-		ck_assert(has);
-	ck_assert(page == 1 || model.state[page - 1] != MODEL_FREE);
-	ck_assert_uint_eq(model_length(page), best);
-	ck_assert_int_eq(model_temperature(page, best), temperature);
-	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
-	write_taken(page, pages);
+	return false;
 }
 
-/* A row is what as many single takes would have been, up to where the next would be another run's. */
-static void step_take_row(void)
+/* Where the free run starts that page is in. */
+static uint32_t model_start(uint32_t page)
 {
-	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
-	uint32_t pages = 1 + random_below(random_below(8) == 0 ? 300 : 12);
-	unsigned most = 1 + random_below(6), count;
-	uint32_t best = model_best(temperature, pages), length = best;
-	bool was_cold = false;
-	uint32_t page = runs_take_row(runs, temperature, pages, most, &count, &was_cold);
+	while (page > 1 && model.state[page - 1] == MODEL_FREE)
+		page--;
+	return page;
+}
 
-	if (best == 0) {
-		ck_assert_uint_eq(page, 0);
-		ck_assert_uint_eq(count, 0);
+/* The most of so many pages in a row of a free run that are resident: at its ends, or where its first such is. */
+static uint32_t model_warmest(uint32_t start, uint32_t pages)
+{
+	uint32_t length = model_length(start), last = start + length - pages, first = start;
+
+	while (first < last && !model.is_hot[first])
+		first++;
+	return MAX(MAX(model_hot(start, pages), model_hot(last, pages)), model_hot(first, pages));
+}
+
+/* A row lies in a run that is resident all over or nowhere, and goes on as far as it is wanted or the run has room. */
+static void check_row(uint32_t start, uint32_t page, uint32_t pages, unsigned most, unsigned count)
+{
+	uint32_t length = model_length(start), hot = model_hot(start, length);
+
+	if (page == start && (hot == 0 || hot == length))
+		ck_assert_uint_eq(count, MIN(most, length / pages));
+	else
+		ck_assert_uint_eq(count, 1);
+}
+
+static void take(unsigned most)
+{
+	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD, found;
+	uint32_t pages = 1 + random_below(random_below(8) == 0 ? 400 : 24);
+	uint32_t hot = model_best(RUNS_HOT, pages), warm = model_best(RUNS_WARM, pages), start;
+	bool has = runs_has_hot(runs, pages), was_cold = false, is_there;
+	unsigned count = 1;
+	uint32_t page = most == 1 ? runs_take(runs, temperature, pages, &was_cold)
+				  : runs_take_row(runs, temperature, pages, most, &count, &was_cold);
+
+	/* Exact up to 256 pages; above, a guess that errs to no. */
+	ck_assert(!has || hot != 0 || warm != 0);
+	ck_assert(has || pages > RUNS_EXACT_BINS || (hot == 0 && warm == 0));
+	is_there = temperature == RUNS_HOT ? hot != 0 || warm != 0 : model_has_other(pages);
+	ck_assert_int_eq(page != 0, is_there);
+	if (page == 0) {
+		ck_assert_uint_eq(count, most == 1);
 		return;
 	}
-	ck_assert(page == 1 || model.state[page - 1] != MODEL_FREE);
-	ck_assert_uint_ge(count, 1);
-	ck_assert_uint_le(count, most);
-	for (unsigned i = 0; i < count; i++) {
-		ck_assert_uint_eq(model_length(page), length);
-		ck_assert_uint_ge(length, pages);
-		ck_assert_int_eq(model_temperature(page, length), temperature);
-		ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+	start = model_start(page);
+	found = model_temperature(start, model_length(start));
+	ck_assert_uint_le(page + pages, start + model_length(start));
+	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+	ck_assert_uint_eq(model_hot(page, pages), model_warmest(start, pages));
+	if (temperature == RUNS_COLD)
+		ck_assert_int_ne(found, RUNS_HOT);
+	else if (hot != 0)
+		ck_assert_uint_eq(model_length(start), hot);
+	else
+		ck_assert_uint_eq(model_hot(start, model_length(start)), warm);
+	check_row(start, page, pages, most, count);
+	for (; count > 0; count--, page += pages)
 		write_taken(page, pages);
-		page += pages;
-		length -= pages;
-	}
-	if (count < most && length >= pages)
-		ck_assert(model_temperature(page, length) != temperature ||
-			  was_cold != (model_hot(page, pages) == 0));
+}
+
+static void step_take(void)
+{
+	take(1);
+}
+
+static void step_take_row(void)
+{
+	take(1 + random_below(6));
 }
 
 /* The first page of the n-th thing in that state, from a random one on; 0: none. */
@@ -271,7 +307,7 @@ START_TEST(random_work_follows_a_model_of_pages)
 	/* Nothing stays apart: it is one run again. */
 	ck_assert_uint_eq(runs_free_length(runs, 1), model.end - 1);
 	ck_assert_uint_eq(runs->free_pages, model.end - 1);
-	ck_assert_uint_eq(runs->counts[RUNS_HOT] + runs->counts[RUNS_COLD], 1);
+	ck_assert_uint_eq(runs->counts[RUNS_HOT] + runs->counts[RUNS_WARM] + runs->counts[RUNS_COLD], 1);
 	engine_stop();
 }
 END_TEST
@@ -363,6 +399,73 @@ START_TEST(a_restored_run_is_as_old_as_it_was_and_as_warm_as_its_marks)
 }
 END_TEST
 
+/* The run at page that was taken is free, and so many of its pages are resident, from the at-th on. */
+static void free_partly(uint32_t page, uint32_t at, uint32_t hot)
+{
+	uint32_t pages = model.taken[page];
+
+	free_at(page, 1);
+	runs_withdraw(runs, page);
+	hot_mark(page, at, false);
+	hot_mark(page + at + hot, pages - at - hot, false);
+	memset(model.is_hot + page, 0, at);
+	memset(model.is_hot + page + at + hot, 0, pages - at - hot);
+	runs_restore(runs, page, 1);
+	agree();
+}
+
+/* In a run of 400 pages 60 are resident: where, and what a request for so many finds. */
+static const struct {
+	uint32_t at, pages;
+	enum temperature temperature;
+	uint32_t page, resident;
+} warm_takes[] = {
+    /* As many as are asked for: as good as a hot run, wherever they are. */
+    {0, 60, RUNS_HOT, 0, 60},
+    {340, 60, RUNS_HOT, 340, 60},
+    {100, 50, RUNS_HOT, 100, 50},
+    {340, 10, RUNS_HOT, 340, 10},
+    /* Fewer: next to them. */
+    {0, 61, RUNS_COLD, 0, 60},
+    {0, 300, RUNS_COLD, 0, 60},
+    {340, 300, RUNS_COLD, 100, 60},
+    {100, 200, RUNS_COLD, 0, 60},
+    {300, 200, RUNS_COLD, 200, 60},
+};
+
+START_TEST(what_is_resident_of_a_long_run_is_taken_before_pages_that_fault)
+{
+	static const uint32_t lengths[] = {400, 300};
+	uint32_t pages[2], fresh;
+	bool was_cold;
+	start(1);
+	carve(lengths, 2, pages);
+	free_partly(pages[0], warm_takes[_i].at, 60);
+	/* A cold one that fits better. */
+	free_partly(pages[1], 0, 0);
+	fresh = (uint32_t)runs->fresh_pages;
+	ck_assert_uint_eq(runs_take(runs, warm_takes[_i].temperature, warm_takes[_i].pages, &was_cold),
+	    pages[0] + warm_takes[_i].page);
+	ck_assert(!was_cold);
+	ck_assert_uint_eq(runs->fresh_pages - fresh, warm_takes[_i].pages - warm_takes[_i].resident);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(the_only_run_is_found_however_little_of_it_is_resident)
+{
+	static const uint32_t lengths[] = {400, 600};
+	uint32_t pages[2], least = (uint32_t)_i;
+	bool was_cold;
+	start(1);
+	carve(lengths, 2, pages);
+	free_partly(pages[0], 7, least);
+	ck_assert_uint_eq(runs_take(runs, RUNS_HOT, 399, &was_cold), 0);
+	ck_assert_uint_ne(runs_take(runs, RUNS_COLD, 399, &was_cold), 0);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(runs_of_different_arenas_do_not_join)
 {
 	uint32_t got, first[2];
@@ -413,6 +516,9 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_is_left_of_a_run_keeps_its_age);
 	tcase_add_test(tests, a_large_old_run_joined_by_a_small_fresh_one_stays_old);
 	tcase_add_test(tests, a_restored_run_is_as_old_as_it_was_and_as_warm_as_its_marks);
+	tcase_add_loop_test(tests, what_is_resident_of_a_long_run_is_taken_before_pages_that_fault, 0,
+	    (int)ARRAY_LENGTH(warm_takes));
+	tcase_add_loop_test(tests, the_only_run_is_found_however_little_of_it_is_resident, 0, 20);
 	tcase_add_test(tests, runs_of_different_arenas_do_not_join);
 	tcase_add_test(tests, marks_are_set_and_counted_page_by_page);
 }

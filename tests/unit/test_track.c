@@ -146,11 +146,9 @@ START_TEST(what_realloc_grows_belongs_to_the_site_of_the_realloc)
 		ck_need(id != 0 && id != first->id);
 	}
 	ck_assert_uint_eq(track_site_of(kept[20]), first->id);
-	/* Growing is no death: nobody's lifetime ended. */
 	ck_assert(sum_of(snapshot.lifetimes.freed) == 0 && first->lifetime_p50_seconds < 0);
 	ck_assert(sum_of(snapshot.lifetimes.live) == 80);
 	ck_assert_uint_eq(snapshot.counters.samples_live, 40);
-	/* As many are live as are told, and all of them can be freed. */
 	for (int i = 0; i < 40; i++)
 		track_death(kept[i]);
 	tick();
