@@ -303,13 +303,23 @@ uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *ch
 	return take(size_class_within(pages), pages, 1, now, &page, change) != 0 ? page : 0;
 }
 
-unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+static unsigned cut(
+    struct arena *arena, unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages)
 {
-	return thread.home != 0 ? lease_cut(&arenas.at[thread.home - 1], class, want, now, pages) : 0;
+	if (short_pages != 0)
+		return lease_cut(arena, size_class_within(short_pages), short_pages, want, now, pages);
+	return lease_cut(arena, class, size_class_pages(class), want, now, pages);
 }
 
-unsigned arenas_lease(
-    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+unsigned arenas_cut(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages)
+{
+	if (thread.home == 0)
+		return 0;
+	return cut(&arenas.at[thread.home - 1], class, short_pages, want, now, pages);
+}
+
+unsigned arenas_lease(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change)
 {
 	struct arena *arena = enter(now);
 	uint64_t out, fresh;
@@ -322,13 +332,13 @@ unsigned arenas_lease(
 	fresh = arena->runs.fresh_pages;
 	has_lease = lease_begin(arena, RUNS_HOT, class, now);
 	if (!has_lease)
-		count = take_some(arena, RUNS_HOT, class, 0, want, now, pages);
+		count = take_some(arena, RUNS_HOT, class, short_pages, want, now, pages);
 	if (!has_lease && count == 0)
 		(void)lease_begin(arena, RUNS_COLD, class, now);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
 	leave(arena);
-	return count != 0 ? count : lease_cut(arena, class, want, now, pages);
+	return count != 0 ? count : cut(arena, class, short_pages, want, now, pages);
 }
 
 unsigned arenas_take_slots(const struct arena_wish *wishes, unsigned kinds, uint32_t now, uint32_t *pages,

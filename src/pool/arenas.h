@@ -68,11 +68,12 @@ void arenas_give_pages(uint32_t page, uint32_t pages, uint32_t now);
 /*
  * The same for a thread that only takes, of a class that lease_serves(): up to want buffers from the lease of its arena,
  * without a lock; 0: nothing is left of it. Then from a new one, unless all that is resident is too short for one: up to
- * want buffers, and the pages of the lease, are out of the heap then.
+ * want buffers, and the pages of the lease, are out of the heap then. short_pages: they are so long, and of the largest
+ * class within; 0: as long as their class.
  */
-unsigned arenas_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages);
-unsigned arenas_lease(
-    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
+unsigned arenas_cut(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages);
+unsigned arenas_lease(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages,
+    struct arena_change *change);
 
 /* The same for slots of several classes, under one lock: those of the first come first. 0: there is none of it. */
 struct arena_wish {

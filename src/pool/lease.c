@@ -21,9 +21,10 @@ UNLOCKED_READER uint32_t lease_length(const struct arena *arena)
 	return (uint32_t)MIN(MAX(share, (uint64_t)LEASE_PAGES_MIN), (uint64_t)LEASE_PAGES);
 }
 
-unsigned lease_cut(struct arena *arena, unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+unsigned lease_cut(
+    struct arena *arena, unsigned class, uint32_t length, unsigned want, uint32_t now, uint32_t *pages)
 {
-	uint32_t length = size_class_pages(class), page, left, cold, serial;
+	uint32_t page, left, cold, serial;
 	uint64_t seen = atomic_load_explicit(&arena->lease.word, memory_order_relaxed);
 	unsigned count;
 

@@ -12,8 +12,12 @@ INLINE bool lease_serves(unsigned class)
 	return !size_class_is_slab(class) && size_class_pages(class) <= LEASE_PAGES / 2;
 }
 
-/* Up to want buffers, RUN_IDLE and created now; no lock is needed. Returns how many; 0: the lease has none left. */
-unsigned lease_cut(struct arena *arena, unsigned class, unsigned want, uint32_t now, uint32_t *pages);
+/*
+ * Up to want buffers of so many pages, of the class, RUN_IDLE and created now; no lock is needed. Returns how many; 0: the
+ * lease has none left.
+ */
+unsigned lease_cut(
+    struct arena *arena, unsigned class, uint32_t length, unsigned want, uint32_t now, uint32_t *pages);
 
 /* The arena's lock is held. */
 

@@ -282,7 +282,7 @@ static uint32_t refill(unsigned cpu, unsigned class, size_t size, uint32_t now)
 			    cpu, class, MAX(want, MIN(room, (uint32_t)TAKING_SLOTS)), now, pages);
 	}
 	if (is_leased)
-		count = taking_cut(class, want, now, pages);
+		count = taking_cut(class, size, magazine_lacks(cpu, class) == 0, want, now, pages);
 	if (count == 0)
 		count = taking_batch(class, want, now, pages);
 	if (count == 0)

@@ -61,12 +61,20 @@ unsigned taking_batch(unsigned class, unsigned want, uint32_t now, uint32_t *pag
 	return count;
 }
 
+/* Of a buffer that is as long as asked; 0: it is as long as its class. */
+static uint32_t short_length(size_t size)
+{
+	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT);
+
+	return pages >= SHORT_PAGES_MIN ? pages : 0;
+}
+
 uint32_t taking_short(size_t size, uint32_t now)
 {
-	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT), page;
+	uint32_t pages = short_length(size), page;
 	struct arena_change change;
 
-	if (pages < SHORT_PAGES_MIN || !limits_take(pages, 1))
+	if (pages == 0 || !limits_take(pages, 1))
 		return 0;
 	page = arenas_take_short(pages, now, &change);
 	limits_return(pages - change.out_pages + change.returned_pages, page == 0);
@@ -79,15 +87,16 @@ bool taking_serves(unsigned class)
 	return lease_serves(class);
 }
 
-unsigned taking_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages)
+unsigned taking_cut(unsigned class, size_t size, bool is_short, unsigned want, uint32_t now, uint32_t *pages)
 {
-	unsigned count = arenas_cut(class, want, now, pages);
+	uint32_t short_pages = is_short ? short_length(size) : 0;
+	unsigned count = arenas_cut(class, short_pages, want, now, pages);
 	uint64_t counted = LEASE_PAGES + size_class_pages_for(class, want);
 	struct arena_change change;
 
 	if (count != 0 || !limits_take(counted, 0))
 		return count;
-	count = arenas_lease(class, want, now, pages, &change);
+	count = arenas_lease(class, short_pages, want, now, pages, &change);
 	limits_return(counted - change.out_pages + change.returned_pages, 0);
 	pool_keep_limit(change.fresh_pages, now);
 	return count;

@@ -31,8 +31,11 @@ uint32_t taking_short(size_t size, uint32_t now);
 
 /* Whether buffers of the class are cut from leases; else they are slots, or too large. */
 bool taking_serves(unsigned class);
-/* Up to want, at most BATCH_MAX, of a class that is. 0: there is no lease to be had. */
-unsigned taking_cut(unsigned class, unsigned want, uint32_t now, uint32_t *pages);
+/*
+ * Up to want, at most BATCH_MAX, of a class that is, which has size bytes; is_short: a magazine has no room for them, as in
+ * taking_short(). 0: there is no lease to be had.
+ */
+unsigned taking_cut(unsigned class, size_t size, bool is_short, unsigned want, uint32_t now, uint32_t *pages);
 /*
  * Up to want of a class of slots, and behind them others that magazines of this CPU lack, BATCH_MAX in all, so
  * that one lock does for them. 0: there is none of the class.

@@ -13,12 +13,12 @@ START_TEST(what_is_cut_is_idle_side_by_side_and_has_a_number_of_its_own)
 	uint64_t locks;
 	start(1);
 	page = take(CLASS_64K, 1);
-	ck_assert_uint_eq(arenas_cut(CLASS_64K, 1, 1, pages), 0);
-	ck_assert_uint_eq(arenas_lease(CLASS_64K, 1, 1, pages, &change), 1);
+	ck_assert_uint_eq(arenas_cut(CLASS_64K, 0, 1, 1, pages), 0);
+	ck_assert_uint_eq(arenas_lease(CLASS_64K, 0, 1, 1, pages, &change), 1);
 	ck_assert_uint_eq(change.out_pages, PAGES_64K + lease_pages(&arenas.at[0]));
 	locks = arenas.at[0].lock.acquisitions;
-	ck_assert_uint_eq(arenas_cut(CLASS_64K, 2, 2, pages + 1), 2);
-	ck_assert_uint_eq(arenas_cut(0, 1, 77, pages + 3), 1);
+	ck_assert_uint_eq(arenas_cut(CLASS_64K, 0, 2, 2, pages + 1), 2);
+	ck_assert_uint_eq(arenas_cut(0, 0, 1, 77, pages + 3), 1);
 	ck_assert_uint_eq(arenas.at[0].lock.acquisitions, locks);
 	for (unsigned i = 0; i < 4; i++) {
 		const struct run *run = run_at(pages[i]);
@@ -44,14 +44,14 @@ START_TEST(a_lease_that_nobody_uses_ends)
 	uint32_t page, left;
 	start(1);
 	take(CLASS_64K, 1);
-	ck_assert_uint_eq(arenas_lease(CLASS_64K, 1, 10, &page, &change), 1);
+	ck_assert_uint_eq(arenas_lease(CLASS_64K, 0, 1, 10, &page, &change), 1);
 	left = lease_pages(&arenas.at[0]);
 	ck_assert_uint_gt(left, 0);
 	ck_assert_uint_eq(arenas_end_leases(15, 6), 0);
 	ck_assert_uint_eq(lease_pages(&arenas.at[0]), left);
 	ck_assert_uint_eq(arenas_end_leases(16, 6), left);
 	ck_assert_uint_eq(lease_pages(&arenas.at[0]), 0);
-	ck_assert_uint_eq(arenas_cut(CLASS_64K, 1, 17, &page), 0);
+	ck_assert_uint_eq(arenas_cut(CLASS_64K, 0, 1, 17, &page), 0);
 	ck_engine_is_whole(0);
 	engine_stop();
 }
@@ -66,7 +66,7 @@ START_TEST(a_lease_is_resident_where_what_idles_is)
 		pages[i] = take(CLASS_64K, 1);
 	take(CLASS_64K, 1);
 	arenas_give(pages, WARM, 2, &change);
-	ck_assert_uint_eq(arenas_lease(CLASS_64K, 1, 3, &page, &change), 1);
+	ck_assert_uint_eq(arenas_lease(CLASS_64K, 0, 1, 3, &page, &change), 1);
 	ck_assert_uint_eq(change.fresh_pages, 0);
 	ck_assert((run_at(page)->buffer.serial & BUFFER_WAS_COLD) == 0);
 	ck_engine_is_whole(0);
@@ -80,7 +80,7 @@ START_TEST(short_resident_runs_go_before_a_lease_that_would_fault)
 	start(1);
 	ck_assert_uint_eq(arenas_take(CLASS_64K, 3, 1, pages, &change), 3);
 	arenas_give(&pages[1], 1, 2, &change);
-	ck_assert_uint_eq(arenas_lease(CLASS_64K, 1, 3, &page, &change), 1);
+	ck_assert_uint_eq(arenas_lease(CLASS_64K, 0, 1, 3, &page, &change), 1);
 	ck_assert_uint_eq(page, pages[1]);
 	ck_assert_uint_eq(lease_pages(&arenas.at[0]), 0);
 	ck_engine_is_whole(0);
@@ -93,13 +93,13 @@ START_TEST(a_lease_is_a_share_of_what_is_out_of_the_heap)
 	uint32_t page;
 	start(1);
 	take(CLASS_64K, 1);
-	ck_assert_uint_eq(arenas_lease(0, 1, 3, &page, &change), 1);
+	ck_assert_uint_eq(arenas_lease(0, 0, 1, 3, &page, &change), 1);
 	ck_assert_uint_lt(lease_pages(&arenas.at[0]), LEASE_PAGES / 4);
 	for (unsigned i = 0; i < 2 * LEASE_PAGES / PAGES_64K; i++)
 		take(CLASS_64K, 1);
-	while (arenas_cut(0, 1, 1, &page) != 0)
+	while (arenas_cut(0, 0, 1, 1, &page) != 0)
 		;
-	ck_assert_uint_eq(arenas_lease(0, 1, 3, &page, &change), 1);
+	ck_assert_uint_eq(arenas_lease(0, 0, 1, 3, &page, &change), 1);
 	ck_assert_uint_eq(lease_pages(&arenas.at[0]), LEASE_PAGES - 1);
 	ck_engine_is_whole(0);
 	engine_stop();
@@ -115,10 +115,10 @@ static void *cut_and_give(void *unused)
 	arenas_settle(0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint32_t pages[4];
-		unsigned count = arenas_cut(i % 3 * 8, 4, 1, pages);
+		unsigned count = arenas_cut(i % 3 * 8, 0, 4, 1, pages);
 
 		if (count == 0)
-			count = arenas_lease(0, 4, 1, pages, &own);
+			count = arenas_lease(0, 0, 4, 1, pages, &own);
 		for (unsigned k = 0; k < count; k++) {
 			ck_need(run_at(pages[k])->state == RUN_IDLE);
 			/* Nobody else has it, too. */

@@ -501,7 +501,7 @@ START_TEST(a_pass_lets_in_what_waits_and_ends_the_leases_that_idle)
 	ck_assert(pool_count_pages(3 * 16));
 	ck_assert_uint_eq(arenas_take(32, 3, 0, pages, &change), 3);
 	ck_assert(pool_count_pages(LEASE_PAGES));
-	ck_assert_uint_eq(arenas_lease(0, 1, 0, &cut, &change), 1);
+	ck_assert_uint_eq(arenas_lease(0, 0, 1, 0, &cut, &change), 1);
 	pool_count_pages((int64_t)change.out_pages - (int64_t)LEASE_PAGES);
 	arenas_give_soon(pages, 3, true, 0, &change);
 	ck_assert_uint_eq(change.out_pages, 0);
