@@ -80,6 +80,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/later-limit-unseen.patch \
 	tests/sabotage/lease-never-ends.patch \
 	tests/sabotage/lease-warm-as-cold.patch \
+	tests/sabotage/leased-as-their-class.patch \
 	tests/sabotage/leg-end-is-a-point.patch \
 	tests/sabotage/leg-of-bytes-only.patch \
 	tests/sabotage/let-go-is-slack.patch \

@@ -39,6 +39,27 @@ START_TEST(what_is_cut_is_idle_side_by_side_and_has_a_number_of_its_own)
 }
 END_TEST
 
+START_TEST(what_is_cut_as_long_as_asked_is_of_the_largest_class_within)
+{
+	enum { PAGES = 226 }; /* 904 KiB: between the classes of 896 and 960 */
+	uint32_t pages[2];
+	start(1);
+	take(CLASS_64K, 1);
+	ck_assert_uint_eq(arenas_lease(size_class_of(PAGES * PAGE_BYTES), PAGES, 1, 1, pages, &change), 1);
+	ck_assert_uint_eq(arenas_cut(size_class_of(PAGES * PAGE_BYTES), PAGES, 1, 1, pages + 1), 1);
+	ck_assert_uint_eq(pages[1], pages[0] + PAGES);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(run_at(pages[i])->pages, PAGES);
+		ck_assert_uint_eq(run_at(pages[i])->size_class, size_class_within(PAGES));
+		ck_assert_uint_lt(size_class_pages(run_at(pages[i])->size_class), PAGES);
+	}
+	arenas_give(pages, 2, 2, &change);
+	ck_assert_uint_eq(change.out_pages, 2 * PAGES);
+	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(a_lease_that_nobody_uses_ends)
 {
 	uint32_t page, left;
@@ -152,6 +173,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, what_is_cut_is_idle_side_by_side_and_has_a_number_of_its_own);
+	tcase_add_test(tests, what_is_cut_as_long_as_asked_is_of_the_largest_class_within);
 	tcase_add_test(tests, a_lease_that_nobody_uses_ends);
 	tcase_add_test(tests, a_lease_is_resident_where_what_idles_is);
 	tcase_add_test(tests, short_resident_runs_go_before_a_lease_that_would_fault);
