@@ -38,8 +38,11 @@ static void describe_buffer(struct out *out, const struct pool_buffer_info *info
 	out_str(out, ", ");
 	out_u64(out, info->size_bytes);
 	out_str(out, info->is_in_use ? " bytes, in use for " : " bytes, freed ");
-	out_decimal(out, (double)age / TICKS_PER_SECOND, 1);
-	out_str(out, info->is_in_use ? " s, handed out " : " s ago, handed out ");
+	if (age == 0)
+		out_str(out, "a moment");
+	else
+		out_duration(out, (double)age / TICKS_PER_SECOND);
+	out_str(out, info->is_in_use ? ", handed out " : " ago, handed out ");
 	out_number_of(out, info->use_count, "time");
 }
 

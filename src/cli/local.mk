@@ -45,6 +45,7 @@ libcli_a_SOURCES = \
 	src/cli/report_text.c \
 	src/cli/report_verdict.c \
 	src/cli/process.c \
+	src/cli/process_find.c \
 	src/cli/process.h \
 	src/cli/run.c \
 	src/cli/say.c \
@@ -53,6 +54,7 @@ libcli_a_SOURCES = \
 	src/cli/target.c \
 	src/cli/target.h \
 	src/cli/target_explain.c \
+	src/cli/target_memory.c \
 	src/cli/target_parts.h \
 	src/cli/target_pool.c \
 	src/cli/target_symbol.c \
@@ -65,6 +67,7 @@ libcli_a_SOURCES = \
 	src/cli/top_draw.c \
 	src/cli/top_list.c \
 	src/cli/top_once.c \
+	src/cli/top_names.c \
 	src/cli/top_process.c \
 	src/cli/top_site.c \
 	src/cli/top_sites.c \

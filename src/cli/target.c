@@ -1,18 +1,15 @@
 /*
- * target.c -- a process with Weir, read from outside: its memory, and weir_state in it.
+ * target.c -- a process with Weir, read from outside: weir_state in it, and the tables that it points at.
  *
- * Everything is copied by process_vm_readv(), which neither stops the process nor makes it do
- * anything. Nothing that is read is trusted: sizes and counts are checked against what they
+ * Nothing that is read is trusted: sizes and counts are checked against what they
  * describe, and what was read is put beside what this command was built with before it is
- * looked at as a structure. target_symbol.c finds the place, target_pool.c and target_track.c
- * read what hangs on it.
+ * looked at as a structure. target_memory.c copies, target_symbol.c finds the place, target_pool.c and
+ * target_track.c read what hangs on it.
  */
 #include "cli/target.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include "cli/process.h"
@@ -24,41 +21,6 @@
 /* The figures are being written: so often they are read again, each after TRY_STEP_NS. */
 #define TRIES_MAX 20
 #define TRY_STEP_NS (MILLISECOND / 2)
-
-enum target_result target_failed(struct target *target, int error)
-{
-	target->error = error;
-	switch (error) {
-	case ESRCH:
-		return TARGET_GONE;
-	case EPERM:
-	case EACCES:
-		return TARGET_DENIED;
-	case EFAULT:
-	case EIO:
-		return TARGET_CHANGED;
-	default:
-		return TARGET_FAILED;
-	}
-}
-
-enum target_result target_read(struct target *target, uint64_t address, void *to, size_t bytes)
-{
-	size_t done = 0;
-
-	while (done < bytes) {
-		struct iovec local = {(char *)to + done, bytes - done};
-		struct iovec remote = {(void *)(uintptr_t)(address + done), bytes - done};
-		ssize_t got = process_vm_readv(target->pid, &local, 1, &remote, 1, 0);
-
-		if (got < 0)
-			return target_failed(target, errno);
-		if (got == 0) /* of a process without memory: it is ending */
-			return target_failed(target, ESRCH);
-		done += (size_t)got;
-	}
-	return TARGET_OK;
-}
 
 bool target_room(void *table, size_t *room, size_t bytes)
 {

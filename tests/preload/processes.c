@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +29,9 @@
 
 extern char **environ;
 extern const struct suite vfork_suite; /* vfork.c */
+/* handler_forks.c */
+extern const struct suite handler_forks_suite;
+int handler_forks(void);
 
 static volatile bool is_over;
 static volatile unsigned long progress[THREADS];
@@ -433,48 +435,6 @@ static void vfork_and_exec_leave_the_heap_alone(void)
 	end_threads(threads, 2);
 }
 
-static volatile sig_atomic_t forks_in_handler;
-
-static void fork_in_handler(int number)
-{
-	int saved = errno;
-	pid_t child = fork();
-
-	(void)number;
-	if (child == 0)
-		_exit(0);
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-	forks_in_handler++;
-	errno = saved;
-}
-
-/*
- * fork is async-signal-safe, and what the handler interrupted goes on behind it. Sizes that are the pool's alone:
- * jemalloc's handler for fork waits for jemalloc's locks.
- */
-static void a_handler_forks_whatever_its_only_thread_is_at(void)
-{
-	struct sigaction action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
-	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
-	uint64_t state = 11;
-	char *p[64] = {NULL};
-
-	sigaction(SIGPROF, &action, NULL);
-	setitimer(ITIMER_PROF, &often, NULL);
-	while (forks_in_handler < 120) {
-		size_t i = random_next(&state) % ARRAY_LENGTH(p);
-
-		free(p[i]);
-		p[i] = malloc(4096 + random_next(&state) % 200000);
-		REQUIRE(p[i] != NULL, "after %d forks", (int)forks_in_handler);
-		*p[i] = 1;
-	}
-	setitimer(ITIMER_PROF, &never, NULL);
-	for (size_t i = 0; i < ARRAY_LENGTH(p); i++)
-		free(p[i]);
-}
-
 static void posix_spawn_starts_a_program_that_allocates(void)
 {
 	for (unsigned i = 0; i < 20; i++) {
@@ -571,8 +531,6 @@ static const struct test tests[] = {
     {"fork_does_not_hang_on_who_allocates_while_the_loader_is_asked",
 	fork_does_not_hang_on_who_allocates_while_the_loader_is_asked, TEST_GLIBC},
     {"vfork_and_exec_leave_the_heap_alone", vfork_and_exec_leave_the_heap_alone, 0},
-    {"a_handler_forks_whatever_its_only_thread_is_at", a_handler_forks_whatever_its_only_thread_is_at,
-	TEST_GLIBC},
     {"posix_spawn_starts_a_program_that_allocates", posix_spawn_starts_a_program_that_allocates, 0},
     {"a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid",
 	a_daemon_that_forked_twice_allocates_and_dumps_under_its_own_pid, 0},
@@ -582,8 +540,10 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const struct suite suites[] = {SUITE(tests), vfork_suite};
+	const struct suite suites[] = {SUITE(tests), handler_forks_suite, vfork_suite};
 
+	if (argc >= 2 && strcmp(argv[1], "--inner-forks") == 0)
+		return handler_forks();
 	if (argc >= 2 && strcmp(argv[1], "--inner-work") == 0)
 		return work_some(3, 300) ? 7 : 1;
 	if (argc >= 3 && strncmp(argv[1], "--inner-exec", 12) == 0)
