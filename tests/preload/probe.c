@@ -216,7 +216,7 @@ static void without_streams(void)
 }
 
 /* On the stack of each thread, and twice what Weir's has beside it. */
-static __thread char much[512 << 10];
+static __thread volatile char much[512 << 10];
 
 static void *touch_much(void *argument)
 {
