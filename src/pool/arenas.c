@@ -300,6 +300,8 @@ uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *ch
 {
 	uint32_t page;
 
+	if (pages == 0)
+		return 0;
 	return take(size_class_within(pages), pages, 1, now, &page, change) != 0 ? page : 0;
 }
 
