@@ -153,8 +153,7 @@ enum reach { BOUNDED, WHOLE, ASKED, EVERYTHING };
 static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach)
 {
 	uint64_t purged = 0;
-	bool is_wanted, is_over, is_collection, is_age_walk,
-	    is_window = now - reclaim.last_window >= reclaim.window_ticks;
+	bool is_wanted, is_over, is_window, is_collection, is_age_walk;
 	struct reclaim_facts facts;
 	struct reclaim_plan plan;
 
@@ -162,6 +161,7 @@ static uint64_t run(uint32_t now, enum pressure_level pressure, enum reach reach
 		return 0; /* a pass is under way, which does what we would */
 	is_wanted = atomic_exchange_explicit(&pool.is_collection_wanted, false, memory_order_relaxed) ||
 		    atomic_load_explicit(&reclaim.is_postponed, memory_order_relaxed);
+	is_window = now - reclaim.last_window >= reclaim.window_ticks;
 	is_over = is_wanted && now - reclaim.last_collection >= THRESHOLD_PAUSE_TICKS;
 	atomic_store_explicit(&reclaim.is_postponed, is_wanted && !is_over, memory_order_relaxed);
 	is_collection = reach >= ASKED || is_over || now - reclaim.last_collection >= reclaim.gc_ticks;
