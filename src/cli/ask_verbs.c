@@ -1,19 +1,16 @@
 /*
  * ask_verbs.c -- the command lines of `weir dump`, `weir gc` and `weir trim`.
  *
- * A dump is a file as the process sees the file system, which may not be ours: it is opened
- * below the process's own root, so that no link there leads out of it.
+ * A dump is a file as the process sees the file system, which may not be ours.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/options.h"
@@ -146,32 +143,6 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
 
 /* --- the file of a dump ------------------------------------------------------------ */
 
-/* The folder of path, as the process sees it; *name is what is in it. */
-static int open_folder(pid_t pid, const char *path, const char **name)
-{
-	struct open_how how = {
-	    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	char root[64], folder[STATE_PATH_BYTES];
-	const char *slash = strrchr(path, '/');
-	int root_fd, fd;
-
-	*name = slash != NULL ? slash + 1 : path;
-	snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path + 1) : 1,
-	    slash != NULL ? path : ".");
-	/* A relative one begins where the process stands. */
-	snprintf(root, sizeof root, "/proc/%d/%s", (int)pid, path[0] == '/' ? "root" : "cwd");
-	root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		return -1;
-	if (path[0] != '/')
-		how.resolve = RESOLVE_NO_MAGICLINKS;
-	fd = (int)syscall(SYS_openat2, root_fd, folder, &how, sizeof how);
-	close(root_fd);
-	return fd;
-}
-
 static int copy_all(int from, FILE *to)
 {
 	char bytes[16384];
@@ -187,7 +158,7 @@ static int copy_all(int from, FILE *to)
 static int take_file(const struct wish *wish, const char *path)
 {
 	const char *name;
-	int folder = open_folder(wish->pid, path, &name), fd = -1, error = 0;
+	int folder = process_open_folder(wish->pid, path, &name), fd = -1, error = 0;
 	bool is_stdout = strcmp(wish->output, "-") == 0;
 	FILE *to = stdout;
 

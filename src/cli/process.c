@@ -9,10 +9,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,6 +121,18 @@ uint64_t process_weir_base(pid_t pid, int *error)
 	return is_found ? base : 0;
 }
 
+void process_boot_id(char *id, size_t size)
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	id[0] = '\0';
+	if (file == NULL)
+		return;
+	if (fgets(id, (int)size, file) != NULL)
+		id[strcspn(id, "\n")] = '\0';
+	fclose(file);
+}
+
 static int by_number(const void *a, const void *b)
 {
 	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
@@ -177,16 +193,37 @@ static bool read_status(pid_t pid, pid_t thread, const char *name, char *value, 
 	return is_found;
 }
 
-/* The last of its ids, one for each pid namespace from ours inwards. Linux 4.1 */
-static bool is_inner_thread(pid_t pid, pid_t thread, pid_t inner)
+/* The last of its ids, one for each pid namespace from ours inwards; 0: not known. Linux 4.1 */
+static pid_t inner_id(pid_t pid, pid_t thread)
 {
 	char ids[256], *last;
 
 	if (!read_status(pid, thread, "NSpid", ids, sizeof ids))
-		return false;
+		return 0;
 	ids[strcspn(ids, "\n")] = '\0';
 	last = strrchr(ids, '\t');
-	return strtol(last != NULL ? last + 1 : ids, NULL, 10) == inner;
+	return (pid_t)strtol(last != NULL ? last + 1 : ids, NULL, 10);
+}
+
+bool process_user(pid_t pid, uid_t *user)
+{
+	char ids[128];
+	unsigned file_system;
+
+	if (!read_status(pid, pid, "Uid", ids, sizeof ids))
+		return false;
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers, which fit */
+	if (sscanf(ids, "%*u %*u %*u %u", &file_system) != 1)
+		return false;
+	*user = file_system;
+	return true;
+}
+
+pid_t process_inner_pid(pid_t pid)
+{
+	pid_t inner = inner_id(pid, pid);
+
+	return inner > 0 ? inner : pid;
 }
 
 pid_t process_thread(pid_t pid, pid_t inner)
@@ -197,14 +234,14 @@ pid_t process_thread(pid_t pid, pid_t inner)
 	pid_t found = 0;
 
 	/* Mostly there is one namespace. */
-	if (is_inner_thread(pid, inner, inner))
+	if (inner_id(pid, inner) == inner)
 		return inner;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	tasks = opendir(path);
 	while (tasks != NULL && found == 0 && (entry = readdir(tasks)) != NULL) {
 		pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (thread > 0 && is_inner_thread(pid, thread, inner))
+		if (thread > 0 && inner_id(pid, thread) == inner)
 			found = thread;
 	}
 	if (tasks != NULL)
@@ -227,6 +264,32 @@ uint32_t process_thread_filters(pid_t pid, pid_t thread)
 		return (uint32_t)strtoul(count, NULL, 10);
 	/* Before Linux 5.9 it is only said whether there are any. */
 	return read_status(pid, thread, "Seccomp", count, sizeof count) && count[0] == '0' ? 0 : UINT32_MAX;
+}
+
+/* --- files --------------------------------------------------------------------- */
+
+int process_open_folder(pid_t pid, const char *path, const char **name)
+{
+	struct open_how how = {
+	    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	char root[64], folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int root_fd, fd;
+
+	*name = slash != NULL ? slash + 1 : path;
+	snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path + 1) : 1,
+	    slash != NULL ? path : ".");
+	snprintf(root, sizeof root, "/proc/%d/%s", (int)pid, path[0] == '/' ? "root" : "cwd");
+	root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return -1;
+	if (path[0] != '/')
+		how.resolve = RESOLVE_NO_MAGICLINKS;
+	fd = (int)syscall(SYS_openat2, root_fd, folder, &how, sizeof how);
+	close(root_fd);
+	return fd;
 }
 
 /* --- signals ------------------------------------------------------------------- */

@@ -25,6 +25,9 @@ bool process_read(pid_t pid, struct process *process);
  * cannot be read (EACCES), or it is gone (ESRCH). */
 uint64_t process_weir_base(pid_t pid, int *error);
 
+/* What names the time since this machine was booted, in all dumps that are made in it; "": not known. */
+void process_boot_id(char *id, size_t size);
+
 /* Pids of all processes, ascending; to be freed. NULL: no /proc. */
 pid_t *process_all(size_t *count);
 
@@ -39,6 +42,18 @@ bool process_find(const char *text, pid_t *pid);
  * is none.
  */
 pid_t process_thread(pid_t pid, pid_t inner);
+
+/* Whose the files are that it makes; what /proc says to be its owner is root for one that has changed its user. */
+bool process_user(pid_t pid, uid_t *user);
+
+/* The process's id as it sees itself: of the innermost pid namespace that it is in. */
+pid_t process_inner_pid(pid_t pid);
+
+/*
+ * The folder of path as the process sees it, opened with O_PATH below the process's own root, so that no link there leads
+ * out of it; *name is what is in it. A relative path begins where the process stands. -1 with errno.
+ */
+int process_open_folder(pid_t pid, const char *path, const char **name);
 
 /* Its state, as in struct process; '\0': it is gone. */
 char process_thread_state(pid_t pid, pid_t thread);

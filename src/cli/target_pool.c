@@ -110,18 +110,6 @@ static uint64_t uptime_of(const struct target *target)
 	return (uint64_t)((double)elapsed * target->settings.time_scale);
 }
 
-static void read_boot_id(char *id, size_t size)
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	id[0] = '\0';
-	if (file == NULL)
-		return;
-	if (fgets(id, (int)size, file) != NULL)
-		id[strcspn(id, "\n")] = '\0';
-	fclose(file);
-}
-
 enum target_result target_snapshot(struct target *target, struct snapshot *snapshot)
 {
 	const struct state_figures *figures = &target->state.figures;
@@ -137,7 +125,7 @@ enum target_result target_snapshot(struct target *target, struct snapshot *snaps
 	*snapshot = (struct snapshot){.settings = &target->settings, .pid = (uint32_t)target->pid};
 	snprintf(snapshot->program, sizeof snapshot->program, "%s", target->state.program);
 	snprintf(snapshot->exe, sizeof snapshot->exe, "%s", target->state.exe);
-	read_boot_id(snapshot->boot_id, sizeof snapshot->boot_id);
+	process_boot_id(snapshot->boot_id, sizeof snapshot->boot_id);
 	snapshot->started_at_ns = target->state.started_at_ns;
 	snapshot->taken_at_ns = clock_unix_now_ns();
 	snapshot->uptime_ns = uptime_of(target);
