@@ -31,6 +31,9 @@ libcli_a_SOURCES = \
 	src/cli/object.c \
 	src/cli/object.h \
 	src/cli/options_table.c \
+	src/cli/perf_map.c \
+	src/cli/perf_map.h \
+	src/cli/perf_map_open.c \
 	src/cli/proto.c \
 	src/cli/proto.h \
 	src/cli/report.c \

@@ -33,6 +33,7 @@ tests_unit = \
 	tests/unit/test_modules \
 	tests/unit/test_options \
 	tests/unit/test_out \
+	tests/unit/test_perf_map \
 	tests/unit/test_pool \
 	tests/unit/test_pressure \
 	tests/unit/test_proto \
@@ -117,6 +118,7 @@ tests_unit_test_batch_pool_LDFLAGS = $(AM_LDFLAGS) \
 
 # Parts of the command.
 tests_unit_test_dump_file_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
+tests_unit_test_perf_map_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 tests_unit_test_proto_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 tests_unit_test_text_LDADD = libcli.a $(LDADD) $(CLI_LIBS)
 # What is computed without libm is compared with libm.
