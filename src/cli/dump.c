@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/perf_map.h"
+
 void dump_free(struct dump *dump)
 {
 	if (dump == NULL)
@@ -20,6 +22,7 @@ void dump_free(struct dump *dump)
 		free(dump->blocks);
 		dump->blocks = next;
 	}
+	perf_map_free(dump->names);
 	free(dump);
 }
 

@@ -56,7 +56,8 @@ struct dump_risk {
 struct dump_frame {
 #define DUMP_FRAME DUMP_MEMBER
 #include "cli/dump_fields.def"
-	const char *build_id; /* of the mapping of its module; "" where there is none */
+	const char *build_id;  /* of the mapping of its module; "" where there is none */
+	const char *generated; /* what a perf map calls a place in generated code; NULL: none does */
 };
 struct dump_site {
 #define DUMP_SITE DUMP_MEMBER
@@ -150,6 +151,13 @@ struct dump {
 
 	bool has_sites;		   /* the dump has the list, be it empty */
 	struct dump_block *blocks; /* all memory of the above */
+
+	/* Beside what the dump says. */
+	bool is_live;		/* it was made of process ->pid just now, from outside */
+	uint32_t owner;		/* the user whose file it is, or whose process; 0 where that is not known */
+	struct perf_map *names; /* what ->generated points into, or NULL: generated.c */
+	size_t nameless;	/* frames of its sites in generated code without a name, */
+	char why_nameless[128]; /* and why */
 };
 
 /* dump may be NULL. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -60,6 +61,7 @@ struct dump *dump_read_open(int fd, const char *name, char *why, size_t why_size
 	struct dump *dump = NULL;
 	int mine = dup(fd); /* gzclose() closes it */
 	gzFile file = mine >= 0 ? gzdopen(mine, "rb") : NULL;
+	struct stat facts;
 	size_t length;
 	char *text;
 
@@ -74,6 +76,8 @@ struct dump *dump_read_open(int fd, const char *name, char *why, size_t why_size
 	if (text != NULL)
 		dump = dump_parse(text, length, name, why, why_size);
 	free(text);
+	if (dump != NULL && fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode))
+		dump->owner = facts.st_uid;
 	return dump;
 }
 

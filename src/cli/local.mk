@@ -17,6 +17,8 @@ libcli_a_SOURCES = \
 	src/cli/dump_value.c \
 	src/cli/elf_image.c \
 	src/cli/elf_image.h \
+	src/cli/generated.c \
+	src/cli/generated.h \
 	src/cli/html.c \
 	src/cli/html.h \
 	src/cli/html_charts.c \

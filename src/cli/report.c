@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/dump_file.h"
+#include "cli/generated.h"
 #include "cli/report.h"
 #include "cli/text.h"
 
@@ -25,6 +26,8 @@ struct wish {
 	const char *output; /* NULL: standard output */
 	bool is_long;
 	bool has_symbols;
+	const char *map_path; /* of --perf-map, or NULL */
+	struct perf_map *map; /* what stands there */
 };
 
 static void print_help(void)
@@ -46,13 +49,15 @@ static void print_help(void)
 	     "      --openmetrics      the metrics that WEIR_METRICS_FILE has\n"
 	     "  -o, --output FILE      write there instead of to standard output\n"
 	     "      --no-symbols       do not look for functions and lines\n"
+	     "      --perf-map FILE    names of generated code, as node --perf-basic-prof, the JVM\n"
+	     "                         and others write them; else /tmp/perf-PID.map is looked for\n"
 	     "  -h, --help             say this\n\n"
 	     "Functions and lines come from the files themselves, from /usr/lib/debug, and\n"
 	     "from debuginfod where DEBUGINFOD_URLS is set. It ends with 1 where a file is no\n"
 	     "dump that can be read.");
 }
 
-static struct dump *read_or_complain(const char *path)
+static struct dump *read_or_complain(const struct wish *wish, const char *path)
 {
 	char why[512];
 	struct dump *dump =
@@ -60,6 +65,8 @@ static struct dump *read_or_complain(const char *path)
 
 	if (dump == NULL && why[0] != '\0')
 		complain("%s", why);
+	if (dump != NULL && wish->has_symbols)
+		generated_name(dump, wish->map);
 	return dump;
 }
 
@@ -146,8 +153,8 @@ static int report_one(const struct wish *wish, const struct dump *dump, const st
 
 static int difference(const struct wish *wish, char **files)
 {
-	struct dump *before = read_or_complain(files[0]);
-	struct dump *after = before != NULL ? read_or_complain(files[1]) : NULL;
+	struct dump *before = read_or_complain(wish, files[0]);
+	struct dump *after = before != NULL ? read_or_complain(wish, files[1]) : NULL;
 	int status = after != NULL ? report_one(wish, after, before) : EXIT_NO_DUMP;
 
 	dump_free(before);
@@ -160,7 +167,7 @@ static int each_file(const struct wish *wish, char **files, int count)
 	int status = EXIT_SUCCESS;
 
 	for (int i = 0; i < count; i++) {
-		struct dump *dump = read_or_complain(files[i]);
+		struct dump *dump = read_or_complain(wish, files[i]);
 
 		if (dump == NULL) {
 			status = EXIT_NO_DUMP;
@@ -193,6 +200,29 @@ static bool is_count_right(const struct wish *wish, int count)
 	return false;
 }
 
+/* A map that the user names is read whether it is needed or not: a wrong name is to be noticed. */
+static bool read_map(struct wish *wish)
+{
+	if (wish->map_path == NULL)
+		return true;
+	wish->map = perf_map_read_named(wish->map_path);
+	if (wish->map != NULL)
+		return true;
+	complain("%s: %s", wish->map_path, errno == EINVAL ? "is no perf map" : strerror(errno));
+	return false;
+}
+
+static int report_all(struct wish *wish, char **files, int count)
+{
+	int status;
+
+	if (!read_map(wish))
+		return EXIT_NO_DUMP;
+	status = wish->form == DIFF ? difference(wish, files) : each_file(wish, files, count);
+	perf_map_free(wish->map);
+	return status;
+}
+
 int verb_report(int argc, char **argv)
 {
 	enum {
@@ -202,7 +232,8 @@ int verb_report(int argc, char **argv)
 		OPTION_HTML,
 		OPTION_FOLDED,
 		OPTION_OPENMETRICS,
-		OPTION_NO_SYMBOLS
+		OPTION_NO_SYMBOLS,
+		OPTION_PERF_MAP
 	};
 	static const struct option long_options[] = {
 	    {"all", no_argument, NULL, 'a'},
@@ -214,6 +245,7 @@ int verb_report(int argc, char **argv)
 	    {"openmetrics", no_argument, NULL, OPTION_OPENMETRICS},
 	    {"output", required_argument, NULL, 'o'},
 	    {"no-symbols", no_argument, NULL, OPTION_NO_SYMBOLS},
+	    {"perf-map", required_argument, NULL, OPTION_PERF_MAP},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -239,6 +271,9 @@ int verb_report(int argc, char **argv)
 		case OPTION_NO_SYMBOLS:
 			wish.has_symbols = false;
 			continue;
+		case OPTION_PERF_MAP:
+			wish.map_path = optarg;
+			continue;
 		case 'h':
 			print_help();
 			return finish_output();
@@ -257,10 +292,13 @@ int verb_report(int argc, char **argv)
 			 "--openmetrics");
 		return EXIT_USAGE;
 	}
+	if (wish.map_path != NULL && !wish.has_symbols) {
+		complain("--perf-map names functions, and --no-symbols wants none");
+		return EXIT_USAGE;
+	}
 	if (!is_count_right(&wish, argc - optind))
 		return EXIT_USAGE;
-	status = wish.form == DIFF ? difference(&wish, argv + optind)
-				   : each_file(&wish, argv + optind, argc - optind);
+	status = report_all(&wish, argv + optind, argc - optind);
 	if (status != EXIT_SUCCESS && status != EXIT_NO_DUMP)
 		return status;
 	return finish_output() == EXIT_SUCCESS ? status : EXIT_WEIR_FAILED;

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/generated.h"
 #include "cli/html.h"
 #include "cli/text.h"
 
@@ -171,6 +172,8 @@ static void put_site(const struct report *r, const struct dump_site *site)
 
 static void put_sites(const struct report *r)
 {
+	char text[REPORT_SENTENCE_MAX];
+
 	if (!r->dump->has_sites)
 		return;
 	fputs(
@@ -181,7 +184,13 @@ static void put_sites(const struct report *r)
 	    r->to);
 	for (size_t i = 0; i < MIN(r->dump->site_count, (size_t)SITES_MAX); i++)
 		put_site(r, &r->dump->sites[i]);
-	fputs("</table></div></section>\n", r->to);
+	fputs("</table></div>", r->to);
+	if (generated_nameless(r->dump, text, sizeof text)) {
+		fputs("<p class=\"note\">", r->to);
+		html_text(r->to, text);
+		fputs("</p>", r->to);
+	}
+	fputs("</section>\n", r->to);
 }
 
 void report_html(const struct report *report)

@@ -92,5 +92,7 @@ struct dump *report_live(const char *name, char *why, size_t size)
 	else
 		target_explain(&target, result, why, size);
 	target_detach(&target);
+	if (dump != NULL)
+		dump->is_live = process_user(pid, &dump->owner);
 	return dump;
 }

@@ -109,7 +109,7 @@ char *site_name(struct symbols *symbols, const struct dump_site *site, char *nam
 	else if (symbol_place(symbol, place, sizeof place)[0] != '\0')
 		snprintf(name, size, "%s (%s)", symbol->function, place);
 	else
-		snprintf(name, size, "%s (%s)", symbol->function, symbols_base_name(frame->module));
+		snprintf(name, size, "%s (%s)", symbol->function, symbols_home(frame));
 	text_make_printable(name); /* where it was cut off */
 	return name;
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/generated.h"
 #include "cli/report.h"
 #include "cli/text.h"
 
@@ -200,7 +201,7 @@ static void put_frame(const struct report *r, const struct dump_frame *frame)
 		if (place[0] != '\0')
 			fprintf(r->to, " (%s)%s\n", place, inlined);
 		else
-			fprintf(r->to, " [%s]%s\n", symbols_base_name(frame->module), inlined);
+			fprintf(r->to, " [%s]%s\n", symbols_home(frame), inlined);
 	}
 	if (list->count == 0)
 		fprintf(r->to, "         %s\n", symbols_name(r->symbols, frame, name, sizeof name));
@@ -230,10 +231,17 @@ static void put_site(const struct report *r, const struct dump_site *site, size_
 		fprintf(r->to, "         and %zu more (--all)\n", site->frame_count - shown);
 }
 
+/* A remark on all sites. */
+static void put_note(const struct report *r, const char *text)
+{
+	fputs("\n  ", r->to);
+	text_wrap(r->to, text, 2, r->columns, 2);
+}
+
 static void put_sites(const struct report *r)
 {
 	size_t shown = r->is_long ? r->dump->site_count : MIN(r->dump->site_count, SITES_SHOWN);
-	char bytes[TEXT_FIGURE_MAX];
+	char bytes[TEXT_FIGURE_MAX], text[512];
 
 	if (!r->dump->has_sites)
 		return;
@@ -252,14 +260,13 @@ static void put_sites(const struct report *r)
 		    (unsigned long long)r->dump->sites_not_listed,
 		    text_bytes(bytes, r->dump->not_listed.live_bytes));
 	if (symbols_changed_module(r->symbols) != NULL) {
-		char text[512];
-
 		snprintf(text, sizeof text,
-		    "  %s here is another file than the one that ran: its functions are not named.",
+		    "%s here is another file than the one that ran: its functions are not named.",
 		    symbols_changed_module(r->symbols));
-		putc('\n', r->to);
-		text_wrap(r->to, text, 2, r->columns, 0);
+		put_note(r, text);
 	}
+	if (generated_nameless(r->dump, text, sizeof text))
+		put_note(r, text);
 }
 
 /* --- lifetimes, classes, buffers --------------------------------------------------- */

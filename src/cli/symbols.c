@@ -7,7 +7,8 @@
  * anybody's: only regular files are opened, and never written.
  *
  * Modules and frames are kept in lists with a bound; past it nothing is looked up.
- * Without elfutils (--disable-symbols) no frame has a symbol.
+ * Without elfutils (--disable-symbols) no frame of a module has a symbol. A frame in
+ * generated code brings the name that a perf map gives it.
  */
 #include "cli/symbols.h"
 
@@ -18,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/perf_map.h"
 #include "cli/text.h"
 
 #define MODULES_MAX 512
@@ -45,8 +47,9 @@ struct module {
 
 struct found {
 	struct found *next;
-	const struct module *module;
-	uint64_t offset;
+	const struct module *module; /* NULL: in generated code, */
+	char *generated;	     /* of this name */
+	uint64_t offset;	     /* there, the address */
 	struct symbol_list list;
 };
 
@@ -77,6 +80,7 @@ static void free_found(struct found *found)
 		free((char *)(uintptr_t)found->list.symbols[i].file);
 	}
 	free(found->list.symbols);
+	free(found->generated);
 	free(found);
 }
 
@@ -125,6 +129,11 @@ const char *symbols_base_name(const char *path)
 	return path[0] != '\0' ? path : "?";
 }
 
+const char *symbols_home(const struct dump_frame *frame)
+{
+	return frame->module[0] != '\0' ? symbols_base_name(frame->module) : "generated code";
+}
+
 const char *symbols_name(struct symbols *symbols, const struct dump_frame *frame, char *name, size_t size)
 {
 	const struct symbol_list *list = symbols_find(symbols, frame);
@@ -138,6 +147,55 @@ const char *symbols_name(struct symbols *symbols, const struct dump_frame *frame
 		snprintf(name, size, "0x%llx", (unsigned long long)frame->pc);
 	text_make_printable(name); /* where it was cut off */
 	return name;
+}
+
+/* A copy, demangled where that can be done: to be freed. */
+static char *function_name(struct symbols *symbols, const char *name)
+{
+	char *copy = NULL;
+
+	if (name == NULL)
+		return NULL;
+	if (strncmp(name, "_Z", 2) == 0 && !symbols->has_sought_demangler) {
+		/* A machine that has C++ programs has its library; Weir itself does without. */
+		symbols->has_sought_demangler = true;
+		symbols->cxx_library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+		if (symbols->cxx_library != NULL)
+			*(void **)&symbols->demangle = dlsym(symbols->cxx_library, "__cxa_demangle");
+	}
+	if (strncmp(name, "_Z", 2) == 0 && symbols->demangle != NULL)
+		copy = symbols->demangle(name, NULL, NULL, NULL);
+	if (copy == NULL)
+		copy = strdup(name);
+	if (copy != NULL)
+		text_make_printable(copy);
+	return copy;
+}
+
+static void add_symbol(
+    struct symbols *symbols, struct symbol_list *list, const char *function, const char *file, int line)
+{
+	struct symbol *grown;
+	char *name, *path;
+
+	if (list->count >= SYMBOLS_PER_FRAME_MAX)
+		return;
+	grown = realloc(list->symbols, (list->count + 1) * sizeof *grown);
+	if (grown == NULL)
+		return;
+	list->symbols = grown;
+	name = function_name(symbols, function);
+	path = strdup(file != NULL ? file : "");
+	if (name == NULL || path == NULL) {
+		free(name);
+		free(path);
+		return;
+	}
+	text_make_printable(path);
+	if (list->count > 0)
+		grown[list->count - 1].is_inlined = true;
+	grown[list->count++] =
+	    (struct symbol){.function = name, .file = path, .line = line > 0 ? (unsigned)line : 0};
 }
 
 #ifdef WITH_SYMBOLS
@@ -230,55 +288,6 @@ static void load_module(struct module *module)
 	}
 }
 
-/* A copy, demangled where that can be done: to be freed. */
-static char *function_name(struct symbols *symbols, const char *name)
-{
-	char *copy = NULL;
-
-	if (name == NULL)
-		return NULL;
-	if (strncmp(name, "_Z", 2) == 0 && !symbols->has_sought_demangler) {
-		/* A machine that has C++ programs has its library; Weir itself does without. */
-		symbols->has_sought_demangler = true;
-		symbols->cxx_library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
-		if (symbols->cxx_library != NULL)
-			*(void **)&symbols->demangle = dlsym(symbols->cxx_library, "__cxa_demangle");
-	}
-	if (strncmp(name, "_Z", 2) == 0 && symbols->demangle != NULL)
-		copy = symbols->demangle(name, NULL, NULL, NULL);
-	if (copy == NULL)
-		copy = strdup(name);
-	if (copy != NULL)
-		text_make_printable(copy);
-	return copy;
-}
-
-static void add_symbol(
-    struct symbols *symbols, struct symbol_list *list, const char *function, const char *file, int line)
-{
-	struct symbol *grown;
-	char *name, *path;
-
-	if (list->count >= SYMBOLS_PER_FRAME_MAX)
-		return;
-	grown = realloc(list->symbols, (list->count + 1) * sizeof *grown);
-	if (grown == NULL)
-		return;
-	list->symbols = grown;
-	name = function_name(symbols, function);
-	path = strdup(file != NULL ? file : "");
-	if (name == NULL || path == NULL) {
-		free(name);
-		free(path);
-		return;
-	}
-	text_make_printable(path);
-	if (list->count > 0)
-		grown[list->count - 1].is_inlined = true;
-	grown[list->count++] =
-	    (struct symbol){.function = name, .file = path, .line = line > 0 ? (unsigned)line : 0};
-}
-
 static const char *linkage_name(Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
@@ -357,6 +366,15 @@ static void find_symbols(struct symbols *symbols UNUSED, const struct module *mo
 
 #endif
 
+/* --- frames ---------------------------------------------------------------------- */
+
+static const struct symbol_list nothing = {NULL, 0};
+
+static size_t bucket_of(uint64_t offset)
+{
+	return (offset * 0x9E3779B97F4A7C15u) >> 52;
+}
+
 static struct module *find_module(struct symbols *symbols, const char *path, const char *build_id)
 {
 	struct module *module = symbols->modules;
@@ -384,34 +402,69 @@ static struct module *find_module(struct symbols *symbols, const char *path, con
 	return module;
 }
 
+/* In the list, still without symbols, or NULL. */
+static struct found *add_found(
+    struct symbols *symbols, const struct module *module, uint64_t offset, const char *generated)
+{
+	size_t bucket = bucket_of(offset);
+	struct found *found = symbols->frame_count < FRAMES_MAX ? calloc(1, sizeof *found) : NULL;
+
+	if (found == NULL)
+		return NULL;
+	found->generated = generated != NULL ? strdup(generated) : NULL;
+	if (generated != NULL && found->generated == NULL) {
+		free(found);
+		return NULL;
+	}
+	found->module = module;
+	found->offset = offset;
+	found->next = symbols->frames[bucket];
+	symbols->frames[bucket] = found;
+	symbols->frame_count++;
+	return found;
+}
+
+/* The same address may be another function's when the map is read again. */
+static const struct symbol_list *find_generated(struct symbols *symbols, const struct dump_frame *frame)
+{
+	struct found *found = symbols->frames[bucket_of(frame->pc)];
+	struct perf_map_place place;
+	char name[PERF_MAP_NAME_MAX];
+
+	for (; found != NULL; found = found->next)
+		if (found->module == NULL && found->offset == frame->pc &&
+		    strcmp(found->generated, frame->generated) == 0)
+			return &found->list;
+	found = add_found(symbols, NULL, frame->pc, frame->generated);
+	if (found == NULL)
+		return &nothing;
+	snprintf(name, sizeof name, "%s", frame->generated);
+	place = perf_map_split(name);
+	add_symbol(symbols, &found->list, place.function, place.file, (int)place.line);
+	return &found->list;
+}
+
 const struct symbol_list *symbols_find(struct symbols *symbols, const struct dump_frame *frame)
 {
-	static const struct symbol_list nothing = {NULL, 0};
 	struct module *module;
 	struct found *found;
-	size_t bucket = (frame->offset * 0x9E3779B97F4A7C15u) >> 52;
 
-	if (!symbols->is_wanted || frame->module[0] == '\0')
+	if (!symbols->is_wanted)
 		return &nothing;
+	if (frame->module[0] == '\0')
+		return frame->generated != NULL ? find_generated(symbols, frame) : &nothing;
 	module = find_module(symbols, frame->module, frame->build_id);
 	if (module == NULL)
 		return &nothing;
-	for (found = symbols->frames[bucket]; found != NULL; found = found->next)
+	for (found = symbols->frames[bucket_of(frame->offset)]; found != NULL; found = found->next)
 		if (found->module == module && found->offset == frame->offset)
 			return &found->list;
-	if (symbols->frame_count >= FRAMES_MAX)
-		return &nothing;
-	found = calloc(1, sizeof *found);
+	found = add_found(symbols, module, frame->offset, NULL);
 	if (found == NULL)
 		return &nothing;
-	found->module = module;
-	found->offset = frame->offset;
 #ifdef WITH_SYMBOLS
 	if (module->dwfl_module != NULL)
 #endif
 		find_symbols(symbols, module, frame->offset, &found->list);
-	found->next = symbols->frames[bucket];
-	symbols->frames[bucket] = found;
-	symbols->frame_count++;
 	return &found->list;
 }

@@ -26,11 +26,11 @@ struct symbols *symbols_open(bool is_wanted);
 void symbols_close(struct symbols *symbols);
 
 /*
- * What stands at a frame. Looks into the module's file where it is there and has the
- * build-id that the dump says, else for that build-id below /usr/lib/debug, and with
- * debuginfod, which needs the user to have set DEBUGINFOD_URLS. Slow the first time a
- * module is met; what was found is kept until symbols_close(). Never fails: what
- * cannot be found out is left out.
+ * What stands at a frame. In generated code it is what ->generated says. Else this looks into
+ * the module's file where it is there and has the build-id that the dump says, else for that
+ * build-id below /usr/lib/debug, and with debuginfod, which needs the user to have set
+ * DEBUGINFOD_URLS. Slow the first time a module is met; what was found is kept until
+ * symbols_close(). Never fails: what cannot be found out is left out.
  */
 const struct symbol_list *symbols_find(struct symbols *symbols, const struct dump_frame *frame);
 
@@ -39,6 +39,9 @@ const char *symbols_changed_module(const struct symbols *symbols);
 
 /* For one line: the function, or "libx.so.1+0x1234" where none is known; shortened to size. */
 const char *symbols_name(struct symbols *symbols, const struct dump_frame *frame, char *name, size_t size);
+
+/* What a function at the frame is in, where its file is not known: "libx.so.1", "generated code". */
+const char *symbols_home(const struct dump_frame *frame);
 
 /* The last part of a path; "?" for an empty one. */
 const char *symbols_base_name(const char *path);

@@ -2,7 +2,7 @@
  * live.c -- a program to be looked at and asked for things: what it does is its first argument.
  *
  * Says "ready" on standard output once it stands as it will stand, and then goes on until it is
- * ended. Preloaded by tests/cli/ask.sh and tests/cli/top.sh.
+ * ended. Preloaded by tests/cli/ask.sh, tests/cli/perf_map.sh and tests/cli/top.sh.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define THREADS 64
 #define WORKERS 4
 #define WORK 60000
+#define NOBODY 65534
 
 static volatile sig_atomic_t signals_seen;
 
@@ -159,6 +161,14 @@ static void block_signal(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void change_root(const char *folder)
+{
+	if (chdir(folder) == 0 && chroot(".") == 0)
+		return;
+	fprintf(stderr, "chroot %s: %s\n", folder, strerror(errno));
+	exit(1);
+}
+
 /* A request every 10 ms, so that the clock is looked at. */
 static void tick(void)
 {
@@ -177,6 +187,54 @@ static void tick_a_while(void)
 			raise(SIGUSR1);
 		usleep(10000);
 	}
+}
+
+/* --- generated code ---------------------------------------------------------------- */
+
+/* It calls the function that it is handed. */
+static const unsigned char calls[] = {
+#if defined(__x86_64__)
+    0x55,	      /* push %rbp */
+    0x48, 0x89, 0xe5, /* mov %rsp,%rbp */
+    0xff, 0xd7,	      /* call *%rdi */
+    0x5d,	      /* pop %rbp */
+    0xc3,	      /* ret */
+#elif defined(__aarch64__)
+    0xfd, 0x7b, 0xbf, 0xa9, /* stp x29, x30, [sp, #-16]! */
+    0xfd, 0x03, 0x00, 0x91, /* mov x29, sp */
+    0x00, 0x00, 0x3f, 0xd6, /* blr x0 */
+    0xfd, 0x7b, 0xc1, 0xa8, /* ldp x29, x30, [sp], #16 */
+    0xc0, 0x03, 0x5f, 0xd6, /* ret */
+#endif
+};
+
+static void keep_buffer(void)
+{
+	void *volatile kept = malloc(IDLE_BYTES);
+
+	(void)kept;
+}
+
+/* Keeps buffers that a function asked for which generated code called; where that lies is written to a file, as a perf
+ * map has it. */
+static void generate(const char *path)
+{
+	unsigned char *code =
+	    mmap(NULL, sizeof calls, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	FILE *file = fopen(path, "w");
+	void (*call)(void (*)(void));
+
+	if (code == MAP_FAILED || file == NULL)
+		exit(1);
+	memcpy(code, calls, sizeof calls);
+	if (mprotect(code, sizeof calls, PROT_READ | PROT_EXEC) != 0)
+		exit(1);
+	__builtin___clear_cache((char *)code, (char *)code + sizeof calls);
+	*(void **)&call = code;
+	for (int i = 0; i < IDLE_BUFFERS; i++)
+		call(keep_buffer);
+	fprintf(file, "%lx %zx\n", (unsigned long)code, sizeof calls);
+	fclose(file);
 }
 
 int main(int argc, char **argv)
@@ -219,14 +277,20 @@ int main(int argc, char **argv)
 		block_signal();
 	} else if (strcmp(what, "hidden") == 0) {
 		prctl(PR_SET_DUMPABLE, 0);
+	} else if (strcmp(what, "generated") == 0 && argc > 2) {
+		generate(argv[2]);
+		if (argc > 3) {
+			change_root(argv[3]);
+			if (setuid(NOBODY) != 0)
+				exit(1);
+		}
+		ready();
+		tick();
 	} else if (strcmp(what, "tick") == 0) {
 		ready();
 		tick();
 	} else if (strcmp(what, "chroot") == 0 && argc > 2) {
-		if (chdir(argv[2]) != 0 || chroot(".") != 0) {
-			fprintf(stderr, "chroot %s: %s\n", argv[2], strerror(errno));
-			return 1;
-		}
+		change_root(argv[2]);
 	} else if (strcmp(what, "idle") != 0) {
 		fprintf(stderr, "live: '%s' is nothing to do\n", what);
 		return 2;

@@ -4,6 +4,7 @@ tests_cli_scripts = \
 	tests/cli/ask.sh \
 	tests/cli/completion.sh \
 	tests/cli/guest.py \
+	tests/cli/perf_map.sh \
 	tests/cli/read_cost.sh \
 	tests/cli/refuse.sh \
 	tests/cli/report.sh \

@@ -5,7 +5,8 @@
  *
  * Mutants of the dumps are parsed; those that are refused must be refused with one
  * printable line, and of those that are accepted every form is written and looked at: no byte
- * in it that a terminal obeys, nothing of the dump that a page could take for its own.
+ * in it that a terminal obeys, nothing of the dump that a page could take for its own. One in
+ * four has all of its frames in generated code, with names out of a hostile map.
  * None takes more than 20 s of processor time. Ends with 1 and leaves the mutant in
  * fuzz_dump.bad at the first that does otherwise; meant to be built with ASan and UBSan. The
  * same seed gives the same inputs.
@@ -16,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "cli/dump_parse.h"
+#include "cli/generated.h"
 #include "cli/report.h"
 #include "tests/fuzz/mutate.h"
 
@@ -35,6 +38,7 @@ static size_t seed_count;
 static char mutant[MUTANT_BYTES_MAX + 1];
 static size_t mutant_length;
 static uint64_t refused, accepted;
+static struct perf_map *hostile_names;
 
 static void fail(const char *what)
 {
@@ -125,10 +129,41 @@ static void check_profile(const char *text, size_t length)
 	}
 }
 
+static const char hostile_map[] =
+    "0 ffffffffffffffff LazyCompile:*<evil>;\033[2J \"<script>evil;\xe2\x80\xae\xff.js:12:8\n"
+    "55d0c0000000 7000 py::<evil\033>&;\r x:/<script>evil\n"
+    "7f3a40000000 100000000 RegExp:%s%n<evil>\n";
+
+static void read_names(void)
+{
+	int fd = memfd_create("map", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, hostile_map, sizeof hostile_map - 1) != sizeof hostile_map - 1)
+		fail("there is no memory");
+	hostile_names = perf_map_read(fd);
+	close(fd);
+	if (hostile_names == NULL)
+		fail("a hostile map is refused whole");
+}
+
+static bool is_generated(void)
+{
+	return mutant_length % 4 == 0;
+}
+
+/* All of it, so that no file is looked into for the names of the rest. */
+static void generate(struct dump *dump)
+{
+	for (size_t i = 0; i < dump->site_count; i++)
+		for (size_t k = 0; k < dump->sites[i].frame_count; k++)
+			dump->sites[i].frames[k].module = "";
+	generated_name(dump, hostile_names);
+}
+
 static void write_forms(const struct dump *dump, const struct dump *other)
 {
 	enum { TEXT_FORM, HTML, FOLDED, OPENMETRICS, PPROF, LIFETIMES, DIFF, DIFF_BACK, FORMS };
-	struct symbols *symbols = symbols_open(false);
+	struct symbols *symbols = symbols_open(is_generated());
 	char why[256] = "";
 
 	for (unsigned form = 0; form < FORMS; form++) {
@@ -205,7 +240,9 @@ static void feed(const struct dump *other)
 	accepted++;
 	if (why[0] != '\0')
 		fail("accepted with a complaint");
-	write_forms(dump, other);
+	if (is_generated())
+		generate(dump);
+	write_forms(dump, is_generated() ? dump : other);
 	dump_free(dump);
 }
 
@@ -272,6 +309,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGVTALRM, out_of_time);
+	read_names();
 	cut_everywhere(other);
 	for (; made < inputs && (made % 256 != 0 || (uint64_t)(time(NULL) - began) < seconds); made++) {
 		const struct seed *seed = &seeds[random_below(&random, seed_count)];
@@ -285,6 +323,7 @@ int main(int argc, char **argv)
 	printf("%llu inputs: %llu refused, %llu accepted\n", (unsigned long long)(refused + accepted),
 	    (unsigned long long)refused, (unsigned long long)accepted);
 	dump_free(other);
+	perf_map_free(hostile_names);
 	for (size_t i = 0; i < seed_count; i++)
 		free(seeds[i].text);
 	return accepted > seed_count && refused > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

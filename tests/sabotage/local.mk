@@ -97,8 +97,10 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/long-run-not-lent.patch \
 	tests/sabotage/long-warm-run-unseen.patch \
 	tests/sabotage/magazines-are-demand.patch \
+	tests/sabotage/map-in-our-tmp.patch \
 	tests/sabotage/map-line-half-written.patch \
 	tests/sabotage/map-of-an-earlier-process.patch \
+	tests/sabotage/map-of-another-boot.patch \
 	tests/sabotage/map-of-another-user.patch \
 	tests/sabotage/map-of-the-oldest-code.patch \
 	tests/sabotage/map-through-a-link.patch \
