@@ -72,6 +72,9 @@ void top_ask(struct top *top, enum state_command command);
 bool top_is_muted(const struct top *top, uint64_t site);
 void top_mute(struct top *top, uint64_t site);
 
+/* top_names.c: after a look at a process, names of generated code where some of its sites lie in it. */
+void names_look(const struct top *top);
+
 /* top_once.c: to standard output, for scripts. The exit status. */
 int top_once(struct top *top, bool is_json);
 

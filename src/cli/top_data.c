@@ -152,6 +152,7 @@ static void look_at_process(struct top *top)
 	top->now.at_seconds = top_now_seconds();
 	target_classes(&top->target, top->now.classes);
 	note_peaks(top);
+	names_look(top);
 }
 
 void top_look(struct top *top)

@@ -1,10 +1,17 @@
 /*
  * top_names.c -- what the call sites of the live view are called.
  *
- * Functions are looked up in the files that the process has loaded, once for each place.
+ * Functions are looked up in the files that the process has loaded, once for each place; those in
+ * generated code in the map that the process writes of it (perf_map.h), which is read again when it
+ * has grown, at most once a second, however often the process is looked at.
  */
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "cli/perf_map.h"
+#include "cli/process.h"
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/top.h"
@@ -18,16 +25,96 @@ static struct symbols *symbols_kept(void)
 	return symbols;
 }
 
+/* --- generated code ---------------------------------------------------------------- */
+
+#define READ_AGAIN_SECONDS 1.0
+#define SHARE_OF_TIME 20 /* reading the map takes no more of it than one part in so many */
+
+/* The map of the process that is watched. */
+static struct {
+	pid_t pid;
+	uint64_t started_at_ns;
+	struct perf_map *map;
+	struct stat file; /* as it was read */
+	double next_at;	  /* not looked at before */
+} generated;
+
+static bool has_generated(const struct track_snapshot *track)
+{
+	for (unsigned i = 0; track->is_active && i < track->site_count; i++)
+		for (unsigned k = 0; k < track->sites[i].frame_count; k++)
+			if (track->sites[i].frames[k].module == NULL)
+				return true;
+	return false;
+}
+
+static bool is_as_read(const struct stat *file)
+{
+	return generated.map != NULL && file->st_ino == generated.file.st_ino &&
+	       file->st_size == generated.file.st_size &&
+	       file->st_mtim.tv_sec == generated.file.st_mtim.tv_sec &&
+	       file->st_mtim.tv_nsec == generated.file.st_mtim.tv_nsec;
+}
+
+static void read_again(int fd)
+{
+	struct stat file;
+	struct perf_map *map;
+
+	if (fstat(fd, &file) != 0 || is_as_read(&file))
+		return;
+	map = perf_map_read(fd);
+	if (map == NULL)
+		return; /* what was read last is better than nothing */
+	perf_map_free(generated.map);
+	generated.map = map;
+	generated.file = file;
+}
+
+void names_look(const struct top *top)
+{
+	const struct snapshot *snapshot = &top->now.snapshot;
+	struct perf_map_wish wish = {
+	    .pid = top->pid, .is_live = true, .started_at_ns = snapshot->started_at_ns};
+	double began = top_now_seconds();
+	enum perf_map_verdict verdict;
+	char path[PERF_MAP_PATH_MAX];
+	int fd;
+
+	if (generated.pid != top->pid || generated.started_at_ns != snapshot->started_at_ns) {
+		perf_map_free(generated.map);
+		memset(&generated, 0, sizeof generated);
+		generated.pid = top->pid;
+		generated.started_at_ns = snapshot->started_at_ns;
+	}
+	if (began < generated.next_at || !has_generated(&snapshot->track) ||
+	    !process_user(top->pid, &wish.owner))
+		return;
+	fd = perf_map_open(&wish, path, &verdict);
+	if (fd >= 0) {
+		read_again(fd);
+		close(fd);
+	}
+	generated.next_at = began + fmax(READ_AGAIN_SECONDS, SHARE_OF_TIME * (top_now_seconds() - began));
+}
+
+/* --- names ----------------------------------------------------------------------- */
+
 /* As the reports take it. */
 static struct dump_site dump_site_of(const struct track_site *site, struct dump_frame *frames)
 {
-	for (unsigned i = 0; i < site->frame_count; i++)
+	for (unsigned i = 0; i < site->frame_count; i++) {
+		const struct track_frame *frame = &site->frames[i];
+
 		frames[i] = (struct dump_frame){
-		    .pc = site->frames[i].pc,
-		    .module = site->frames[i].module != NULL ? site->frames[i].module : "",
-		    .offset = site->frames[i].offset,
-		    .build_id = site->frames[i].build_id != NULL ? site->frames[i].build_id : "",
+		    .pc = frame->pc,
+		    .module = frame->module != NULL ? frame->module : "",
+		    .offset = frame->offset,
+		    .build_id = frame->build_id != NULL ? frame->build_id : "",
 		};
+		if (frame->module == NULL && generated.map != NULL)
+			frames[i].generated = perf_map_find(generated.map, frame->pc);
+	}
 	return (struct dump_site){.frames = frames, .frame_count = site->frame_count};
 }
 

@@ -214,6 +214,7 @@ report "$pid"
 ok $? "but not where the map is one of an earlier process"
 
 if test "$(id -u)" -eq 0; then
+	watched=$pid
 	mkdir -p root/tmp
 	start WEIR_MONITOR_INTERVAL=100ms generated "$work/address2" "$work/root"
 	echo "$(cat address2) LazyCompile:*handler /srv/app.js:12:8" >"root/tmp/perf-$pid.map"
@@ -230,8 +231,44 @@ if test "$(id -u)" -eq 0; then
 	chown 65534 "root/tmp/perf-$pid.map"
 	until_true has_handler
 	ok $? "but the map there, of that user"
+	pid=$watched
 else
 	skip "of a process that has another root and user, it is the map there" "needs root"
 fi
+
+if ! command -v tmux >/dev/null; then
+	skip "in weir top" "tmux is not installed"
+	finish
+fi
+unset TMUX
+mux()
+{
+	tmux -S "$work/tmux" -f /dev/null "$@"
+}
+trap 'mux kill-server 2>/dev/null; kill $other 2>/dev/null; end_all; rm -rf "$work" $maps' EXIT
+# shellcheck disable=SC2317 # called by until_true
+is_shown()
+{
+	mux capture-pane -p >stdout
+	grep -Eq -e "$1" stdout
+}
+shows()
+{
+	until_true is_shown "$2"
+	ok $? "$1"
+}
+mux new-session -d -x 132 -y 60 "LC_ALL=C.UTF-8 '$WEIR' top --delay 0.1 $pid; sleep 60"
+until_true is_shown "process $pid"
+mux send-keys 2
+until_true is_shown 'WHERE'
+# By live bytes: those that are kept come first.
+mux send-keys s s
+until_true is_shown 'WHERE'
+mux send-keys Enter
+shows "weir top shows the address where no map is new enough" '#1 +0x[0-9a-f]+'
+echo "$address LazyCompile:~handler /srv/app.js:12:8" >"/tmp/perf-$pid.map"
+shows "and the name once there is one" '#1 +handler \(app\.js:12\)'
+echo "$address LazyCompile:*newer /srv/app.js:13:8" >>"/tmp/perf-$pid.map"
+shows "and another one when the map has grown" '#1 +newer \(app\.js:13\)'
 
 finish

@@ -103,6 +103,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/map-of-another-boot.patch \
 	tests/sabotage/map-of-another-user.patch \
 	tests/sabotage/map-of-the-oldest-code.patch \
+	tests/sabotage/map-read-once.patch \
 	tests/sabotage/map-through-a-link.patch \
 	tests/sabotage/marks-by-what-is-held-now.patch \
 	tests/sabotage/mask-not-given-back.patch \
