@@ -23,7 +23,13 @@ static const char *const wrappers[] = {"malloc", "calloc", "realloc", "reallocar
     "g_strdup*", "g_memdup*", "PyMem_*", "PyObject_Malloc", "PyObject_Realloc", "_PyMem_*",
     "_PyObject_Malloc*", "sqlite3Malloc*", "sqlite3MemMalloc*", "sqlite3_malloc*", "sqlite3DbMalloc*",
     "CRYPTO_malloc", "CRYPTO_zalloc", "CRYPTO_realloc", "__rust_alloc*", "alloc::alloc*",
-    "_IO_file_doallocate"};
+    "_IO_file_doallocate",
+    /* What lies between malloc and the JavaScript that asked for a buffer, and between that and who called it. */
+    "node::NodeArrayBufferAllocator::*", "node::Buffer::*", "v8::ArrayBuffer::*",
+    "v8::internal::BackingStore::*", "v8::internal::Heap::AllocateExternalBackingStore*",
+    "v8::internal::FunctionCallbackArguments::Call*", "v8::internal::MaybeHandle<v8::internal::Object> *",
+    "v8::internal::Builtin_HandleApiCall*", "Builtins_*", "createUnsafeBuffer", "allocUnsafeSlow",
+    "v8::internal::(anonymous namespace)::Invoke*", "v8::internal::Execution::*", "v8::Function::Call*"};
 
 static bool is_among(const char *const *patterns, size_t count, const char *name)
 {
@@ -60,30 +66,31 @@ static const struct symbol *first_beyond(const struct symbol_list *list)
 }
 
 /* The frame to name: the innermost that is no function which only hands requests on to
- * malloc. NULL where the site has no frames. */
+ * malloc; where that has no name, the innermost in generated code that has. NULL where the site has no frames. */
 static const struct dump_frame *find_frame(
     struct symbols *symbols, const struct dump_site *site, const struct symbol **symbol)
 {
-	const struct dump_frame *innermost = NULL; /* where all are of a run-time library */
+	enum { NONE, OF_RUNTIME, NAMELESS, NAMED } best = NONE, rank;
+	const struct dump_frame *found = site->frame_count > 0 ? &site->frames[0] : NULL;
 
 	*symbol = NULL;
-	for (size_t i = 0; i < site->frame_count; i++) {
+	for (size_t i = 0; i < site->frame_count && best != NAMED; i++) {
 		const struct dump_frame *frame = &site->frames[i];
 		const struct symbol_list *list = symbols_find(symbols, frame);
 		const struct symbol *beyond = first_beyond(list);
+		bool is_generated = frame->module[0] == '\0';
 
-		if (beyond == NULL && list->count > 0)
+		/* What a JIT generated has no name but by a map of its own. */
+		if (beyond == NULL && (list->count > 0 || is_generated))
 			continue;
-		if (!is_runtime(frame->module)) {
-			*symbol = beyond;
-			return frame;
-		}
-		if (innermost == NULL) {
-			innermost = frame;
-			*symbol = beyond;
-		}
+		rank = is_runtime(frame->module) ? OF_RUNTIME : beyond == NULL ? NAMELESS : NAMED;
+		if (rank <= best || (best == NAMELESS && !is_generated))
+			continue;
+		best = rank;
+		found = frame;
+		*symbol = beyond;
 	}
-	return innermost != NULL ? innermost : site->frame_count > 0 ? &site->frames[0] : NULL;
+	return found;
 }
 
 char *symbol_place(const struct symbol *symbol, char *place, size_t size)

@@ -416,7 +416,7 @@ static enum cfi_kind kind_of(const struct state *state)
 {
 	if (state->pc.how == UNDEFINED)
 		return CFI_END;
-	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 24) ||
+	if (state->is_odd || state->pc.how != AT_CFA || !fits(state->cfa_offset, 23) ||
 	    !fits(state->pc.offset, 18) || !fits(state->fp.offset, 18))
 		return CFI_OTHER;
 	/* A frame that aligned itself has its caller's frame pointer where its own points. */
@@ -440,7 +440,7 @@ struct cfi_rule cfi_of_entry(const unsigned char *fde, uintptr_t code, uintptr_t
 	if (!read_entry(&entry, fde))
 		return rule;
 	if (pc - code >= entry.code_bytes)
-		return (struct cfi_rule){.kind = CFI_END};
+		return cfi_by_frame_pointer(CFI_GAP);
 	if (entry.is_signal)
 		return (struct cfi_rule){.kind = CFI_SIGNAL};
 	if (!follow(&first, &entry, entry.common, 0, 0, NULL))
@@ -477,7 +477,9 @@ struct cfi_rule cfi_read(uintptr_t pc)
 	uintptr_t code;
 	const unsigned char *fde = frame_table_find(pc, &code);
 
+	if (fde == NULL && is_signal_return(pc + 1))
+		return (struct cfi_rule){.kind = CFI_SIGNAL};
 	if (fde == NULL)
-		return (struct cfi_rule){.kind = is_signal_return(pc + 1) ? CFI_SIGNAL : CFI_END};
+		return cfi_by_frame_pointer(CFI_GENERATED);
 	return cfi_of_entry(fde, code, pc);
 }

@@ -5,7 +5,7 @@
  * loader's _dl_find_object() leads to without a lock. It is searched here and not by libgcc's
  * _Unwind_Find_FDE(): that one looks first among what a program has registered for code that it
  * generates (__register_frame), under a mutex which (before GCC 13) is held by a thread that allocates there, and
- * in a child by nobody who would release it. So generated code has no entry; a stack ends there.
+ * in a child by nobody who would release it. So generated code has no entry; stack.c finds its way through.
  *
  * Before glibc 2.35 libgcc is asked all the same: there is nothing else.
  */

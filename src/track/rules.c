@@ -10,7 +10,7 @@
  *
  * Only rules of code in loaded modules are remembered, and forgotten when the loader unloads: around
  * dlclose(), and at the tick when it has been at work by itself. That there is none, where there is no module,
- * is not: one may be loaded there.
+ * is not: one may be loaded there. It costs nothing to find out, since there is nothing to read.
  */
 #include "track/rules.h"
 
@@ -83,11 +83,13 @@ static void remember(struct entry *set, uint64_t address, uint64_t rule)
 	atomic_store_explicit(&set[way].rule, rule, memory_order_relaxed);
 }
 
-COLD static struct cfi_rule read_rule(struct entry *set, uint64_t address, uintptr_t pc)
+COLD static struct cfi_rule read_rule(
+    struct entry *set, uint64_t address, uintptr_t pc, unsigned *tables_read)
 {
 	struct cfi_rule rule = cfi_read(pc);
 	uint64_t word;
 
+	*tables_read += rule.kind != CFI_GENERATED;
 	memcpy(&word, &rule, sizeof(word));
 	if (is_lasting(pc))
 		remember(set, address, word);
@@ -111,8 +113,7 @@ struct cfi_rule rules_find(uintptr_t pc, unsigned *tables_read)
 			return rule;
 		}
 	}
-	++*tables_read;
-	return read_rule(set, address, pc);
+	return read_rule(set, address, pc, tables_read);
 }
 
 void rules_forget(void)

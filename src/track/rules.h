@@ -7,8 +7,8 @@
 #include "track/cfi.h"
 
 /*
- * The rule at pc, an address within a call instruction. Where it was not known, the tables are read,
- * and one is added to *tables_read. Thread-safe; what it may be called from is as for cfi_read().
+ * The rule at pc, an address within a call instruction. Where it was not known, the tables are read, if there
+ * are any, and one is added to *tables_read. Thread-safe; what it may be called from is as for cfi_read().
  */
 struct cfi_rule rules_find(uintptr_t pc, unsigned *tables_read);
 

@@ -8,9 +8,11 @@
  * each address. No frame pointers are needed; where a function uses one, because it has alloca()
  * or aligns its frame, its rule says so.
  *
- * A signal's frame is left by what the kernel saved in it. It ends, and what was found so far is kept, at a
- * frame without tables (hand-written assembler, generated code), of which the address still
- * counts, or with a rule that is none of those, which nothing that allocates has.
+ * A signal's frame is left by what the kernel saved in it. Code without tables (hand-written assembler, what a
+ * JIT generates and what it brings for that) is crossed by its frame pointers, which
+ * nearly all such code keeps. They count only where they lead back to code that has tables, right
+ * behind a call in it: then what is on the way, too. Else the walk ends at the first such frame, of which the address
+ * still counts, as it ends with a rule that is none of those, which nothing that allocates has.
  *
  * Tables may be wrong, and a frame pointer may hold anything where hand-written code used it
  * without a word in them. So each step has to go outwards, and a word is read only where the stack can be read
@@ -22,10 +24,17 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <ucontext.h>
 
+#include "base/sys.h"
 #include "track/extent.h"
 #include "track/rules.h"
+
+#define CROSSED_MAX 512 /* frames in a row without tables */
+/* Of generated ones the first and so many more are kept. All of them would make a site of each state that a JIT has its
+ * callers in: of one load of node twice as many sites, none with enough to judge by. */
+#define GENERATED_MAX 2
 
 static struct {
 	uintptr_t start, size; /* frozen by stack_start() */
@@ -48,7 +57,14 @@ static bool add(struct stack *stack, uintptr_t pc)
 struct frame {
 	uintptr_t sp, fp, pc;
 	bool is_interrupted; /* by a signal: pc is the very address, and no call was made there */
+	bool has_lost_sp;    /* it was found by frame pointers, which do not say where it is */
 };
+
+#if defined(__aarch64__)
+#define FP_TELLS_SP false /* and compilers keep frame pointers: with them it goes on */
+#else
+#define FP_TELLS_SP true
+#endif
 
 INLINE uintptr_t at(uintptr_t address, int64_t words)
 {
@@ -82,9 +98,12 @@ INLINE uintptr_t stripped(uintptr_t pc)
 /* From a frame to its caller's. False: not by this rule. */
 INLINE bool go_out(struct frame *frame, struct extent *extent, struct cfi_rule rule)
 {
-	uintptr_t cfa = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words), saved = cfa;
-	struct frame caller = {.fp = frame->fp};
+	uintptr_t cfa, saved;
+	struct frame caller = {.fp = frame->fp, .has_lost_sp = frame->has_lost_sp};
 
+	if (!FP_TELLS_SP && frame->has_lost_sp && rule.kind == CFI_SP)
+		rule = cfi_by_frame_pointer(CFI_FP);
+	cfa = saved = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words);
 	if (UNLIKELY(rule.kind == CFI_FP_LOAD)) {
 		saved = frame->fp;
 		if (!load(frame, extent, cfa, &cfa))
@@ -125,6 +144,58 @@ COLD static bool go_back(struct frame *frame, struct extent *extent)
 	return true;
 }
 
+/* Whether the instruction before pc is a call. pc: in code of a module. */
+static bool is_after_call(uintptr_t pc)
+{
+#if defined(__x86_64__)
+	const unsigned char *next = (const unsigned char *)pc;
+
+	if (!sys_is_readable(pc - 7))
+		return false;
+	if (next[-5] == 0xe8)
+		return true;
+	/* Through a register, or memory: FF /2, of that many bytes with its operands. */
+	for (int length = 2; length <= 7; length++)
+		if (next[-length] == 0xff && (next[-length + 1] >> 3 & 7) == 2)
+			return true;
+	return false;
+#else
+	uint32_t before;
+
+	if (pc % sizeof(before) != 0 || !sys_is_readable(pc - sizeof(before)))
+		return false;
+	memcpy(&before, (const void *)(pc - sizeof(before)), sizeof(before));
+	return before >> 26 == 0x25 /* bl */ || (before & 0xfffffc1fu) == 0xd63f0000u /* blr */ ||
+	       (before & 0xfefff800u) == 0xd63f0800u /* blraa and others */;
+#endif
+}
+
+/*
+ * From a frame without tables, which has been added, to the first beyond it that has some. What a JIT generated is
+ * added on the way, as it may have names; what it brought only says that it is a JIT. False, and
+ * nothing is added: frame pointers do not lead there.
+ */
+COLD static bool cross(struct stack *stack, struct frame *frame, struct extent *extent, struct cfi_rule rule)
+{
+	unsigned count = stack->count;
+
+	for (unsigned crossed = 0; crossed < CROSSED_MAX && go_out(frame, extent, rule); crossed++) {
+		uintptr_t pc = frame->pc - 1;
+
+		rule = rules_find(pc, &stack->tables_read);
+		if (rule.kind != CFI_GAP && rule.kind != CFI_GENERATED) {
+			frame->has_lost_sp = true;
+			if (is_after_call(frame->pc))
+				return true;
+			break;
+		}
+		if (rule.kind == CFI_GENERATED && stack->count < count + GENERATED_MAX)
+			add(stack, pc);
+	}
+	stack->count = count;
+	return false;
+}
+
 static void walk(struct stack *stack, struct frame frame)
 {
 	struct extent extent = extent_of(frame.sp);
@@ -145,6 +216,11 @@ static void walk(struct stack *stack, struct frame frame)
 			break;
 		case CFI_SIGNAL:
 			if (!go_back(&frame, &extent))
+				return;
+			break;
+		case CFI_GAP:
+		case CFI_GENERATED:
+			if (!cross(stack, &frame, &extent, rule))
 				return;
 			break;
 		default:

@@ -74,6 +74,32 @@ report --perf-map map --diff elsewhere.json later.json
 grep -q 'handler (app.js:12)' stdout
 ok $? "and has the names"
 
+# What a site is called
+
+# called FRAME...: the site's name, where its stack is these, as JSON
+called()
+{
+	python3 -c '
+import json, sys
+dump = json.load(open("elsewhere.json"))
+dump["sites"][0]["frames"] = [{"pc": hex(0x5000 + i), **json.loads(frame)} for i, frame in enumerate(sys.argv[1:])]
+json.dump(dump, open("called.json", "w"))' "$@"
+	report --perf-map map called.json
+	sed -n 's/^The site to look at is \(.*\): .*/\1/p' stdout
+}
+nameless='{"module": "/no/libruntime.so", "offset": 256, "build_id": ""}'
+libc='{"module": "/no/libc.so.6", "offset": 256, "build_id": ""}'
+unmapped='{"pc": "0x7e0000009990"}'
+mapped='{"pc": "0x7e0000001010"}'
+test "handler (app.js:12)" = "$(called "$nameless" "$unmapped" "$mapped")"
+ok $? "a site is called by generated code that has a name, where what that called has none"
+test "libruntime.so+0x100" = "$(called "$unmapped" "$nameless" "$unmapped")"
+ok $? "generated code without a name is no name for a site, while another frame is there"
+test "handler (app.js:12)" = "$(called "$libc" "$mapped" "$nameless")"
+ok $? "nor is libc"
+test "libruntime.so+0x100" = "$(called "$libc" "$nameless" "$libc")"
+ok $? "which comes last"
+
 # Which map
 
 cp map "$map"

@@ -55,6 +55,7 @@ tests_unit = \
 	tests/unit/test_size_class \
 	tests/unit/test_slab \
 	tests/unit/test_stack \
+	tests/unit/test_stack_generated \
 	tests/unit/test_stack_rules \
 	tests/unit/test_sys \
 	tests/unit/test_tick \

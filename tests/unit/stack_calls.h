@@ -24,7 +24,7 @@ static void setup(void)
 	stack_start(0, 0);
 }
 
-LEAF static int raiser(void)
+LEAF UNUSED static int raiser(void)
 {
 	return raise(SIGUSR2) + 1;
 }

@@ -1,6 +1,8 @@
 /*
  * test_cfi.c -- the rule that call frame information says for an address, instruction by instruction.
  */
+#include <stdlib.h>
+
 #include "frame_entry.h"
 #include "run_suite.h"
 #include "track/cfi.h"
@@ -96,17 +98,22 @@ START_TEST(each_instruction_says_what_it_says)
 }
 END_TEST
 
-START_TEST(code_without_an_entry_ends_the_stack)
+START_TEST(code_without_an_entry_has_what_a_frame_pointer_means)
 {
-	ck_assert_uint_eq(cfi_read((uintptr_t)entry.code + AT).kind, CFI_END);
+	void *code = malloc(1);
+
+	ck_rule(cfi_read((uintptr_t)code), CFI_GENERATED, 2, -1, -2);
+	free(code);
+	/* In this program, behind all its code. */
+	ck_rule(cfi_read((uintptr_t)entry.code + AT), CFI_GAP, 2, -1, -2);
 	frame_entry_make(&entry, plain, sizeof(plain), "", 0);
 	ck_assert_uint_eq(rule_at(0).kind, CFI_SP);
 	ck_assert_uint_eq(rule_at(FRAME_ENTRY_CODE_BYTES - 1).kind, CFI_SP);
-	ck_assert_uint_eq(rule_at(FRAME_ENTRY_CODE_BYTES).kind, CFI_END);
-	ck_assert_uint_eq(rule_at((uintptr_t)-1).kind, CFI_END);
+	ck_rule(rule_at(FRAME_ENTRY_CODE_BYTES), CFI_GAP, 2, -1, -2);
+	ck_assert_uint_eq(rule_at((uintptr_t)-1).kind, CFI_GAP);
 	/* libgcc's list is not asked, which may be locked by who allocates. */
 	__register_frame(entry.table);
-	ck_assert_uint_eq(cfi_read((uintptr_t)entry.code + AT).kind, CFI_END);
+	ck_assert_uint_eq(cfi_read((uintptr_t)entry.code + AT).kind, CFI_GAP);
 	__deregister_frame(entry.table);
 }
 END_TEST
@@ -142,7 +149,7 @@ END_TEST
 static void add_tests(TCase *tests)
 {
 	tcase_add_loop_test(tests, each_instruction_says_what_it_says, 0, ARRAY_LENGTH(cases));
-	tcase_add_test(tests, code_without_an_entry_ends_the_stack);
+	tcase_add_test(tests, code_without_an_entry_has_what_a_frame_pointer_means);
 	tcase_add_loop_test(
 	    tests, what_an_entry_says_of_itself_is_read_or_refused, 0, ARRAY_LENGTH(augmentations));
 }
