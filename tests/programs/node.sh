@@ -73,7 +73,7 @@ if is_weir; then
 	start app under env -C "$TMP" WEIR_MONITOR_INTERVAL=200ms \
 		node --perf-basic-prof --interpreted-frames-native-stack "$TMP/app.mjs"
 	app=$STARTED
-	check "a program keeps buffers" until_true 20 grep -q done "$TMP/app.out"
+	check "a program keeps buffers" until_true 20 grep -q 'done' "$TMP/app.out"
 	# It is asked again until the last tick has seen them.
 	named() {
 		"${TEST_WEIR:-${TEST_OBJECT%/*}/weir}" report --all "$app" >"$TMP/report" 2>&1 && grep -q "$1" "$TMP/report"
