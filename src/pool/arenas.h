@@ -33,7 +33,7 @@ void arenas_settle(unsigned index);
 
 /* This thread found a class's magazine empty: what it does, as far as can be seen. Or it found one full. */
 enum arenas_habit { HABIT_NONE, HABIT_TAKES_ONE_SIZE, HABIT_TAKES_MANY };
-enum arenas_habit arenas_note_miss(unsigned class);
+enum arenas_habit arenas_note_miss(unsigned class, uint32_t now);
 bool arenas_note_overflow(void);
 
 /* What a call did to the heap. */

@@ -266,7 +266,7 @@ static uint32_t refill(unsigned cpu, unsigned class, size_t size, uint32_t now)
 {
 	uint32_t pages[BATCH_MAX];
 	unsigned count = 0, want = 1, row = magazine_note_miss(cpu, class);
-	enum arenas_habit habit = arenas_note_miss(class);
+	enum arenas_habit habit = arenas_note_miss(class, now);
 	bool is_taking = habit != HABIT_NONE && limits_are_loose();
 	bool is_leased = is_taking && taking_serves(class);
 
