@@ -121,10 +121,14 @@ bool sys_is_first_thread(void)
 bool sys_is_readable(uintptr_t address)
 {
 	int saved = errno;
-	/* There is no such way to change a mask, which the kernel finds once it has read the mask. */
-	bool is_fault =
-	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EFAULT;
+	bool is_fault;
 
+	/* To the kernel it means that there is no mask. */
+	if (address == 0)
+		return false;
+	/* There is no such way to change a mask, which the kernel finds once it has read the mask. */
+	is_fault =
+	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EFAULT;
 	errno = saved;
 	return !is_fault;
 }

@@ -144,19 +144,33 @@ COLD static bool go_back(struct frame *frame, struct extent *extent)
 	return true;
 }
 
-/* Whether the instruction before pc is a call. pc: in code of a module. */
+#if defined(__x86_64__)
+#define CALL_BYTES_MAX 7
+
+/* How long a call through a register or memory is, by the bytes behind its 0xff; 0: it is none. Intel's manual, volume 2,
+ * tables 2-2 and 2-3: the opcode's extension is 2. */
+static int indirect_call_bytes(const unsigned char *operands)
+{
+	unsigned mode = operands[0] >> 6, rm = operands[0] & 7;
+	bool has_sib = mode != 3 && rm == 4;
+	bool is_far = mode == 2 || (mode == 0 && (has_sib ? (operands[1] & 7) == 5 : rm == 5));
+
+	return (operands[0] >> 3 & 7) != 2 ? 0 : 2 + has_sib + (is_far ? 4 : mode == 1);
+}
+#endif
+
+/* Whether the instruction before pc is a call: where nothing was called, nothing returns to. */
 static bool is_after_call(uintptr_t pc)
 {
 #if defined(__x86_64__)
 	const unsigned char *next = (const unsigned char *)pc;
 
-	if (!sys_is_readable(pc - 7))
+	if (!sys_is_readable(pc - CALL_BYTES_MAX))
 		return false;
 	if (next[-5] == 0xe8)
 		return true;
-	/* Through a register, or memory: FF /2, of that many bytes with its operands. */
-	for (int length = 2; length <= 7; length++)
-		if (next[-length] == 0xff && (next[-length + 1] >> 3 & 7) == 2)
+	for (int bytes = 2; bytes <= CALL_BYTES_MAX; bytes++)
+		if (next[-bytes] == 0xff && indirect_call_bytes(next - bytes + 1) == bytes)
 			return true;
 	return false;
 #else

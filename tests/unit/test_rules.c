@@ -75,26 +75,38 @@ START_TEST(an_address_is_known_after_the_first_time_until_all_is_forgotten)
 }
 END_TEST
 
+static void *load(uintptr_t *pc)
+{
+	void *library = dlopen("libresolv.so.2", RTLD_LAZY);
+
+	*pc = (uintptr_t)dlsym(library, "ns_initparse");
+	ck_assert_uint_ne(*pc, 0);
+	return library;
+}
+
 /* Where nothing is loaded something may be, later. */
 START_TEST(that_there_is_no_rule_is_not_remembered)
 {
-	for (unsigned round = 0; round < 2; round++) {
-		void *library = dlopen("libresolv.so.2", RTLD_LAZY);
-		uintptr_t pc = (uintptr_t)dlsym(library, "ns_initparse");
-		unsigned read = 0;
+	uintptr_t pc = 1, again = 0;
+	unsigned read = 0;
 
-		ck_assert_uint_ne(pc, 0);
-		ck_assert_uint_eq(rules_find(pc, &read).kind, CFI_SP);
+	/* It mostly comes to the place where it was. */
+	for (unsigned round = 0; again != pc && round < 32; round++) {
+		void *library = load(&pc);
+
+		ck_assert_uint_ne(rules_find(pc, &read).kind, CFI_GENERATED);
 		dlclose(library);
 		rules_forget();
+		read = 0;
 		ck_assert_uint_eq(rules_find(pc, &read).kind, CFI_GENERATED);
-		ck_assert_uint_eq(read, 1);
-		library = dlopen("libresolv.so.2", RTLD_LAZY);
-		ck_assert_uint_eq((uintptr_t)dlsym(library, "ns_initparse"), pc);
-		ck_assert_uint_eq(rules_find(pc, &read).kind, CFI_SP);
+		/* There are no tables that somebody could read. */
+		ck_assert_uint_eq(read, 0);
+		library = load(&again);
+		ck_assert_uint_ne(rules_find(again, &read).kind, CFI_GENERATED);
 		dlclose(library);
 		rules_forget();
 	}
+	ck_assert(again == pc || getenv("TEST_EMULATED") != NULL);
 }
 END_TEST
 

@@ -165,6 +165,22 @@ static void *ring(void *unused UNUSED)
 	return NULL;
 }
 
+START_TEST(what_cannot_be_read_is_told_without_a_signal)
+{
+	char *pages = mmap(NULL, 2 * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t first = (uintptr_t)pages, second = first + PAGE_BYTES;
+
+	ck_assert_ptr_ne(pages, MAP_FAILED);
+	ck_assert_int_eq(mprotect(pages + PAGE_BYTES, PAGE_BYTES, PROT_NONE), 0);
+	errno = EILSEQ;
+	ck_assert(sys_is_readable(first) && sys_is_readable(second - 8));
+	ck_assert(!sys_is_readable(second) && !sys_is_readable(second - 4));
+	ck_assert(!sys_is_readable(0) && !sys_is_readable(8) && !sys_is_readable((uintptr_t)-8));
+	ck_assert_int_eq(errno, EILSEQ);
+	munmap(pages, 2 * PAGE_BYTES);
+}
+END_TEST
+
 START_TEST(a_futex_sleeps_until_its_time_or_a_wake)
 {
 	pthread_t thread;
@@ -224,6 +240,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, cpus_are_counted_by_affinity_and_numbered_below_the_bound);
 	tcase_add_test(tests, a_user_of_thousands_of_groups_is_under_no_filter);
 	tcase_add_test(tests, ram_is_what_sysconf_says);
+	tcase_add_test(tests, what_cannot_be_read_is_told_without_a_signal);
 	tcase_add_test(tests, a_futex_sleeps_until_its_time_or_a_wake);
 }
 
