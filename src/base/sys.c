@@ -121,16 +121,14 @@ bool sys_is_first_thread(void)
 bool sys_is_readable(uintptr_t address)
 {
 	int saved = errno;
-	bool is_fault;
+	bool is_read;
 
-	/* To the kernel it means that there is no mask. */
-	if (address == 0)
-		return false;
-	/* There is no such way to change a mask, which the kernel finds once it has read the mask. */
-	is_fault =
-	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EFAULT;
+	/* There is no such way to change a mask, which the kernel finds once it has read the mask. 0 means that there is
+	 * none, and is no mistake. */
+	is_read =
+	    syscall(SYS_rt_sigprocmask, -1, address, NULL, (size_t)SYS_SIGSET_BYTES) == -1 && errno == EINVAL;
 	errno = saved;
-	return !is_fault;
+	return is_read;
 }
 
 void sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)

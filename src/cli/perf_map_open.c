@@ -17,7 +17,7 @@
 #include "cli/process.h"
 
 /* A file's time is that of the kernel's last tick, which may be so long ago. */
-#define TICK_NS (10 * MILLISECOND)
+#define FILE_TIME_SLACK_NS (10 * MILLISECOND)
 
 enum perf_map_verdict perf_map_judge(const struct stat *file, const struct perf_map_wish *wish, uid_t us)
 {
@@ -28,7 +28,7 @@ enum perf_map_verdict perf_map_judge(const struct stat *file, const struct perf_
 		return PERF_MAP_NO_FILE;
 	if (file->st_uid != 0 && file->st_uid != us && file->st_uid != wish->owner)
 		return PERF_MAP_FOREIGN;
-	if (wish->started_at_ns == 0 || written_ns + TICK_NS < wish->started_at_ns)
+	if (wish->started_at_ns == 0 || written_ns + FILE_TIME_SLACK_NS < wish->started_at_ns)
 		return PERF_MAP_OLD;
 	return PERF_MAP_FIT;
 }

@@ -16,7 +16,6 @@
 
 #include <string.h>
 
-#include "base/sys.h"
 #include "track/frame_table.h"
 
 #if defined(__x86_64__)
@@ -458,28 +457,10 @@ struct cfi_rule cfi_of_entry(const unsigned char *fde, uintptr_t code, uintptr_t
 	return rule;
 }
 
-/* Where a signal handler returns to. On aarch64 the kernel's code for that has no tables on purpose, and
- * is known by its two instructions; on x86-64 it is libc's, with tables. */
-static bool is_signal_return(uintptr_t pc UNUSED)
-{
-#if defined(__aarch64__)
-	static const uint32_t code[] = {0xd2801168, 0xd4000001}; /* mov x8, #139; svc #0 */
-
-	return pc % sizeof(code[0]) == 0 && sys_is_readable(pc) &&
-	       memcmp((const void *)pc, code, sizeof(code)) == 0;
-#else
-	return false;
-#endif
-}
-
 struct cfi_rule cfi_read(uintptr_t pc)
 {
 	uintptr_t code;
 	const unsigned char *fde = frame_table_find(pc, &code);
 
-	if (fde == NULL && is_signal_return(pc + 1))
-		return (struct cfi_rule){.kind = CFI_SIGNAL};
-	if (fde == NULL)
-		return cfi_by_frame_pointer(CFI_GENERATED);
-	return cfi_of_entry(fde, code, pc);
+	return fde != NULL ? cfi_of_entry(fde, code, pc) : cfi_by_frame_pointer(CFI_GENERATED);
 }

@@ -10,7 +10,7 @@
  *
  * Only rules of code in loaded modules are remembered, and forgotten when the loader unloads: around
  * dlclose(), and at the tick when it has been at work by itself. That there is none, where there is no module,
- * is not: one may be loaded there. It costs nothing to find out, since there is nothing to read.
+ * is not: one may be loaded there. From glibc 2.35 on that costs some ten ns to find out again.
  */
 #include "track/rules.h"
 
@@ -71,6 +71,16 @@ static bool is_lasting(uintptr_t pc)
 	return modules_find(pc) != MODULE_NONE;
 }
 
+/* Without it libgcc goes through all modules to say that there is none. */
+static bool has_lookup(void)
+{
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+	return _dl_find_object != NULL;
+#else
+	return false;
+#endif
+}
+
 static void remember(struct entry *set, uint64_t address, uint64_t rule)
 {
 	unsigned way = 0;
@@ -89,7 +99,9 @@ COLD static struct cfi_rule read_rule(
 	struct cfi_rule rule = cfi_read(pc);
 	uint64_t word;
 
-	*tables_read += rule.kind != CFI_GENERATED;
+	if (rule.kind == CFI_GENERATED && has_lookup())
+		return rule;
+	++*tables_read;
 	memcpy(&word, &rule, sizeof(word));
 	if (is_lasting(pc))
 		remember(set, address, word);

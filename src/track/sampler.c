@@ -8,7 +8,7 @@
  *
  * The budget: what a kind may spend in a second of real time. A sample costs 1, about 300 ns or 2,100
  * instructions (its stack, its site, its death), and 1 more for each frame for which unwind tables had to
- * be read (sampler_charge()); each of these times the price, which is higher where the
+ * be read, and for ten without tables (sampler_charge()); each of these times the price, which is higher where the
  * process is busy. Past it within a second, the interval doubles at once, and
  * again at each further quarter of the budget; a second that spent less than a third
  * halves it. In between it stays, so it does not swing. Small allocations start

@@ -14,6 +14,10 @@
  * behind a call in it: then what is on the way, too. Else the walk ends at the first such frame, of which the address
  * still counts, as it ends with a rule that is none of those, which nothing that allocates has.
  *
+ * An address on that way may be any word. Nothing is read there but the tables of the module that it would be in, and the
+ * bytes before it where that has some; another thread that unloads the very module then ends the program, as it
+ * does where that module's code runs.
+ *
  * Tables may be wrong, and a frame pointer may hold anything where hand-written code used it
  * without a word in them. So each step has to go outwards, and a word is read only where the stack can be read
  * (extent.h): the walk ends there, too. libgcc's own unwinder would follow; that is why no
@@ -31,7 +35,7 @@
 #include "track/extent.h"
 #include "track/rules.h"
 
-#define CROSSED_MAX 512 /* frames in a row without tables */
+#define CROSSED_MAX 128 /* frames in a row without tables */
 /* Of generated ones the first and so many more are kept. All of them would make a site of each state that a JIT has its
  * callers in: of one load of node twice as many sites, none with enough to judge by. */
 #define GENERATED_MAX 2
@@ -98,10 +102,11 @@ INLINE uintptr_t stripped(uintptr_t pc)
 /* From a frame to its caller's. False: not by this rule. */
 INLINE bool go_out(struct frame *frame, struct extent *extent, struct cfi_rule rule)
 {
+	bool is_lost = !FP_TELLS_SP && frame->has_lost_sp && rule.kind == CFI_SP;
 	uintptr_t cfa, saved;
-	struct frame caller = {.fp = frame->fp, .has_lost_sp = frame->has_lost_sp};
+	struct frame caller = {.fp = frame->fp, .has_lost_sp = is_lost};
 
-	if (!FP_TELLS_SP && frame->has_lost_sp && rule.kind == CFI_SP)
+	if (is_lost)
 		rule = cfi_by_frame_pointer(CFI_FP);
 	cfa = saved = at(rule.kind == CFI_SP ? frame->sp : frame->fp, rule.cfa_words);
 	if (UNLIKELY(rule.kind == CFI_FP_LOAD)) {
@@ -193,9 +198,16 @@ COLD static bool cross(struct stack *stack, struct frame *frame, struct extent *
 {
 	unsigned count = stack->count;
 
-	for (unsigned crossed = 0; crossed < CROSSED_MAX && go_out(frame, extent, rule); crossed++) {
-		uintptr_t pc = frame->pc - 1;
+	for (unsigned crossed = 0; crossed < CROSSED_MAX && count < STACK_FRAMES_MAX; crossed++) {
+		uintptr_t pc;
 
+		/* What makecontext() and the like put where a stack begins was never called from. */
+		if (rule.kind == CFI_GAP && !frame->is_interrupted && !is_after_call(frame->pc))
+			break;
+		if (!go_out(frame, extent, rule) || frame->pc < PAGE_BYTES)
+			break;
+		pc = frame->pc - 1;
+		stack->crossed++;
 		rule = rules_find(pc, &stack->tables_read);
 		if (rule.kind != CFI_GAP && rule.kind != CFI_GENERATED) {
 			frame->has_lost_sp = true;
@@ -210,6 +222,20 @@ COLD static bool cross(struct stack *stack, struct frame *frame, struct extent *
 	return false;
 }
 
+/* Where a signal handler returns to. On aarch64 the kernel's code for that has no tables on purpose, and
+ * is known by its two instructions; on x86-64 it is libc's, with tables. pc: an address that was returned to. */
+static bool is_signal_return(uintptr_t pc UNUSED)
+{
+#if defined(__aarch64__)
+	static const uint32_t code[] = {0xd2801168, 0xd4000001}; /* mov x8, #139; svc #0 */
+
+	return pc % sizeof(code[0]) == 0 && sys_is_readable(pc) &&
+	       memcmp((const void *)pc, code, sizeof(code)) == 0;
+#else
+	return false;
+#endif
+}
+
 static void walk(struct stack *stack, struct frame frame)
 {
 	struct extent extent = extent_of(frame.sp);
@@ -221,6 +247,8 @@ static void walk(struct stack *stack, struct frame frame)
 		if (!add(stack, pc))
 			return;
 		rule = rules_find(pc, &stack->tables_read);
+		if (rule.kind == CFI_GENERATED && is_signal_return(frame.pc))
+			rule.kind = CFI_SIGNAL;
 		switch ((enum cfi_kind)rule.kind) {
 		case CFI_SP:
 		case CFI_FP:
@@ -229,7 +257,8 @@ static void walk(struct stack *stack, struct frame frame)
 				return;
 			break;
 		case CFI_SIGNAL:
-			if (!go_back(&frame, &extent))
+			/* What the kernel saved stands at the stack pointer. */
+			if ((!FP_TELLS_SP && frame.has_lost_sp) || !go_back(&frame, &extent))
 				return;
 			break;
 		case CFI_GAP:
@@ -255,7 +284,7 @@ OWN_FRAME bool stack_capture(struct stack *stack)
 
 	stack->count = 0;
 	stack->is_truncated = false;
-	stack->tables_read = 0;
+	stack->tables_read = stack->crossed = 0;
 	walk(stack, caller);
 	errno = saved;
 	return stack->count != 0;

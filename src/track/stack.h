@@ -11,7 +11,8 @@
 struct stack {
 	unsigned count;
 	bool is_truncated;    /* there were more frames */
-	unsigned tables_read; /* frames for which unwind tables had to be read: what costs */
+	unsigned tables_read; /* frames for which unwind tables had to be read: what costs most */
+	unsigned crossed;     /* frames without tables on the way, kept or not: each costs a tenth of that */
 	/* Each within its call instruction: the return address less one; of a frame that a signal
 	 * interrupted, the very address. */
 	uintptr_t pcs[STACK_FRAMES_MAX];

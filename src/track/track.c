@@ -171,8 +171,8 @@ static bool capture(struct stack *stack, enum track_kind kind)
 		return false;
 	}
 	count(&track.stacks_captured);
-	if (stack->tables_read != 0) {
-		sampler_charge(kind, stack->tables_read);
+	if (stack->tables_read + stack->crossed != 0) {
+		sampler_charge(kind, stack->tables_read + (stack->crossed + 9) / 10);
 		atomic_fetch_add_explicit(&track.tables_read, stack->tables_read, memory_order_relaxed);
 	}
 	if (stack->is_truncated)

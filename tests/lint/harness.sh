@@ -44,7 +44,8 @@ judge "a crash after the last result is an error" ERROR <<<'echo "1..1"; echo "o
 unlisted()
 {
 	local file name
-	for file in tests/unit/test_*.c tests/{cli,contract,preload,stress,programs,sabotage,lint}/*.sh; do
+	for file in tests/unit/test_*.c tests/{cli,contract,preload,stress,programs,sabotage,lint}/*.sh \
+		tests/sabotage/*.patch; do
 		case $file in
 		*/common.sh | */lib.sh | */tap.sh) continue ;;
 		esac

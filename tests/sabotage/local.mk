@@ -2,6 +2,7 @@
 
 tests_sabotage = tests/sabotage/run.sh
 EXTRA_DIST += $(tests_sabotage) \
+	tests/sabotage/address-zero-can-be-read.patch \
 	tests/sabotage/age-ignored.patch \
 	tests/sabotage/alignment-ignored.patch \
 	tests/sabotage/any-arena-lends.patch \
@@ -57,8 +58,13 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/fork-leaves-sites-locked.patch \
 	tests/sabotage/fork-waits-for-itself.patch \
 	tests/sabotage/frame-pointer-not-followed.patch \
+	tests/sabotage/frame-pointers-believed.patch \
 	tests/sabotage/frames-never-go-back.patch \
+	tests/sabotage/frames-of-a-way-that-ends-kept.patch \
 	tests/sabotage/free-slot-freed.patch \
+	tests/sabotage/gap-goes-on-without-a-call.patch \
+	tests/sabotage/generated-code-ends-a-stack.patch \
+	tests/sabotage/generated-frames-all-kept.patch \
 	tests/sabotage/giver-waits-for-the-lock.patch \
 	tests/sabotage/globals-by-register.patch \
 	tests/sabotage/grace-forgotten.patch \
@@ -110,6 +116,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/mass-is-weight.patch \
 	tests/sabotage/metrics-not-renamed.patch \
 	tests/sabotage/metrics-of-the-living-removed.patch \
+	tests/sabotage/misses-never-grow-old.patch \
 	tests/sabotage/misuse-goes-on.patch \
 	tests/sabotage/misuse-has-no-caller.patch \
 	tests/sabotage/moved-is-a-death.patch \

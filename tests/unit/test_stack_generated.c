@@ -189,6 +189,49 @@ START_TEST(assembler_without_tables_is_crossed_and_counts_once)
 }
 END_TEST
 
+/* As where a stack of makecontext() begins: the target returns to what did not call it. */
+extern int without_a_call(called *target);
+#if defined(__x86_64__)
+__asm__(".pushsection .text\n"
+	"without_a_call:\n\t"
+	"pushq %rbp\n\t"
+	"movq %rsp, %rbp\n\t"
+	"leaq 1f(%rip), %rax\n\t"
+	"pushq %rax\n\t"
+	"jmpq *%rdi\n\t"
+	".skip 8, 0x90\n"
+	"1:\n\t"
+	"popq %rbp\n\t"
+	"ret\n\t"
+	".popsection");
+#else
+__asm__(".pushsection .text\n"
+	"without_a_call:\n\t"
+	"stp x29, x30, [sp, #-16]!\n\t"
+	"mov x29, sp\n\t"
+	"adr x30, 1f\n\t"
+	"br x0\n\t"
+	"nop\n"
+	"1:\n\t"
+	"ldp x29, x30, [sp], #16\n\t"
+	"ret\n\t"
+	".popsection");
+#endif
+
+LEAF static int into_what_does_not_call(void)
+{
+	return without_a_call(middle) + 1;
+}
+
+START_TEST(a_frame_that_nothing_was_called_from_ends_the_stack)
+{
+	into_what_does_not_call();
+	ck_assert_uint_eq(stack.count, 3);
+	ck_assert(is_in(stack.pcs[1], middle));
+	ck_assert_uint_lt(stack.pcs[2] - (uintptr_t)&without_a_call, 40);
+}
+END_TEST
+
 /* What generated code may have in the register: nothing, anything, or what looks like a frame. */
 struct looks_like_frame {
 	uintptr_t frame_pointer, pc;
@@ -245,6 +288,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, generated_code_is_crossed_by_its_frame_pointers);
 	tcase_add_test(tests, of_much_generated_code_the_innermost_frames_are_kept_and_all_callers_behind_it);
 	tcase_add_test(tests, assembler_without_tables_is_crossed_and_counts_once);
+	tcase_add_test(tests, a_frame_that_nothing_was_called_from_ends_the_stack);
 	tcase_add_test(tests, frame_pointers_that_lead_nowhere_end_the_stack_at_the_first_such_frame);
 }
 
