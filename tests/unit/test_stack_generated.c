@@ -139,6 +139,7 @@ END_TEST
 extern int without_tables(called *target, int times);
 #if defined(__x86_64__)
 __asm__(".pushsection .text\n"
+	".globl without_tables\n"
 	"without_tables:\n\t"
 	"pushq %rbp\n\t"
 	"movq %rsp, %rbp\n\t"
@@ -154,6 +155,7 @@ __asm__(".pushsection .text\n"
 	".popsection");
 #else
 __asm__(".pushsection .text\n"
+	".globl without_tables\n"
 	"without_tables:\n\t"
 	"stp x29, x30, [sp, #-16]!\n\t"
 	"mov x29, sp\n\t"
@@ -193,6 +195,7 @@ END_TEST
 extern int without_a_call(called *target);
 #if defined(__x86_64__)
 __asm__(".pushsection .text\n"
+	".globl without_a_call\n"
 	"without_a_call:\n\t"
 	"pushq %rbp\n\t"
 	"movq %rsp, %rbp\n\t"
@@ -206,6 +209,7 @@ __asm__(".pushsection .text\n"
 	".popsection");
 #else
 __asm__(".pushsection .text\n"
+	".globl without_a_call\n"
 	"without_a_call:\n\t"
 	"stp x29, x30, [sp, #-16]!\n\t"
 	"mov x29, sp\n\t"
