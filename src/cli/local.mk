@@ -35,6 +35,7 @@ libcli_a_SOURCES = \
 	src/cli/options_table.c \
 	src/cli/perf_map.c \
 	src/cli/perf_map.h \
+	src/cli/perf_map_name.c \
 	src/cli/perf_map_open.c \
 	src/cli/proto.c \
 	src/cli/proto.h \

@@ -32,7 +32,7 @@ struct perf_map_place {
 	unsigned line;
 };
 
-/* Of a name as perf_map_find() gives it; it is cut up, and holds the texts. */
+/* Of a name as perf_map_find() gives it; it is cut up, and holds the texts. perf_map_name.c. */
 struct perf_map_place perf_map_split(char *name);
 
 /* --- which file: perf_map_open.c --------------------------------------------------- */

@@ -66,21 +66,25 @@ static const struct symbol *first_beyond(const struct symbol_list *list)
 }
 
 /* The frame to name: the innermost that is no function which only hands requests on to
- * malloc; where that has no name, the innermost in generated code that has. NULL where the site has no frames. */
-static const struct dump_frame *find_frame(
-    struct symbols *symbols, const struct dump_site *site, const struct symbol **symbol)
+ * malloc; where that has no name, the innermost in generated code that has. Generated code
+ * has a name only by a perf map; without one it is known by who called it. NULL where the
+ * site has no frames. */
+static const struct dump_frame *find_frame(struct symbols *symbols, const struct dump_site *site,
+    const struct symbol **symbol, bool *is_behind_generated)
 {
 	enum { NONE, OF_RUNTIME, NAMELESS, NAMED } best = NONE, rank;
 	const struct dump_frame *found = site->frame_count > 0 ? &site->frames[0] : NULL;
+	bool has_passed = false;
 
 	*symbol = NULL;
+	*is_behind_generated = false;
 	for (size_t i = 0; i < site->frame_count && best != NAMED; i++) {
 		const struct dump_frame *frame = &site->frames[i];
 		const struct symbol_list *list = symbols_find(symbols, frame);
 		const struct symbol *beyond = first_beyond(list);
 		bool is_generated = frame->module[0] == '\0';
 
-		/* What a JIT generated has no name but by a map of its own. */
+		has_passed |= is_generated && list->count == 0;
 		if (beyond == NULL && (list->count > 0 || is_generated))
 			continue;
 		rank = is_runtime(frame->module) ? OF_RUNTIME : beyond == NULL ? NAMELESS : NAMED;
@@ -89,6 +93,7 @@ static const struct dump_frame *find_frame(
 		best = rank;
 		found = frame;
 		*symbol = beyond;
+		*is_behind_generated = has_passed && !is_generated;
 	}
 	return found;
 }
@@ -106,17 +111,19 @@ char *symbol_place(const struct symbol *symbol, char *place, size_t size)
 char *site_name(struct symbols *symbols, const struct dump_site *site, char *name, size_t size)
 {
 	const struct symbol *symbol;
-	const struct dump_frame *frame = find_frame(symbols, site, &symbol);
-	char place[128];
+	bool is_behind_generated;
+	const struct dump_frame *frame = find_frame(symbols, site, &symbol, &is_behind_generated);
+	const char *by = is_behind_generated ? "generated code under " : "";
+	char place[128], whole[REPORT_NAME_MAX];
 
 	if (frame == NULL)
 		snprintf(name, size, "site %s", site->id);
 	else if (symbol == NULL)
-		symbols_name(symbols, frame, name, size);
+		snprintf(name, size, "%s%s", by, symbols_name(symbols, frame, whole, sizeof whole));
 	else if (symbol_place(symbol, place, sizeof place)[0] != '\0')
-		snprintf(name, size, "%s (%s)", symbol->function, place);
+		snprintf(name, size, "%s%s (%s)", by, symbol->function, place);
 	else
-		snprintf(name, size, "%s (%s)", symbol->function, symbols_home(frame));
+		snprintf(name, size, "%s%s (%s)", by, symbol->function, symbols_home(frame));
 	text_make_printable(name); /* where it was cut off */
 	return name;
 }

@@ -24,6 +24,7 @@
 
 #define MODULES_MAX 512
 #define FRAMES_MAX 65536
+#define GENERATED_MAX 8192 /* beside these: a JIT makes new ones for days */
 #define FRAME_BUCKETS 4096
 #define SYMBOLS_PER_FRAME_MAX 32
 
@@ -58,7 +59,7 @@ struct symbols {
 	struct module *modules;
 	unsigned module_count;
 	struct found *frames[FRAME_BUCKETS];
-	unsigned frame_count;
+	unsigned frame_count, generated_count;
 	char *(*demangle)(const char *, char *, size_t *, int *);
 	bool has_sought_demangler;
 	void *cxx_library;
@@ -407,7 +408,9 @@ static struct found *add_found(
     struct symbols *symbols, const struct module *module, uint64_t offset, const char *generated)
 {
 	size_t bucket = bucket_of(offset);
-	struct found *found = symbols->frame_count < FRAMES_MAX ? calloc(1, sizeof *found) : NULL;
+	unsigned *count = generated != NULL ? &symbols->generated_count : &symbols->frame_count;
+	unsigned most = generated != NULL ? GENERATED_MAX : FRAMES_MAX;
+	struct found *found = *count < most ? calloc(1, sizeof *found) : NULL;
 
 	if (found == NULL)
 		return NULL;
@@ -420,7 +423,7 @@ static struct found *add_found(
 	found->offset = offset;
 	found->next = symbols->frames[bucket];
 	symbols->frames[bucket] = found;
-	symbols->frame_count++;
+	++*count;
 	return found;
 }
 

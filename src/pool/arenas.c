@@ -18,7 +18,8 @@
 #define QUIET_TICKS TICKS_PER_SECOND
 /* Who missed so often in a tick and the one before it, and gave nothing back between, only takes, and so fast that locks
  * count. Whoever does so slowly is better off with the runs that fit best: frames of a stream, 25 a second, cut from leases
- * kept 8 MiB more resident where 43 were live, and faulted twice as often. */
+ * kept 8 MiB more resident where 43 were live, and faulted twice as often. In a rehearsal ticks are shorter, so nobody is as
+ * fast there: it may take more locks, no other memory. */
 #define TAKING_COUNT 64
 #define GIVING_COUNT 8
 /* Shorter runs are not worth a look into other arenas: a fault costs about as much. */

@@ -227,20 +227,23 @@ START_TEST(a_map_says_what_its_lines_say_one_after_the_other)
 		static char text[LINES_MAX * 32];
 		int newest[ADDRESSES] = {0}, count = 1 + (int)random_below(LINES_MAX);
 		size_t used = 0;
+		bool has_size = false; /* else there is no line that a map has */
 		struct perf_map *map;
 
 		for (int i = 1; i <= count; i++) {
 			unsigned start = random_below(500),
 				 size = random_below(random_below(8) == 0 ? 90 : 12);
 
+			has_size |= size != 0;
 			used +=
 			    (size_t)snprintf(text + used, sizeof text - used, "%x %x n%d\n", start, size, i);
 			for (unsigned k = start; k < start + size; k++)
 				newest[k] = i;
 		}
 		map = map_of_bytes(text, used);
+		ck_need((map == NULL) == !has_size);
 		if (map == NULL)
-			continue; /* all were of no size */
+			continue;
 		for (unsigned k = 0; k < ADDRESSES; k++) {
 			const char *found = perf_map_find(map, k);
 
