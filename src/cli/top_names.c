@@ -5,11 +5,11 @@
  * generated code in the map that the process writes of it (perf_map.h), which is read again when it
  * has grown, at most once a second, however often the process is looked at.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/perf_map.h"
 #include "cli/process.h"
 #include "cli/report.h"
@@ -27,7 +27,7 @@ static struct symbols *symbols_kept(void)
 
 /* --- generated code ---------------------------------------------------------------- */
 
-#define READ_AGAIN_SECONDS 1.0
+#define READ_AGAIN_NS SECOND
 #define SHARE_OF_TIME 20 /* reading the map takes no more of it than one part in so many */
 
 /* The map of the process that is watched. */
@@ -36,7 +36,7 @@ static struct {
 	uint64_t started_at_ns;
 	struct perf_map *map;
 	struct stat file; /* as it was read */
-	double next_at;	  /* not looked at before */
+	uint64_t next_ns; /* not looked at before */
 } generated;
 
 static bool has_generated(const struct track_snapshot *track)
@@ -76,7 +76,7 @@ void names_look(const struct top *top)
 	const struct snapshot *snapshot = &top->now.snapshot;
 	struct perf_map_wish wish = {
 	    .pid = top->pid, .is_live = true, .started_at_ns = snapshot->started_at_ns};
-	double began = top_now_seconds();
+	uint64_t began = clock_precise_ns();
 	enum perf_map_verdict verdict;
 	char path[PERF_MAP_PATH_MAX];
 	int fd;
@@ -87,7 +87,7 @@ void names_look(const struct top *top)
 		generated.pid = top->pid;
 		generated.started_at_ns = snapshot->started_at_ns;
 	}
-	if (began < generated.next_at || !has_generated(&snapshot->track) ||
+	if (began < generated.next_ns || !has_generated(&snapshot->track) ||
 	    !process_user(top->pid, &wish.owner))
 		return;
 	fd = perf_map_open(&wish, path, &verdict);
@@ -95,7 +95,7 @@ void names_look(const struct top *top)
 		read_again(fd);
 		close(fd);
 	}
-	generated.next_at = began + fmax(READ_AGAIN_SECONDS, SHARE_OF_TIME * (top_now_seconds() - began));
+	generated.next_ns = began + MAX(READ_AGAIN_NS, SHARE_OF_TIME * (clock_precise_ns() - began));
 }
 
 /* --- names ----------------------------------------------------------------------- */
