@@ -65,4 +65,14 @@ not_installed()
 	done
 }
 quiet "every package that a program's test needs is in the list" not_installed
+
+# The run of the patches says the same, a quarter of an hour later.
+stale_patches()
+{
+	local patch
+	for patch in tests/sabotage/*.patch; do
+		patch -p1 --dry-run -s -f <"$patch" >/dev/null 2>&1 || echo "$patch does not apply"
+	done
+}
+quiet "every sabotage patch applies" stale_patches
 plan
