@@ -1,8 +1,10 @@
 /*
- * cell_grow.c -- buffers that grow as a stream arrives: realloc by 1.5 from 4 KiB to 1 MiB.
+ * cell_grow.c -- buffers that grow as a stream arrives, by realloc to 1.5 times what is needed.
  *
- * Eight buffers grow in turn, so that none has a free neighbour by luck alone. A word of each new page is
- * written. An operation is one buffer's whole way, 14 steps and the free.
+ * grow: eight buffers from 4 KiB to 1 MiB in turn, so that none has a free neighbour by luck alone. A word of each new
+ * page is written. An operation is one buffer's whole way, 14 steps and the free.
+ * cluster-*: packets of 4 to 64 KiB, of which 64 stay live, are collected in one buffer up to that size, which is freed
+ * then, as a muxer does it. An operation is a packet: allocated, a word a page written, as much written to the buffer.
  */
 #include "bench.h"
 
@@ -10,6 +12,7 @@
 #define STEPS 14
 #define FIRST (4 * BENCH_KIB)
 #define LAST BENCH_MIB
+#define PACKETS 64
 
 static void grow_step(struct worker *w, struct slot *slot)
 {
@@ -55,6 +58,49 @@ static uint64_t grow_slice(struct worker *w, uint64_t ops)
 	return ops;
 }
 
+static void cluster_append(struct worker *w, struct slot *cluster, size_t *filled, size_t size)
+{
+	size_t from = *filled - *filled % BENCH_PAGE; /* that page is written again */
+
+	*filled += size;
+	if (*filled > cluster->size) {
+		size_t wanted = *filled + *filled / 2;
+
+		TIMED(w, cluster->buf = buffer_keep(realloc(cluster->buf, wanted)));
+		if (cluster->buf == NULL)
+			measure_die("realloc");
+		cluster->size = wanted;
+	}
+	touch_pages((char *)cluster->buf + from, *filled - from);
+	live_add(w, (int64_t)size);
+	live_step(w);
+}
+
+static uint64_t cluster_slice(struct worker *w, uint64_t ops)
+{
+	struct slot *cluster = &w->slots[PACKETS];
+	size_t *filled = &w->slots[PACKETS + 1].size;
+
+	for (uint64_t i = 0; i < ops; i++) {
+		struct slot *packet = &w->slots[rng_below(w, PACKETS)];
+
+		buffer_give(w, packet->buf);
+		live_add(w, -(int64_t)packet->size);
+		packet->size = rng_size(w, 4 * BENCH_KIB, 4);
+		packet->buf = buffer_take(w, packet->size);
+		live_add(w, (int64_t)packet->size);
+		touch_pages(packet->buf, packet->size);
+		if (*filled + packet->size > w->run->cell->size_max) {
+			buffer_give(w, cluster->buf);
+			live_add(w, -(int64_t)*filled);
+			*cluster = (struct slot){0};
+			*filled = 0;
+		}
+		cluster_append(w, cluster, filled, packet->size);
+	}
+	return ops;
+}
+
 const struct cell cells_grow[] = {
     {
 	.name = "grow",
@@ -64,6 +110,17 @@ const struct cell cells_grow[] = {
 	.slots = BUFFERS,
 	.has_rss = true,
 	.slice = grow_slice,
+    },
+    {
+	.name = "cluster-16M",
+	.about =
+	    "packets of 4K..64K collected in one buffer of up to 16M that grows by realloc; ns for a packet",
+	.workers = 1,
+	.ops = 100000,
+	.slots = PACKETS + 2,
+	.size_max = 16 * BENCH_MIB,
+	.has_rss = true,
+	.slice = cluster_slice,
     },
     {0},
 };

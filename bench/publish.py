@@ -33,7 +33,7 @@ FAMILIES = (
     ("large frames", ("frames-",)),
     ("working sets", ("workset-",)),
     ("between threads", ("pair", "freeonly", "fanout")),
-    ("realloc growth", ("grow",)),
+    ("realloc growth", ("grow", "cluster-16M")),
     ("bursts", ("burst",)),
     ("threads come and go", ("threads-churn",)),
     ("small requests", ("small-",)),

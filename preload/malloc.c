@@ -34,15 +34,25 @@ COLD void *alloc_malloc_slow(size_t size)
 	return meet() ? next.malloc(size) : NULL;
 }
 
+static void *note_large(void *p, size_t size)
+{
+	return p != NULL && sampler_passes(TRACK_LARGE, size) ? sample_note(TRACK_LARGE, p, size) : p;
+}
+
 /* Above the largest that the pool serves; alignment: a power of two. NULL: jemalloc has to. */
 static void *large(size_t alignment, size_t size, bool *is_zero)
 {
-	void *p;
-
 	if (size > APART_BYTES_MAX || alignment > PAGE_BYTES)
 		return NULL;
-	p = apart_take(size, alignment, is_zero);
-	return p != NULL && sampler_passes(TRACK_LARGE, size) ? sample_note(TRACK_LARGE, p, size) : p;
+	return note_large(apart_take(size, alignment, is_zero), size);
+}
+
+/* The same, for what moves since it grows. */
+static void *large_growing(size_t size)
+{
+	bool is_zero;
+
+	return note_large(apart_take_growing(size, &is_zero), size);
 }
 
 __attribute__((noinline)) void *alloc_malloc_large(size_t size)
@@ -199,8 +209,12 @@ EXPORT void *calloc(size_t count, size_t size)
 /* Another buffer of size with the first bytes of p, which is freed; NULL leaves p alone. */
 static void *move(void *p, size_t used, size_t size)
 {
-	void *to = alloc_malloc(size);
+	void *to = NULL;
 
+	if (size > used && size > pool.max_bytes)
+		to = large_growing(size);
+	if (to == NULL)
+		to = alloc_malloc(size);
 	if (to == NULL)
 		return NULL;
 	memcpy(to, p, MIN(used, size));

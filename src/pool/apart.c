@@ -30,6 +30,8 @@
 
 /* A run grows by so much more than is asked for, since growing once it will again. */
 #define GROWTH 1.25
+/* What has outgrown its place goes where so many times its size lie free behind it. */
+#define ROOM 3
 
 static const struct {
 	uint16_t bytes;
@@ -295,13 +297,14 @@ static bool is_within_address_space(size_t bytes)
 	return probe != NULL;
 }
 
-static void *run_take(size_t size, bool *is_zero)
+static void *run_take(size_t size, bool is_growing, bool *is_zero)
 {
 	uint32_t pages = (uint32_t)(ROUND_UP(size, PAGE_BYTES) >> PAGE_SHIFT), page, now;
 	struct run *run;
 
 	now = LOAD_RELAXED(&pool.now);
-	page = arenas_take_pages(pages, now, is_zero);
+	page = is_growing ? arenas_take_roomy(pages, pages * ROOM, now, is_zero)
+			  : arenas_take_pages(pages, now, is_zero);
 	if (page == 0)
 		return NULL;
 	if (*is_zero && !is_within_address_space(size)) {
@@ -377,10 +380,17 @@ void *apart_take(size_t size, size_t alignment, bool *is_zero)
 	*is_zero = false;
 	pool_look();
 	if (range.bytes != 0 && alignment <= PAGE_BYTES && size <= APART_BYTES_MAX)
-		p = class < CLASSES ? slot_take(class) : run_take(size, is_zero);
+		p = class < CLASSES ? slot_take(class) : run_take(size, false, is_zero);
 	if (p == NULL)
 		atomic_fetch_add_explicit(&apart.refused, 1, memory_order_relaxed);
 	return p;
+}
+
+void *apart_take_growing(size_t size, bool *is_zero)
+{
+	*is_zero = false;
+	pool_look();
+	return range.bytes != 0 && size <= APART_BYTES_MAX ? run_take(size, true, is_zero) : NULL;
 }
 
 bool apart_is_in_use(const struct run *run, const void *p)

@@ -404,6 +404,21 @@ uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 	return page;
 }
 
+uint32_t arenas_take_roomy(uint32_t pages, uint32_t room, uint32_t now, bool *was_cold)
+{
+	struct arena *arena = enter(now);
+	uint32_t page = runs_take_roomy(&arena->runs, RUNS_HOT, pages, room, was_cold);
+
+	if (page == 0)
+		page = runs_take_roomy(&arena->runs, RUNS_COLD, pages, room, was_cold);
+	if (page == 0 && arena_extend_range(arena, pages + room))
+		page = runs_take_roomy(&arena->runs, RUNS_COLD, pages, room, was_cold);
+	if (page != 0)
+		arena->out_pages += pages;
+	leave(arena);
+	return page != 0 ? page : arenas_take_pages(pages, now, was_cold);
+}
+
 void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now)
 {
 	struct arena *arena = &arenas.at[page_owner(page)];

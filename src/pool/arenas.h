@@ -60,6 +60,8 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 
 /* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
 uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold);
+/* The same with so many free pages behind it, if it can be had, so that it can grow there. */
+uint32_t arenas_take_roomy(uint32_t pages, uint32_t room, uint32_t now, bool *was_cold);
 /* The same as it came: nobody has written to it. */
 void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);
 /* It goes back; its entries are RUN_NONE again. */

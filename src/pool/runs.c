@@ -445,25 +445,41 @@ static uint32_t find(const struct runs *runs, enum temperature temperature, uint
 	return start != 0 ? start : find_long(runs, pages);
 }
 
+/* One of the longest of that temperature, if it has so many pages; 0: none. */
+static uint32_t longest(const struct runs *runs, enum temperature temperature, uint32_t least)
+{
+	const struct bins *bins = &runs->bins[temperature];
+	unsigned bin = last_bin(bins, RUNS_BINS - 1);
+
+	return bin != RUNS_BINS && run_at(bins->heads[bin])->pages >= least ? bins->heads[bin] : 0;
+}
+
 uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
     uint32_t *got, bool *was_cold)
 {
-	const struct bins *bins = &runs->bins[temperature];
 	uint32_t page = runs_take(runs, temperature, most, was_cold);
-	unsigned bin;
 
 	*got = most;
 	if (page != 0)
 		return page;
 	/* All of that temperature are shorter than most. */
-	bin = last_bin(bins, RUNS_BINS - 1);
-	if (bin == RUNS_BINS)
-		return 0;
-	page = bins->heads[bin];
-	*got = run_at(page)->pages;
-	if (*got < least)
-		return 0;
-	cut(runs, page, page, *got, was_cold);
+	page = longest(runs, temperature, least);
+	if (page != 0) {
+		*got = run_at(page)->pages;
+		cut(runs, page, page, *got, was_cold);
+	}
+	return page;
+}
+
+uint32_t runs_take_roomy(
+    struct runs *runs, enum temperature temperature, uint32_t pages, uint32_t room, bool *was_cold)
+{
+	uint32_t page = find_best(runs, temperature, pages + room);
+
+	if (page == 0 && temperature == RUNS_HOT)
+		page = longest(runs, RUNS_HOT, pages);
+	if (page != 0)
+		cut(runs, page, page, pages, was_cold);
 	return page;
 }
 

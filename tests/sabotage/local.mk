@@ -172,6 +172,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/risk-store-not-known.patch \
 	tests/sabotage/risk-variety-ignored.patch \
 	tests/sabotage/risk-weights-as-evidence.patch \
+	tests/sabotage/room-to-grow-forgotten.patch \
 	tests/sabotage/row-of-any-temperature.patch \
 	tests/sabotage/rule-of-another-address.patch \
 	tests/sabotage/rules-never-forgotten.patch \

@@ -304,6 +304,54 @@ START_TEST(a_slot_or_a_run_is_resized_where_it_fits)
 }
 END_TEST
 
+static void *take_growing(size_t size)
+{
+	bool is_zero;
+
+	return apart_take_growing(size, &is_zero);
+}
+
+START_TEST(what_has_outgrown_its_place_has_room_to_grow_in)
+{
+	char *fresh, *short_run, *long_run, *walls[2];
+
+	start(false);
+	fresh = take_growing(2 * MIB);
+	ck_assert(pool_resize_in_place(fresh, 8 * MIB));
+	pattern_fill(fresh, 8 * MIB, 1, PATTERN_SPARSE);
+	/* Among what is resident, too, where another fits better. */
+	short_run = take(2 * MIB);
+	walls[0] = take(2 * MIB);
+	long_run = take(9 * MIB);
+	walls[1] = take(2 * MIB);
+	ck_assert(pool_free_long(short_run) && pool_free_long(long_run));
+	ck_assert_ptr_eq(take_growing(2 * MIB), long_run);
+	ck_assert(pool_resize_in_place(long_run, 8 * MIB));
+	/* Without room is better than pages that fault. */
+	ck_assert_ptr_eq(take_growing(3 * MIB / 2), short_run);
+	ck_assert_int_eq(pattern_check(fresh, 8 * MIB, 1, PATTERN_SPARSE), PATTERN_OK);
+	ck_assert(pool_free_long(fresh) && pool_free_long(short_run) && pool_free_long(long_run));
+	ck_assert(pool_free_long(walls[0]) && pool_free_long(walls[1]));
+	ck_assert_uint_eq(engine_out_pages(), 0);
+	ck_engine_is_whole(ENGINE_PLAIN);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(where_the_range_ends_what_grows_is_served_without_room)
+{
+	char *p;
+
+	ck_assert(engine_start(1, 32 * MIB));
+	p = take_growing(20 * MIB);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_ptr_null(take_growing(20 * MIB));
+	ck_assert(pool_free_long(p));
+	ck_engine_is_whole(ENGINE_PLAIN);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(what_is_freed_is_cleared_where_that_is_asked_for)
 {
 	char *p, *large;
@@ -411,6 +459,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, neither_counts_as_a_buffer_nor_against_a_limit);
 	tcase_add_test(tests, what_stood_apart_idles_within_the_limit);
 	tcase_add_test(tests, a_slot_or_a_run_is_resized_where_it_fits);
+	tcase_add_test(tests, what_has_outgrown_its_place_has_room_to_grow_in);
+	tcase_add_test(tests, where_the_range_ends_what_grows_is_served_without_room);
 	tcase_add_test(tests, what_is_freed_is_cleared_where_that_is_asked_for);
 	tcase_add_test(tests, a_run_says_truly_whether_it_is_zero);
 	tcase_add_test(tests, threads_that_take_and_free_keep_what_they_wrote);

@@ -205,6 +205,26 @@ static void step_take_row(void)
 	take(1 + random_below(6));
 }
 
+static void step_take_roomy(void)
+{
+	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
+	uint32_t pages = 1 + random_below(24), room = random_below(200);
+	uint32_t roomy = model_best(temperature, pages + room), any = model_best(temperature, pages), page;
+	bool was_cold = false;
+
+	page = runs_take_roomy(runs, temperature, pages, room, &was_cold);
+	ck_assert_int_eq(page != 0, roomy != 0 || (temperature == RUNS_HOT && any != 0));
+	if (page == 0)
+		return;
+	ck_assert_uint_eq(model_start(page), page);
+	if (roomy != 0)
+		ck_assert_uint_eq(model_length(page), roomy);
+	else /* the longest is as short as that */
+		ck_assert_uint_eq(model_best(temperature, model_length(page) + 1), 0);
+	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
+	write_taken(page, pages);
+}
+
 /* The first page of the n-th thing in that state, from a random one on; 0: none. */
 static uint32_t pick(enum model_state state)
 {
@@ -289,8 +309,8 @@ static void step_restore(void)
 
 START_TEST(random_work_follows_a_model_of_pages)
 {
-	static void (*const steps[])(void) = {step_take, step_take, step_take_row, step_free, step_free,
-	    step_take_at, step_withdraw, step_restore, step_restore};
+	static void (*const steps[])(void) = {step_take, step_take, step_take_row, step_take_roomy, step_free,
+	    step_free, step_take_at, step_withdraw, step_restore, step_restore};
 	start(1 + (uint32_t)_i % 2);
 	model.random = (uint64_t)_i * 977 + 5;
 	model.now = _i % 2 == 0 ? 1000 : UINT32_MAX - STEPS / 2; /* the clock may come round */
