@@ -107,6 +107,8 @@ END_TEST
 
 #define BUFFER ((size_t)64 * KIB)
 #define BUFFERS 1024 /* 64 MiB */
+/* What a drain brought out of the magazines after the last purge may be left, of 32 MiB: up to 4.5 if we ran on many CPUs. */
+#define DRAINED (6 * MIB)
 
 static char root[64];
 static void *buffers[2 * BUFFERS];
@@ -257,7 +259,7 @@ START_TEST(where_memory_ends_all_that_idles_goes_before_it_does)
 		ck_need(used <= LIMIT);
 	}
 	ck_assert_uint_gt(used, LIMIT - RESERVE);
-	ck_assert_uint_lt(hot_bytes(), 2 * MIB);
+	ck_assert_uint_lt(hot_bytes(), DRAINED);
 	/* The reserve could not be had from the pool alone. */
 	ck_assert_uint_gt(others_purged, 0);
 	end();
@@ -274,8 +276,7 @@ START_TEST(what_is_taken_elsewhere_makes_the_pool_give_back)
 		headroom_grew(MIB);
 		ck_need(elsewhere + (arenas_held_pages() << PAGE_SHIFT) <= LIMIT);
 	}
-	/* What a drain brought out of the magazines after the last purge may be left. */
-	ck_assert_uint_lt(hot_bytes(), 2 * MIB);
+	ck_assert_uint_lt(hot_bytes(), DRAINED);
 	end();
 }
 END_TEST

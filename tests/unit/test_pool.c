@@ -139,7 +139,9 @@ static void compare_stats(void)
 	ck_assert_uint_eq(stats.in_use_bytes, bytes);
 	ck_assert_uint_eq(stats.requested_bytes, requested);
 	ck_assert_uint_eq(stats.allocations, served);
-	ck_assert_uint_eq(stats.buffers_idle, magazines_count());
+	ck_assert_uint_ge(stats.buffers_idle, magazines_count());
+	/* Others wait before an arena that was locked, or that we seldom take from. */
+	ck_assert(stats.buffers_idle == magazines_count() || arenas_hold_back());
 	for (unsigned class = 0; class < SIZE_CLASSES; class ++) {
 		ck_need(stats.classes[class].in_use == in_use[class]);
 		by_class += stats.classes[class].allocations;
