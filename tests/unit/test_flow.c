@@ -51,7 +51,7 @@ START_TEST(who_only_frees_takes_a_lock_for_many_sizes_at_once)
 END_TEST
 
 /* One fills a set of buffers, then the other empties it. */
-enum { SET = 256, SETS = 24, SETS_WARM = 8 };
+enum { SET = 256, SETS = 40, SETS_WARM = 24 };
 static void *set[SET];
 static _Atomic unsigned filled, emptied; /* seq_cst: a test */
 

@@ -184,15 +184,15 @@ START_TEST(who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_sl
 {
 	uint32_t now = 1;
 	start(1);
-	ck_assert_int_eq(habit_after(63, 1, &now), HABIT_NONE);
-	ck_assert_int_eq(habit_after(64, 1, &now), HABIT_TAKES_MANY);
-	ck_assert_int_eq(arenas_note_miss(0, now - 1), HABIT_TAKES_ONE_SIZE);
+	ck_assert_int_eq(habit_after(2047, 1, &now), HABIT_NONE);
+	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
+	ck_assert_int_eq(arenas_note_miss(1, now - 1), HABIT_TAKES_ONE_SIZE);
 	/* It goes on with the next tick. */
-	ck_assert_int_eq(arenas_note_miss(1, now), HABIT_TAKES_MANY);
-	ck_assert_int_eq(habit_after(40, 2, &now), HABIT_TAKES_MANY);
-	/* Frames of a stream: thousands, but never many at a time. */
-	ck_assert_int_eq(habit_after(31, 200, &now), HABIT_NONE);
-	ck_assert_int_eq(habit_after(64, 1, &now), HABIT_TAKES_MANY);
+	ck_assert_int_eq(arenas_note_miss(2, now), HABIT_TAKES_MANY);
+	ck_assert_int_eq(habit_after(1100, 2, &now), HABIT_TAKES_MANY);
+	/* However many, but never so many at a time. */
+	ck_assert_int_eq(habit_after(1000, 200, &now), HABIT_NONE);
+	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
 	arenas_note_overflow();
 	ck_assert_int_eq(arenas_note_miss(0, now), HABIT_NONE);
 	engine_stop();
