@@ -16,13 +16,6 @@
 /* Who met so many others that take from the same arena moves to one from which nobody took for so long. */
 #define MEETINGS_MAX 8
 #define QUIET_TICKS TICKS_PER_SECOND
-/* Who missed so often in a tick and the one before it, and gave nothing back between, only takes, and so fast (65,000 a
- * second) that locks count. Whoever does so more slowly is better off with the runs that fit best: frames of a stream, 25 a
- * second, cut from leases kept 8 MiB more resident where 43 were live, and faulted twice as often; two producers of python,
- * 25,000 objects a second each, took 87 MiB instead of 70, and as much time. In a rehearsal ticks are shorter, so nobody is
- * as fast there: it may take more locks, no other memory. */
-#define TAKING_COUNT 2048
-#define GIVING_COUNT 8
 /* Shorter runs are not worth a look into other arenas: a fault costs about as much. */
 #define BORROW_PAGES_MIN 2
 
@@ -39,12 +32,6 @@ struct arenas arenas;
 static __thread struct {
 	unsigned home;	   /* the arena from which it takes, plus one; 0: none yet */
 	unsigned meetings; /* with others that take from it, since it settled there */
-	/* Magazines that it found empty, since it last found one full: up to TAKING_COUNT in the tick of the last
-	 * one, and in the tick before that. */
-	unsigned misses, misses_before;
-	uint32_t missed_at; /* ticks */
-	unsigned missed;    /* the class of the last one */
-	unsigned overflows; /* magazines that it found full, since it last found one empty */
 } thread __attribute__((tls_model("initial-exec")));
 
 void arenas_init(struct arena *at, unsigned count)
@@ -55,7 +42,7 @@ void arenas_init(struct arena *at, unsigned count)
 		at[i].runs.arena = i;
 	atomic_store_explicit(&arenas.used, 1, memory_order_relaxed);
 	atomic_store_explicit(&arenas.settled, 0, memory_order_relaxed);
-	thread.home = thread.misses = thread.misses_before = thread.overflows = 0;
+	thread.home = 0;
 }
 
 static void note_used(unsigned index)
@@ -72,31 +59,6 @@ void arenas_settle(unsigned index)
 	thread.home = index + 1;
 	thread.meetings = 0;
 	note_used(index);
-}
-
-enum arenas_habit arenas_note_miss(unsigned class, uint32_t now)
-{
-	bool is_same = class == thread.missed;
-
-	thread.overflows = 0;
-	thread.missed = class;
-	if (now != thread.missed_at) {
-		thread.misses_before = now - thread.missed_at == 1 ? thread.misses : 0;
-		thread.misses = 0;
-		thread.missed_at = now;
-	}
-	thread.misses += thread.misses < TAKING_COUNT;
-	if (thread.misses_before + thread.misses < TAKING_COUNT)
-		return HABIT_NONE;
-	return is_same ? HABIT_TAKES_ONE_SIZE : HABIT_TAKES_MANY;
-}
-
-bool arenas_note_overflow(void)
-{
-	thread.misses = thread.misses_before = 0;
-	if (thread.overflows < GIVING_COUNT)
-		thread.overflows++;
-	return thread.overflows == GIVING_COUNT;
 }
 
 /* An arena from which nobody took for long; arenas.count: there is none. Read without locks, a guess. */
@@ -267,8 +229,8 @@ UNLOCKED_READER static bool is_borrowing_worth(void)
 	return hot > out / BORROW_SHARE;
 }
 
-static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32_t now, uint32_t *pages,
-    struct arena_change *change)
+static unsigned take(unsigned class, uint32_t short_pages, unsigned want, bool is_resident, uint32_t now,
+    uint32_t *pages, struct arena_change *change)
 {
 	uint32_t length = short_pages != 0 ? short_pages : class_run_pages(class);
 	struct arena *arena = enter(now), *lender;
@@ -280,7 +242,7 @@ static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32
 	fresh = arena->runs.fresh_pages;
 	count = take_some(arena, RUNS_HOT, class, short_pages, want, now, pages);
 	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
-	    (length >= BORROW_ALWAYS_PAGES || is_borrowing_worth())) {
+	    (length >= BORROW_ALWAYS_PAGES || is_resident || is_borrowing_worth())) {
 		lock_release(&arena->lock);
 		count = borrow(lender, class, short_pages, want, now, pages, change);
 		if (count != 0)
@@ -289,11 +251,11 @@ static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32
 		out = arena->out_pages;
 		fresh = arena->runs.fresh_pages;
 	}
-	if (count == 0)
+	if (count == 0 && !is_resident)
 		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
-	if (count == 0 && arena_extend_range(arena, length))
+	if (count == 0 && !is_resident && arena_extend_range(arena, length))
 		count = take_some(arena, RUNS_COLD, class, short_pages, want, now, pages);
-	if (count == 0) /* what was joined on extension may have become hot */
+	if (count == 0 && !is_resident) /* what was joined on extension may have become hot */
 		count = take_some(arena, RUNS_HOT, class, short_pages, 1, now, pages);
 	change->out_pages = (uint32_t)(arena->out_pages - out);
 	change->fresh_pages = (uint32_t)(arena->runs.fresh_pages - fresh);
@@ -304,7 +266,7 @@ static unsigned take(unsigned class, uint32_t short_pages, unsigned want, uint32
 unsigned arenas_take(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
-	return take(class, 0, want, now, pages, change);
+	return take(class, 0, want, false, now, pages, change);
 }
 
 uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change)
@@ -313,7 +275,13 @@ uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *ch
 
 	if (pages == 0)
 		return 0;
-	return take(size_class_within(pages), pages, 1, now, &page, change) != 0 ? page : 0;
+	return take(size_class_within(pages), pages, 1, false, now, &page, change) != 0 ? page : 0;
+}
+
+unsigned arenas_take_resident(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change)
+{
+	return take(class, 0, want, true, now, pages, change);
 }
 
 static unsigned cut(

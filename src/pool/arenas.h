@@ -31,11 +31,6 @@ void arenas_init(struct arena *at, unsigned count);
 /* This thread takes from that arena from now on. */
 void arenas_settle(unsigned index);
 
-/* This thread found a class's magazine empty: what it does, as far as can be seen. Or it found one full. */
-enum arenas_habit { HABIT_NONE, HABIT_TAKES_ONE_SIZE, HABIT_TAKES_MANY };
-enum arenas_habit arenas_note_miss(unsigned class, uint32_t now);
-bool arenas_note_overflow(void);
-
 /* What a call did to the heap. */
 struct arena_change {
 	uint32_t out_pages;   /* by so many the pages out of the heap are more (take) or less (give) */
@@ -54,6 +49,10 @@ unsigned arenas_take(
 
 /* One buffer of so many pages, which are whole and no class's; of the largest class within. 0: exhausted. */
 uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change);
+
+/* As arenas_take(), of runs that are resident for half at least, in whatever arena. 0: there is none. */
+unsigned arenas_take_resident(
+    unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
 /* One run of exactly so many pages, its first a multiple of alignment_pages. 0: exhausted. */
 uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t now);

@@ -13,10 +13,13 @@
  */
 #include "pool/limits.h"
 
+#include "pool/arenas.h"
 #include "pool/pool.h"
 #include "pool/turn.h"
 
 #define CREDIT_PAGES_MAX ((uint64_t)512)
+/* In a tick (1/64 s) this part of a limit that the user has set may go back for the sake of fresh pages: all of it in a second. */
+#define WORN_SHARE 256
 
 static bool may_have_credits(void)
 {
@@ -117,6 +120,28 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 		return true;
 	limits_return(pages, 0);
 	return false;
+}
+
+void limits_note_purge(uint64_t pages, uint32_t now)
+{
+	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed);
+	uint64_t before = (uint32_t)(word >> 32) == now ? (uint32_t)word : 0;
+
+	/* Two at once may count as one: a hint. */
+	atomic_store_explicit(&pool.limit_purges,
+	    (uint64_t)now << 32 | MIN(before + pages, (uint64_t)UINT32_MAX), memory_order_relaxed);
+}
+
+bool limits_are_worn(uint64_t pages, uint32_t now)
+{
+	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed), limit;
+
+	if (!pool.is_limit_set || (uint32_t)(word >> 32) != now)
+		return false;
+	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
+	return (uint32_t)word >= limit / WORN_SHARE &&
+	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() + pages >
+		   limit;
 }
 
 /*

@@ -14,6 +14,14 @@ void limits_return(uint64_t pages, uint64_t buffers);
 /* They need not be kept to the page: several threads, and no limit that the user has set. */
 bool limits_are_loose(void);
 
+/*
+ * Where the user has set a limit, fresh pages are taken past it only against idle ones that go back. So many went for one
+ * request; and whether it is enough for this tick: then what does not fit into resident runs goes elsewhere (temporary
+ * buffers), since pages that go and come again cost ten times what others ask for a buffer. pages: that are wanted.
+ */
+void limits_note_purge(uint64_t pages, uint32_t now);
+bool limits_are_worn(uint64_t pages, uint32_t now);
+
 /* Pages that are out of the heap; a guess while others work. */
 uint64_t limits_out_pages(void);
 

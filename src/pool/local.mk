@@ -9,6 +9,8 @@ libpool_a_SOURCES = \
 	src/pool/arenas.h \
 	src/pool/demand.c \
 	src/pool/demand.h \
+	src/pool/habit.c \
+	src/pool/habit.h \
 	src/pool/headroom.c \
 	src/pool/headroom.h \
 	src/pool/lease.c \

@@ -14,6 +14,7 @@
 #include "pool/apart.h"
 #include "pool/arenas.h"
 #include "pool/demand.h"
+#include "pool/habit.h"
 #include "pool/headroom.h"
 #include "pool/limits.h"
 #include "pool/reclaim.h"
@@ -87,6 +88,7 @@ bool pool_init(const struct settings *settings)
 				? settings->pool_limit
 				: (settings->memory_limit != 0 ? settings->memory_limit : ram) / 2);
 	set_budget();
+	habit_forget();
 	demand_init();
 	reclaim_init(settings);
 	headroom_init(settings);
@@ -234,8 +236,11 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 	if (atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + hot > limit) {
 		uint64_t held = limits_out_pages() + hot;
 
-		if (held > limit)
+		if (held > limit) {
+			/* Before: others must not take as much meanwhile. */
+			limits_note_purge(held - limit, now);
 			reclaim_purge(held - limit, now);
+		}
 	}
 	if (fresh_pages != 0)
 		headroom_keep(fresh_pages, now);
@@ -266,7 +271,7 @@ static uint32_t refill(unsigned cpu, unsigned class, size_t size, uint32_t now)
 {
 	uint32_t pages[BATCH_MAX];
 	unsigned count = 0, want = 1, row = magazine_note_miss(cpu, class);
-	enum arenas_habit habit = arenas_note_miss(class, now);
+	enum habit habit = habit_note_miss(class, now);
 	bool is_taking = habit != HABIT_NONE && limits_are_loose();
 	bool is_leased = is_taking && taking_serves(class);
 
@@ -477,7 +482,7 @@ COLD void pool_free_slow(size_t offset)
 		return;
 	cpu = magazine_cpu_current();
 	now = slow_now(cpu);
-	is_freeing = arenas_note_overflow();
+	is_freeing = habit_note_overflow();
 	pages[0] = page;
 	room = grow_magazine(cpu, class, now);
 	if (magazine_push_any(class, page))

@@ -34,6 +34,7 @@ struct pool {
 	    out_buffers;	    /* in use, in magazines, and credits (limits.c); slabs count whole */
 	_Atomic uint64_t lost_uses; /* use counts that wrapped, times 2^32 */
 	_Atomic uint64_t temporary_buffers, gc_count, errors;
+	_Atomic uint64_t limit_purges; /* limits_note_purge(): a tick, and below it pages */
 
 	/* Frozen, but for the limits. */
 	_Alignas(CACHE_LINE) uint64_t limit_buffers; /* 0: none */

@@ -55,7 +55,11 @@ unsigned taking_batch(unsigned class, unsigned want, uint32_t now, uint32_t *pag
 		if (!taking_count(counted, 1, now))
 			return 0;
 	}
-	count = arenas_take(class, want, now, pages, &change);
+	/* Slots are cut from what is resident, mostly. */
+	if (!size_class_is_slab(class) && limits_are_worn(counted, now))
+		count = arenas_take_resident(class, want, now, pages, &change);
+	else
+		count = arenas_take(class, want, now, pages, &change);
 	limits_return(counted - change.out_pages + change.returned_pages, want - count);
 	pool_keep_limit(change.fresh_pages, now);
 	return count;
@@ -74,7 +78,8 @@ uint32_t taking_short(size_t size, uint32_t now)
 	uint32_t pages = short_length(size), page;
 	struct arena_change change;
 
-	if (pages == 0 || !limits_take(pages, 1))
+	/* Where the limit is worn taking_batch() looks at what is resident. */
+	if (pages == 0 || limits_are_worn(pages, now) || !limits_take(pages, 1))
 		return 0;
 	page = arenas_take_short(pages, now, &change);
 	limits_return(pages - change.out_pages + change.returned_pages, page == 0);

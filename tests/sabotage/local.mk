@@ -95,6 +95,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/library-buffer-too-short.patch \
 	tests/sabotage/library-taken-for-the-object.patch \
 	tests/sabotage/limit-drains-each-time.patch \
+	tests/sabotage/limit-never-worn.patch \
 	tests/sabotage/locked-never-tried-again.patch \
 	tests/sabotage/locked-run-whole.patch \
 	tests/sabotage/locked-tried-at-once.patch \
@@ -233,6 +234,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/weight-of-the-new-interval.patch \
 	tests/sabotage/words-read-wherever-a-frame-points.patch \
 	tests/sabotage/working-cpu-emptied.patch \
+	tests/sabotage/worn-limit-takes-cold.patch \
 	tests/sabotage/worst-fit.patch \
 	tests/sabotage/wrap-unseen-under-locks.patch \
 	tests/sabotage/wrong-setting-unsaid.patch \

@@ -3,6 +3,7 @@
  */
 #include <pthread.h>
 
+#include "pool/habit.h"
 #include "pool/lease.h"
 #include "heap.h"
 #include "run_suite.h"
@@ -170,13 +171,13 @@ START_TEST(threads_that_cut_from_one_lease_never_get_the_same_pages)
 END_TEST
 
 /* So many misses in each of so many ticks: what the last one was taken for. */
-static enum arenas_habit habit_after(unsigned misses, unsigned ticks, uint32_t *now)
+static enum habit habit_after(unsigned misses, unsigned ticks, uint32_t *now)
 {
-	enum arenas_habit habit = HABIT_NONE;
+	enum habit habit = HABIT_NONE;
 	*now += 2; /* what was before is forgotten */
 	for (unsigned tick = 0; tick < ticks; tick++, ++*now)
 		for (unsigned i = 0; i < misses; i++)
-			habit = arenas_note_miss(i % 3, *now);
+			habit = habit_note_miss(i % 3, *now);
 	return habit;
 }
 
@@ -186,15 +187,15 @@ START_TEST(who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_sl
 	start(1);
 	ck_assert_int_eq(habit_after(2047, 1, &now), HABIT_NONE);
 	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
-	ck_assert_int_eq(arenas_note_miss(1, now - 1), HABIT_TAKES_ONE_SIZE);
+	ck_assert_int_eq(habit_note_miss(1, now - 1), HABIT_TAKES_ONE_SIZE);
 	/* It goes on with the next tick. */
-	ck_assert_int_eq(arenas_note_miss(2, now), HABIT_TAKES_MANY);
+	ck_assert_int_eq(habit_note_miss(2, now), HABIT_TAKES_MANY);
 	ck_assert_int_eq(habit_after(1100, 2, &now), HABIT_TAKES_MANY);
 	/* However many, but never so many at a time. */
 	ck_assert_int_eq(habit_after(1000, 200, &now), HABIT_NONE);
 	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
-	arenas_note_overflow();
-	ck_assert_int_eq(arenas_note_miss(0, now), HABIT_NONE);
+	habit_note_overflow();
+	ck_assert_int_eq(habit_note_miss(0, now), HABIT_NONE);
 	engine_stop();
 }
 END_TEST
