@@ -24,7 +24,7 @@
 
 #define MODULES_MAX 512
 #define FRAMES_MAX 65536
-#define GENERATED_MAX 8192 /* beside these: a JIT makes new ones for days */
+#define GENERATED_MAX 8192 /* beside these, of one map */
 #define FRAME_BUCKETS 4096
 #define SYMBOLS_PER_FRAME_MAX 32
 
@@ -83,6 +83,22 @@ static void free_found(struct found *found)
 	free(found->list.symbols);
 	free(found->generated);
 	free(found);
+}
+
+void symbols_forget_generated(struct symbols *symbols)
+{
+	for (size_t i = 0; i < FRAME_BUCKETS && symbols->generated_count > 0; i++)
+		for (struct found **link = &symbols->frames[i]; *link != NULL;) {
+			struct found *found = *link;
+
+			if (found->module != NULL) {
+				link = &found->next;
+				continue;
+			}
+			*link = found->next;
+			free_found(found);
+			symbols->generated_count--;
+		}
 }
 
 void symbols_close(struct symbols *symbols)

@@ -34,6 +34,9 @@ void symbols_close(struct symbols *symbols);
  */
 const struct symbol_list *symbols_find(struct symbols *symbols, const struct dump_frame *frame);
 
+/* Nothing that symbols_find() returned for generated code is looked at any more, since the names come from a new map. */
+void symbols_forget_generated(struct symbols *symbols);
+
 /* Is there any module of which the file here is another than the one the dump is about? Its path, or NULL. */
 const char *symbols_changed_module(const struct symbols *symbols);
 

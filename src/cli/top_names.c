@@ -67,6 +67,8 @@ static void read_again(int fd)
 	if (map == NULL)
 		return; /* what was read last is better than nothing */
 	perf_map_free(generated.map);
+	if (symbols_kept() != NULL)
+		symbols_forget_generated(symbols_kept());
 	generated.map = map;
 	generated.file = file;
 }

@@ -194,14 +194,14 @@ static struct arena *find_lender(const struct arena *own, uint32_t length)
 	return lender;
 }
 
-/* Resident runs of another arena; the caller holds no lock. */
-static unsigned borrow(struct arena *other, unsigned class, uint32_t short_pages, unsigned want, uint32_t now,
-    uint32_t *pages, struct arena_change *change)
+/* Resident runs of another arena; the caller holds no lock. is_waiting: for its lock, whatever the length. */
+static unsigned borrow(struct arena *other, unsigned class, uint32_t short_pages, unsigned want,
+    bool is_waiting, uint32_t now, uint32_t *pages, struct arena_change *change)
 {
 	uint64_t out, fresh;
 	unsigned count;
 
-	if ((short_pages != 0 ? short_pages : class_run_pages(class)) >= BORROW_WAIT_PAGES)
+	if (is_waiting || (short_pages != 0 ? short_pages : class_run_pages(class)) >= BORROW_WAIT_PAGES)
 		lock_acquire(&other->lock);
 	else if (!lock_try(&other->lock))
 		return 0;
@@ -241,10 +241,11 @@ static unsigned take(unsigned class, uint32_t short_pages, unsigned want, bool i
 	out = arena->out_pages;
 	fresh = arena->runs.fresh_pages;
 	count = take_some(arena, RUNS_HOT, class, short_pages, want, now, pages);
-	if (count == 0 && length >= BORROW_PAGES_MIN && (lender = find_lender(arena, length)) != NULL &&
+	if (count == 0 && (length >= BORROW_PAGES_MIN || is_resident) &&
+	    (lender = find_lender(arena, length)) != NULL &&
 	    (length >= BORROW_ALWAYS_PAGES || is_resident || is_borrowing_worth())) {
 		lock_release(&arena->lock);
-		count = borrow(lender, class, short_pages, want, now, pages, change);
+		count = borrow(lender, class, short_pages, want, is_resident, now, pages, change);
 		if (count != 0)
 			return count;
 		lock_acquire(&arena->lock);
@@ -269,13 +270,13 @@ unsigned arenas_take(
 	return take(class, 0, want, false, now, pages, change);
 }
 
-uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change)
+uint32_t arenas_take_short(uint32_t pages, bool is_resident, uint32_t now, struct arena_change *change)
 {
 	uint32_t page;
 
 	if (pages == 0)
 		return 0;
-	return take(size_class_within(pages), pages, 1, false, now, &page, change) != 0 ? page : 0;
+	return take(size_class_within(pages), pages, 1, is_resident, now, &page, change) != 0 ? page : 0;
 }
 
 unsigned arenas_take_resident(
@@ -376,12 +377,8 @@ uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold)
 uint32_t arenas_take_roomy(uint32_t pages, uint32_t room, uint32_t now, bool *was_cold)
 {
 	struct arena *arena = enter(now);
-	uint32_t page = runs_take_roomy(&arena->runs, RUNS_HOT, pages, room, was_cold);
+	uint32_t page = runs_take_roomy(&arena->runs, pages, room, was_cold);
 
-	if (page == 0)
-		page = runs_take_roomy(&arena->runs, RUNS_COLD, pages, room, was_cold);
-	if (page == 0 && arena_extend_range(arena, pages + room))
-		page = runs_take_roomy(&arena->runs, RUNS_COLD, pages, room, was_cold);
 	if (page != 0)
 		arena->out_pages += pages;
 	leave(arena);
@@ -505,6 +502,10 @@ uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)
 
 	lock_acquire(&arena->lock);
 	room = runs_free_length(&arena->runs, page + pages);
+	/* What is last in the range grows with it, unless another arena comes first. */
+	if (pages + room < least && run->state == RUN_APART && page + pages + room == range_committed() &&
+	    arena_extend_range(arena, least - pages - room))
+		room = runs_free_length(&arena->runs, page + pages);
 	if (pages + room < least) {
 		lock_release(&arena->lock);
 		return 0;

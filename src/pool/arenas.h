@@ -47,10 +47,13 @@ struct arena_change {
 unsigned arenas_take(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
-/* One buffer of so many pages, which are whole and no class's; of the largest class within. 0: exhausted. */
-uint32_t arenas_take_short(uint32_t pages, uint32_t now, struct arena_change *change);
+/*
+ * One buffer of so many pages, which are whole and no class's; of the largest class within. is_resident: as
+ * arenas_take_resident(). 0: exhausted.
+ */
+uint32_t arenas_take_short(uint32_t pages, bool is_resident, uint32_t now, struct arena_change *change);
 
-/* As arenas_take(), of runs that are resident for half at least, in whatever arena. 0: there is none. */
+/* As arenas_take(), of hot runs and warm ones (runs.h), in whatever arena. 0: there is none. */
 unsigned arenas_take_resident(
     unsigned class, unsigned want, uint32_t now, uint32_t *pages, struct arena_change *change);
 
@@ -59,7 +62,7 @@ uint32_t arenas_take_exact(uint32_t pages, uint32_t alignment_pages, uint32_t no
 
 /* A run that is no buffer; its entries are RUN_NONE, and the caller's to write. 0: exhausted. */
 uint32_t arenas_take_pages(uint32_t pages, uint32_t now, bool *was_cold);
-/* The same with so many free pages behind it, if it can be had, so that it can grow there. */
+/* The same with so many free pages behind it, where there is such a run, so that it can grow there. */
 uint32_t arenas_take_roomy(uint32_t pages, uint32_t room, uint32_t now, bool *was_cold);
 /* The same as it came: nobody has written to it. */
 void arenas_return_cold(uint32_t page, uint32_t pages, uint32_t now);

@@ -18,7 +18,7 @@
 #include "pool/turn.h"
 
 #define CREDIT_PAGES_MAX ((uint64_t)512)
-/* In a tick (1/64 s) this part of a limit that the user has set may go back for the sake of fresh pages: all of it in a second. */
+/* This part of it may be purged for fresh pages in a tick: all of it in four seconds. */
 #define WORN_SHARE 256
 
 static bool may_have_credits(void)
@@ -132,16 +132,15 @@ void limits_note_purge(uint64_t pages, uint32_t now)
 	    (uint64_t)now << 32 | MIN(before + pages, (uint64_t)UINT32_MAX), memory_order_relaxed);
 }
 
-bool limits_are_worn(uint64_t pages, uint32_t now)
+bool limits_are_worn(uint32_t now)
 {
 	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed), limit;
 
 	if (!pool.is_limit_set || (uint32_t)(word >> 32) != now)
 		return false;
 	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
-	return (uint32_t)word >= limit / WORN_SHARE &&
-	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() + pages >
-		   limit;
+	return (uint32_t)word >= MAX(limit / WORN_SHARE, (uint64_t)1) &&
+	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() > limit;
 }
 
 /*

@@ -15,12 +15,15 @@ void limits_return(uint64_t pages, uint64_t buffers);
 bool limits_are_loose(void);
 
 /*
- * Where the user has set a limit, fresh pages are taken past it only against idle ones that go back. So many went for one
- * request; and whether it is enough for this tick: then what does not fit into resident runs goes elsewhere (temporary
- * buffers), since pages that go and come again cost ten times what others ask for a buffer. pages: that are wanted.
+ * Within a limit that the user set, fresh pages are to be had only against idle ones, which are purged. The limit is worn
+ * while a 256th of it has been purged for them in this tick: what would purge more is refused then, and what fits into
+ * resident runs is not, since a buffer whose pages go and come again costs ten times a temporary one.
  */
+
+/* So many pages are purged for fresh ones in this tick. */
 void limits_note_purge(uint64_t pages, uint32_t now);
-bool limits_are_worn(uint64_t pages, uint32_t now);
+/* Whether the limit is worn, and what was taken (limits_take()) would pass it with what idles, if it were fresh. */
+bool limits_are_worn(uint32_t now);
 
 /* Pages that are out of the heap; a guess while others work. */
 uint64_t limits_out_pages(void);

@@ -88,7 +88,6 @@ bool pool_init(const struct settings *settings)
 				? settings->pool_limit
 				: (settings->memory_limit != 0 ? settings->memory_limit : ram) / 2);
 	set_budget();
-	habit_forget();
 	demand_init();
 	reclaim_init(settings);
 	headroom_init(settings);
@@ -238,7 +237,7 @@ void pool_keep_limit(uint32_t fresh_pages, uint32_t now)
 
 		if (held > limit) {
 			/* Before: others must not take as much meanwhile. */
-			limits_note_purge(held - limit, now);
+			limits_note_purge(MIN(held - limit, (uint64_t)fresh_pages), now);
 			reclaim_purge(held - limit, now);
 		}
 	}

@@ -471,15 +471,20 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
 	return page;
 }
 
-uint32_t runs_take_roomy(
-    struct runs *runs, enum temperature temperature, uint32_t pages, uint32_t room, bool *was_cold)
+uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool *was_cold)
 {
-	uint32_t page = find_best(runs, temperature, pages + room);
+	uint32_t start = find_best(runs, RUNS_HOT, pages + room), page;
 
-	if (page == 0 && temperature == RUNS_HOT)
-		page = longest(runs, RUNS_HOT, pages);
-	if (page != 0)
-		cut(runs, page, page, pages, was_cold);
+	if (start == 0)
+		start = find_long(runs, pages + room);
+	if (start == 0)
+		start = longest(runs, RUNS_HOT, pages);
+	if (start == 0)
+		start = find_best(runs, RUNS_COLD, pages + room);
+	if (start == 0)
+		return 0;
+	page = run_at(start)->pages >= pages + room ? warmest(start, pages + room) : start;
+	cut(runs, start, page, pages, was_cold);
 	return page;
 }
 

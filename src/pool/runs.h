@@ -44,9 +44,12 @@ uint32_t runs_take(struct runs *runs, enum temperature temperature, uint32_t pag
 uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint32_t least, uint32_t most,
     uint32_t *got, bool *was_cold);
 
-/* Take so many pages, the head of the run that fits best with room pages more behind it. RUNS_HOT: or else of the longest. */
-uint32_t runs_take_roomy(
-    struct runs *runs, enum temperature temperature, uint32_t pages, uint32_t room, bool *was_cold);
+/*
+ * Take so many pages with room more free ones behind them: of the hot run that fits best, of a warm one, where most of it is
+ * resident, or of the cold one that fits best. Before a cold one comes one of the longest hot runs, if it has the pages
+ * alone. 0: there is none of these.
+ */
+uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool *was_cold);
 
 /*
  * The same, up to most times (at least one), as long as what is left of the run fits best: *count runs of that

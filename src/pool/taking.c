@@ -48,6 +48,7 @@ unsigned taking_batch(unsigned class, unsigned want, uint32_t now, uint32_t *pag
 	unsigned count;
 	uint64_t counted = size_class_pages_for(class, want);
 	struct arena_change change;
+	bool is_worn;
 
 	if (!limits_take(counted, want)) {
 		want = 1;
@@ -56,10 +57,15 @@ unsigned taking_batch(unsigned class, unsigned want, uint32_t now, uint32_t *pag
 			return 0;
 	}
 	/* Slots are cut from what is resident, mostly. */
-	if (!size_class_is_slab(class) && limits_are_worn(counted, now))
-		count = arenas_take_resident(class, want, now, pages, &change);
-	else
-		count = arenas_take(class, want, now, pages, &change);
+	is_worn = !size_class_is_slab(class) && limits_are_worn(now);
+	if (is_worn && want > 1) {
+		limits_return(counted - size_class_pages_for(class, 1), want - 1);
+		want = 1;
+		counted = size_class_pages_for(class, want);
+		is_worn = limits_are_worn(now);
+	}
+	count = is_worn ? arenas_take_resident(class, want, now, pages, &change)
+			: arenas_take(class, want, now, pages, &change);
 	limits_return(counted - change.out_pages + change.returned_pages, want - count);
 	pool_keep_limit(change.fresh_pages, now);
 	return count;
@@ -78,10 +84,9 @@ uint32_t taking_short(size_t size, uint32_t now)
 	uint32_t pages = short_length(size), page;
 	struct arena_change change;
 
-	/* Where the limit is worn taking_batch() looks at what is resident. */
-	if (pages == 0 || limits_are_worn(pages, now) || !limits_take(pages, 1))
+	if (pages == 0 || !limits_take(pages, 1))
 		return 0;
-	page = arenas_take_short(pages, now, &change);
+	page = arenas_take_short(pages, limits_are_worn(now), now, &change);
 	limits_return(pages - change.out_pages + change.returned_pages, page == 0);
 	pool_keep_limit(change.fresh_pages, now);
 	return page;

@@ -17,6 +17,7 @@
 
 #include "pool/apart.h"
 #include "pool/arenas.h"
+#include "pool/habit.h"
 #include "pool/lease.h"
 #include "pool/magazine.h"
 #include "pool/pool.h"
@@ -27,6 +28,7 @@ static inline void engine_clear(void)
 	memset((void *)&arenas, 0, sizeof(arenas));
 	memset((void *)&magazines, 0, sizeof(magazines));
 	memset((void *)&pool, 0, sizeof(pool));
+	habit_forget();
 	apart_init();
 	pool.due = UINT32_MAX;
 }

@@ -143,6 +143,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
+	tests/sabotage/range-grows-for-what-is-warm.patch \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \
 	tests/sabotage/refused-request-counted.patch \
@@ -189,6 +190,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/shards-surplus-one-by-one.patch \
 	tests/sabotage/shards-uncounted.patch \
 	tests/sabotage/short-of-memory-unseen.patch \
+	tests/sabotage/short-run-not-lent-at-a-limit.patch \
 	tests/sabotage/signals-frame-as-any.patch \
 	tests/sabotage/sigpipe-let-through.patch \
 	tests/sabotage/site-freed-with-live-objects.patch \

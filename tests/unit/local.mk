@@ -21,6 +21,7 @@ tests_unit = \
 	tests/unit/test_flat_tail \
 	tests/unit/test_flow \
 	tests/unit/test_growth \
+	tests/unit/test_habit \
 	tests/unit/test_headroom \
 	tests/unit/test_lease \
 	tests/unit/test_life_table \

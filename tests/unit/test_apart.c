@@ -313,26 +313,51 @@ static void *take_growing(size_t size)
 
 START_TEST(what_has_outgrown_its_place_has_room_to_grow_in)
 {
-	char *fresh, *short_run, *long_run, *walls[2];
+	char *last, *short_run, *long_run, *walls[2];
 
 	start(false);
-	fresh = take_growing(2 * MIB);
-	ck_assert(pool_resize_in_place(fresh, 8 * MIB));
-	pattern_fill(fresh, 8 * MIB, 1, PATTERN_SPARSE);
-	/* Among what is resident, too, where another fits better. */
 	short_run = take(2 * MIB);
 	walls[0] = take(2 * MIB);
 	long_run = take(9 * MIB);
 	walls[1] = take(2 * MIB);
 	ck_assert(pool_free_long(short_run) && pool_free_long(long_run));
+	/* Though another fits better. */
 	ck_assert_ptr_eq(take_growing(2 * MIB), long_run);
 	ck_assert(pool_resize_in_place(long_run, 8 * MIB));
 	/* Without room is better than pages that fault. */
 	ck_assert_ptr_eq(take_growing(3 * MIB / 2), short_run);
-	ck_assert_int_eq(pattern_check(fresh, 8 * MIB, 1, PATTERN_SPARSE), PATTERN_OK);
-	ck_assert(pool_free_long(fresh) && pool_free_long(short_run) && pool_free_long(long_run));
+	last = take_growing(2 * MIB);
+	ck_assert(pool_free_long(last) && pool_free_long(short_run) && pool_free_long(long_run));
 	ck_assert(pool_free_long(walls[0]) && pool_free_long(walls[1]));
 	ck_assert_uint_eq(engine_out_pages(), 0);
+	ck_engine_is_whole(ENGINE_PLAIN);
+	engine_stop();
+}
+END_TEST
+
+START_TEST(the_last_of_the_range_grows_with_it_and_no_further_than_it_does)
+{
+	char *p;
+	uint32_t committed;
+
+	start(false);
+	p = take_growing(2 * MIB);
+	pattern_fill(p, 2 * MIB, 1, PATTERN_SPARSE);
+	for (size_t size = 3 * MIB; size < 200 * MIB; size += size / 2)
+		ck_need(pool_resize_in_place(p, size));
+	ck_assert_uint_ge(pool_size(p), 130 * MIB);
+	ck_assert_int_eq(pattern_check(p, 2 * MIB, 1, PATTERN_SPARSE), PATTERN_OK);
+	/* At most by a quarter more than is in use, and as much again as an arena grows by. */
+	ck_assert_uint_le(range_committed(), (pool_usable_bytes(p) / PAGE_BYTES) * 5 / 4 + 16 * CHUNK_PAGES);
+	ck_assert(pool_free_long(p));
+	/* And never again for what is freed each time. */
+	committed = range_committed();
+	for (unsigned i = 0; i < 100; i++) {
+		p = take_growing(2 * MIB);
+		ck_need(pool_resize_in_place(p, 3 * MIB));
+		ck_need(pool_free_long(p));
+	}
+	ck_assert_uint_eq(range_committed(), committed);
 	ck_engine_is_whole(ENGINE_PLAIN);
 	engine_stop();
 }
@@ -346,6 +371,8 @@ START_TEST(where_the_range_ends_what_grows_is_served_without_room)
 	p = take_growing(20 * MIB);
 	ck_assert_ptr_nonnull(p);
 	ck_assert_ptr_null(take_growing(20 * MIB));
+	ck_assert(!pool_resize_in_place(p, 40 * MIB));
+	ck_assert(pool_resize_in_place(p, 28 * MIB));
 	ck_assert(pool_free_long(p));
 	ck_engine_is_whole(ENGINE_PLAIN);
 	engine_stop();
@@ -460,6 +487,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, what_stood_apart_idles_within_the_limit);
 	tcase_add_test(tests, a_slot_or_a_run_is_resized_where_it_fits);
 	tcase_add_test(tests, what_has_outgrown_its_place_has_room_to_grow_in);
+	tcase_add_test(tests, the_last_of_the_range_grows_with_it_and_no_further_than_it_does);
 	tcase_add_test(tests, where_the_range_ends_what_grows_is_served_without_room);
 	tcase_add_test(tests, what_is_freed_is_cleared_where_that_is_asked_for);
 	tcase_add_test(tests, a_run_says_truly_whether_it_is_zero);

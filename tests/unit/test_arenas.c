@@ -208,6 +208,31 @@ START_TEST(a_long_run_is_lent_whatever_idles_beside_what_is_in_use)
 }
 END_TEST
 
+START_TEST(what_is_resident_in_any_arena_is_found_where_nothing_else_may_be_taken)
+{
+	unsigned class = size_class_of((size_t)_i * PAGE_BYTES);
+	uint32_t page, committed;
+
+	if (size_class_is_slab(class))
+		return;
+	start(3);
+	/* So much is in use that what idles is little, and who takes has an arena of nothing. */
+	arenas_settle(2);
+	for (unsigned i = 0; i < 64; i++)
+		take(CLASS_64K, 1);
+	leave_run(1, 20);
+	arenas_settle(0);
+	committed = range_committed();
+	ck_assert_uint_eq(arenas_take_resident(class, 1, 3, &page, &change), 1);
+	ck_assert_uint_eq(page_owner(page), 1);
+	ck_assert_uint_eq(change.fresh_pages, 0);
+	ck_assert_uint_eq(arenas_take_resident(size_class_of(20 * PAGE_BYTES), 1, 3, &page, &change), 0);
+	ck_assert_uint_eq(range_committed(), committed);
+	ck_engine_is_whole(0);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked)
 {
 	size_t long_one = 650 * KIB + 1, short_one = 97 * KIB + 1;
@@ -253,6 +278,8 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, each_thread_settles_in_an_arena_of_its_own_as_far_as_they_go);
 	tcase_add_test(tests, the_arena_lends_whose_run_fits_best);
 	tcase_add_loop_test(tests, a_long_run_is_lent_whatever_idles_beside_what_is_in_use, 60, 65);
+	tcase_add_loop_test(
+	    tests, what_is_resident_in_any_arena_is_found_where_nothing_else_may_be_taken, 1, 20);
 	tcase_add_test(tests, a_thread_that_keeps_meeting_others_who_take_moves_to_a_quiet_arena);
 	tcase_add_test(tests, a_thread_stays_where_it_meets_only_who_gives_or_where_no_arena_is_quiet);
 	tcase_add_test(tests, a_buffer_that_no_magazine_would_take_back_is_as_long_as_asked);

@@ -69,10 +69,17 @@ static void *empty_sets(void *unused)
 	return unused;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
 START_TEST(between_who_only_allocates_and_who_only_frees_a_lock_does_for_eight_buffers)
 {
 	pthread_t helper;
-	uint64_t before = 0, least = UINT64_MAX;
+	uint64_t before = 0, windows[SETS / SETS_SEEN], count = 0;
 	defaults();
 	start();
 	filled = emptied = 0;
@@ -80,10 +87,9 @@ START_TEST(between_who_only_allocates_and_who_only_frees_a_lock_does_for_eight_b
 	for (unsigned i = 0; i < SETS; i++) {
 		while (emptied != i)
 			sched_yield();
-		/* Whoever was kept waiting for some ticks takes locks again for a while; not each time. */
 		if (i >= SETS_WARM && i % SETS_SEEN == 0) {
 			if (i > SETS_WARM)
-				least = MIN(least, locks_taken() - before);
+				windows[count++] = locks_taken() - before;
 			before = locks_taken();
 		}
 		for (unsigned k = 0; k < SET; k++)
@@ -91,8 +97,9 @@ START_TEST(between_who_only_allocates_and_who_only_frees_a_lock_does_for_eight_b
 		filled = i + 1;
 	}
 	pthread_join(helper, NULL);
-	/* 12 and more, where nothing else runs. */
-	ck_assert_uint_le(least, SETS_SEEN * SET / 8);
+	/* The median, as each move to another CPU costs some; 12 and more where nothing else runs. */
+	qsort(windows, count, sizeof(windows[0]), by_size);
+	ck_assert_uint_le(windows[count / 2], SETS_SEEN * SET / 8);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	engine_stop();
 }

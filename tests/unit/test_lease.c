@@ -3,7 +3,6 @@
  */
 #include <pthread.h>
 
-#include "pool/habit.h"
 #include "pool/lease.h"
 #include "heap.h"
 #include "run_suite.h"
@@ -170,36 +169,6 @@ START_TEST(threads_that_cut_from_one_lease_never_get_the_same_pages)
 }
 END_TEST
 
-/* So many misses in each of so many ticks: what the last one was taken for. */
-static enum habit habit_after(unsigned misses, unsigned ticks, uint32_t *now)
-{
-	enum habit habit = HABIT_NONE;
-	*now += 2; /* what was before is forgotten */
-	for (unsigned tick = 0; tick < ticks; tick++, ++*now)
-		for (unsigned i = 0; i < misses; i++)
-			habit = habit_note_miss(i % 3, *now);
-	return habit;
-}
-
-START_TEST(who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_slowly_does_not)
-{
-	uint32_t now = 1;
-	start(1);
-	ck_assert_int_eq(habit_after(2047, 1, &now), HABIT_NONE);
-	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
-	ck_assert_int_eq(habit_note_miss(1, now - 1), HABIT_TAKES_ONE_SIZE);
-	/* It goes on with the next tick. */
-	ck_assert_int_eq(habit_note_miss(2, now), HABIT_TAKES_MANY);
-	ck_assert_int_eq(habit_after(1100, 2, &now), HABIT_TAKES_MANY);
-	/* However many, but never so many at a time. */
-	ck_assert_int_eq(habit_after(1000, 200, &now), HABIT_NONE);
-	ck_assert_int_eq(habit_after(2048, 1, &now), HABIT_TAKES_MANY);
-	habit_note_overflow();
-	ck_assert_int_eq(habit_note_miss(0, now), HABIT_NONE);
-	engine_stop();
-}
-END_TEST
-
 static void add_tests(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -210,8 +179,6 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, short_resident_runs_go_before_a_lease_that_would_fault);
 	tcase_add_test(tests, a_lease_is_a_share_of_what_is_out_of_the_heap);
 	tcase_add_test(tests, threads_that_cut_from_one_lease_never_get_the_same_pages);
-	tcase_add_test(
-	    tests, who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_slowly_does_not);
 }
 
 int main(void)

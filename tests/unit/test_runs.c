@@ -205,22 +205,48 @@ static void step_take_row(void)
 	take(1 + random_below(6));
 }
 
+/* Whether a run of that temperature is long enough. */
+static bool model_has(enum temperature temperature, uint32_t pages)
+{
+	for (uint32_t page = 1; page < model.end; page++) {
+		uint32_t length = model_length(page);
+
+		if (length >= pages && model_temperature(page, length) == temperature)
+			return true;
+		page += MAX(length, 1u) - 1;
+	}
+	return false;
+}
+
 static void step_take_roomy(void)
 {
-	enum temperature temperature = random_below(2) == 0 ? RUNS_HOT : RUNS_COLD;
-	uint32_t pages = 1 + random_below(24), room = random_below(200);
-	uint32_t roomy = model_best(temperature, pages + room), any = model_best(temperature, pages), page;
-	bool was_cold = false;
+	uint32_t pages = 1 + random_below(24), room = random_below(200), whole = pages + room, start, length;
+	uint32_t hot = model_best(RUNS_HOT, whole), cold = model_best(RUNS_COLD, whole), page;
+	bool was_cold = false, has_warm = model_has(RUNS_WARM, whole), has_hot = model_has(RUNS_HOT, pages);
+	enum temperature found;
 
-	page = runs_take_roomy(runs, temperature, pages, room, &was_cold);
-	ck_assert_int_eq(page != 0, roomy != 0 || (temperature == RUNS_HOT && any != 0));
+	page = runs_take_roomy(runs, pages, room, &was_cold);
+	ck_assert_int_eq(page != 0, hot != 0 || has_warm || has_hot || cold != 0);
 	if (page == 0)
 		return;
-	ck_assert_uint_eq(model_start(page), page);
-	if (roomy != 0)
-		ck_assert_uint_eq(model_length(page), roomy);
-	else /* the longest is as short as that */
-		ck_assert_uint_eq(model_best(temperature, model_length(page) + 1), 0);
+	start = model_start(page);
+	length = model_length(start);
+	found = model_temperature(start, length);
+	if (hot != 0) {
+		ck_assert_int_eq(found, RUNS_HOT);
+		ck_assert_uint_eq(length, hot);
+	} else if (has_warm) {
+		ck_assert_int_eq(found, RUNS_WARM);
+		ck_assert_uint_eq(model_hot(page, whole), model_warmest(start, whole));
+	} else if (has_hot) { /* no other is longer */
+		ck_assert_int_eq(found, RUNS_HOT);
+		ck_assert(!model_has(RUNS_HOT, length + 1));
+		ck_assert_uint_eq(page, start);
+	} else {
+		ck_assert_int_eq(found, RUNS_COLD);
+		ck_assert_uint_eq(length, cold);
+	}
+	ck_assert_uint_ge(start + length, page + (length >= whole ? whole : pages));
 	ck_assert_int_eq(was_cold, model_hot(page, pages) == 0);
 	write_taken(page, pages);
 }
