@@ -358,6 +358,8 @@ static bool run_resize(struct run *run, void *p, size_t size)
 	if (pool.is_zeroing && run->buffer.size > size)
 		memset((char *)p + size, 0, run->buffer.size - size);
 	if (least > had) {
+		if (!is_within_address_space(size))
+			return false;
 		length = arenas_extend(page, least, (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT));
 		if (length == 0)
 			return false;

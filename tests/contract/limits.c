@@ -148,6 +148,27 @@ static void a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped(void)
 	free(before);
 }
 
+static void realloc_past_a_limit_that_comes_later_gives_NULL(void)
+{
+	struct rlimit limit;
+	size_t size = 5 * MIB;
+	char *p = malloc(size), *grown = p;
+
+	limit.rlim_cur = limit.rlim_max = address_space_in_use() + 64 * MIB;
+	REQUIRE(p != NULL && limit.rlim_cur > 64 * MIB, "%p", (void *)p);
+	pattern_fill(p, size, 1, PATTERN_SPARSE);
+	REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0, "errno %d", errno);
+	errno = 0;
+	while (grown != NULL && size < 400 * MIB) {
+		size += 4 * MIB;
+		grown = realloc(p, size);
+		p = grown != NULL ? grown : p;
+	}
+	EXPECT(grown == NULL && errno == ENOMEM, "grown to %zu MiB, errno %d", size >> 20, errno);
+	EXPECT(pattern_check(p, 5 * MIB, 1, PATTERN_SPARSE) == PATTERN_OK, "what was in it changed");
+	free(p);
+}
+
 /* Of blocks of one size: whether there are 100 MiB. All are freed. */
 static bool has_100_MiB(size_t size)
 {
@@ -187,6 +208,8 @@ static const struct test tests[] = {
 	TEST_GLIBC},
     {"a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped",
 	a_limit_that_comes_later_gives_NULL_for_what_is_not_mapped, TEST_GLIBC},
+    {"realloc_past_a_limit_that_comes_later_gives_NULL", realloc_past_a_limit_that_comes_later_gives_NULL,
+	TEST_GLIBC},
     {"a_limit_that_comes_later_leaves_what_is_below_it", a_limit_that_comes_later_leaves_what_is_below_it,
 	TEST_GLIBC},
 };

@@ -73,6 +73,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/grown-stays-where-it-was.patch \
+	tests/sabotage/growth-past-the-address-space.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
 	tests/sabotage/handler-not-chained.patch \
