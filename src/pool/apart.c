@@ -358,11 +358,12 @@ static bool run_resize(struct run *run, void *p, size_t size)
 	if (pool.is_zeroing && run->buffer.size > size)
 		memset((char *)p + size, 0, run->buffer.size - size);
 	if (least > had) {
-		if (!is_within_address_space(size))
+		if (!hot_is_all(page + had, least - had) && !is_within_address_space(size))
 			return false;
 		length = arenas_extend(page, least, (uint32_t)(ROUND_UP(wanted, PAGE_BYTES) >> PAGE_SHIFT));
 		if (length == 0)
 			return false;
+		pool_keep_limit(length - had, LOAD_RELAXED(&pool.now));
 	} else if (least < had / 2) {
 		arenas_trim(page, least, LOAD_RELAXED(&pool.now));
 		length = least;

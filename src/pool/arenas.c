@@ -502,8 +502,9 @@ uint32_t arenas_extend(uint32_t page, uint32_t least, uint32_t wanted)
 
 	lock_acquire(&arena->lock);
 	room = runs_free_length(&arena->runs, page + pages);
-	/* What is last in the range grows with it, unless another arena comes first. */
+	/* What is last in the range grows with it, unless it can move to where pages are resident, or another arena is first. */
 	if (pages + room < least && run->state == RUN_APART && page + pages + room == range_committed() &&
+	    !runs_has_hot(&arena->runs, least) && find_lender(arena, least) == NULL &&
 	    arena_extend_range(arena, least - pages - room))
 		room = runs_free_length(&arena->runs, page + pages);
 	if (pages + room < least) {

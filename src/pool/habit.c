@@ -15,12 +15,14 @@
  * shorter, so nobody is as fast there: it may take more locks, no other memory.
  */
 #define TAKING_COUNT 2048
+/* Counted up to here: whoever misses millions of times a second and then waits for a CPU, 80 ms say, is still as fast. */
+#define MISSES_MAX (64 * TAKING_COUNT)
 #define GIVING_COUNT 8
 
 /* Of this thread. */
 static __thread struct {
-	/* Magazines that it found empty, since it last found one full: up to TAKING_COUNT in the tick of the last
-	 * one, and in the tick before that. */
+	/* Magazines that it found empty, since it last found one full: in the tick of the last one; and in the last
+	 * tick before that which had any, half as many for each tick between. */
 	unsigned misses, misses_before;
 	uint32_t missed_at; /* ticks */
 	unsigned missed;    /* the class of the last one */
@@ -34,11 +36,13 @@ enum habit habit_note_miss(unsigned class, uint32_t now)
 	thread.overflows = 0;
 	thread.missed = class;
 	if (now != thread.missed_at) {
-		thread.misses_before = now - thread.missed_at == 1 ? thread.misses : 0;
+		uint32_t ticks = now - thread.missed_at;
+
+		thread.misses_before = ticks < 32 ? thread.misses >> (ticks - 1) : 0;
 		thread.misses = 0;
 		thread.missed_at = now;
 	}
-	thread.misses += thread.misses < TAKING_COUNT;
+	thread.misses += thread.misses < MISSES_MAX;
 	if (thread.misses_before + thread.misses < TAKING_COUNT)
 		return HABIT_NONE;
 	return is_same ? HABIT_TAKES_ONE_SIZE : HABIT_TAKES_MANY;

@@ -13,7 +13,7 @@ enum habit { HABIT_NONE, HABIT_TAKES_ONE_SIZE, HABIT_TAKES_MANY };
 enum habit habit_note_miss(unsigned class, uint32_t now);
 /* It found one full. Whether it only gives. */
 bool habit_note_overflow(void);
-/* It has none yet. */
+/* As a thread begins; for tests, which are many in one. */
 void habit_forget(void);
 
 #endif

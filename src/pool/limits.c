@@ -18,7 +18,7 @@
 #include "pool/turn.h"
 
 #define CREDIT_PAGES_MAX ((uint64_t)512)
-/* This part of it may be purged for fresh pages in a tick: all of it in four seconds. */
+/* This part of a limit may be purged for fresh pages again in each tick, once as much as all of it was: all in four seconds. */
 #define WORN_SHARE 256
 
 static bool may_have_credits(void)
@@ -122,24 +122,37 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 	return false;
 }
 
-void limits_note_purge(uint64_t pages, uint32_t now)
+/* What has been purged for fresh pages, less what may be again by now. A tick, and below it pages. */
+static uint64_t worn_pages(uint32_t now)
 {
 	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed);
-	uint64_t before = (uint32_t)(word >> 32) == now ? (uint32_t)word : 0;
+	uint64_t share =
+	    MAX(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) / WORN_SHARE, (uint64_t)1);
+	int32_t ticks = (int32_t)(now - (uint32_t)(word >> 32)); /* another thread may be ahead */
+	uint64_t again = ticks > 0 ? (uint64_t)ticks * share : 0;
+
+	return (uint32_t)word - MIN((uint64_t)(uint32_t)word, again);
+}
+
+void limits_note_purge(uint64_t pages, uint32_t now)
+{
+	/* No more than all of it, so that the next tick begins below. 32 bits hold 16 TiB. */
+	uint64_t limit =
+	    MIN(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed), (uint64_t)UINT32_MAX);
 
 	/* Two at once may count as one: a hint. */
-	atomic_store_explicit(&pool.limit_purges,
-	    (uint64_t)now << 32 | MIN(before + pages, (uint64_t)UINT32_MAX), memory_order_relaxed);
+	atomic_store_explicit(&pool.limit_purges, (uint64_t)now << 32 | MIN(worn_pages(now) + pages, limit),
+	    memory_order_relaxed);
 }
 
 bool limits_are_worn(uint32_t now)
 {
-	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed), limit;
+	uint64_t limit;
 
-	if (!pool.is_limit_set || (uint32_t)(word >> 32) != now)
+	if (!pool.is_limit_set || LIKELY(atomic_load_explicit(&pool.limit_purges, memory_order_relaxed) == 0))
 		return false;
-	limit = atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
-	return (uint32_t)word >= MAX(limit / WORN_SHARE, (uint64_t)1) &&
+	limit = MIN(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed), (uint64_t)UINT32_MAX);
+	return worn_pages(now) >= limit &&
 	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() > limit;
 }
 

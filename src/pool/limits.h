@@ -15,12 +15,13 @@ void limits_return(uint64_t pages, uint64_t buffers);
 bool limits_are_loose(void);
 
 /*
- * Within a limit that the user set, fresh pages are to be had only against idle ones, which are purged. The limit is worn
- * while a 256th of it has been purged for them in this tick: what would purge more is refused then, and what fits into
- * resident runs is not, since a buffer whose pages go and come again costs ten times a temporary one.
+ * Within a limit that the user set, fresh pages are to be had only against idle ones, which are purged. That is right where
+ * other sizes are asked for than before; where sizes just differ, pages go and come again with each request, which costs ten
+ * times a temporary buffer. So the limit is worn once as many pages as it has were purged, of which a 256th may be again in
+ * each tick: then nothing is taken that would purge more, but for what comes from resident runs and magazines.
  */
 
-/* So many pages are purged for fresh ones in this tick. */
+/* So many pages are purged for fresh ones. */
 void limits_note_purge(uint64_t pages, uint32_t now);
 /* Whether the limit is worn, and what was taken (limits_take()) would pass it with what idles, if it were fresh. */
 bool limits_are_worn(uint32_t now);

@@ -105,6 +105,18 @@ uint32_t hot_count(uint32_t page, uint32_t pages)
 	return count + count_bits(range.hot[word] & mask & bits_to(last));
 }
 
+bool hot_is_all(uint32_t page, uint32_t pages)
+{
+	uint32_t last = page + pages - 1, word = page / 64;
+	uint64_t missing = ~LOAD_RELAXED(&range.hot[word]) & bits_from(page);
+
+	if (pages == 0 || last >= range_committed())
+		return pages == 0;
+	for (; word < last / 64 && missing == 0; word++)
+		missing = ~LOAD_RELAXED(&range.hot[word + 1]);
+	return (missing & (word == last / 64 ? bits_to(last) : ~(uint64_t)0)) == 0;
+}
+
 static void mark_word(uint32_t word, uint64_t mask, bool is_hot)
 {
 	STORE_RELAXED(&range.hot[word], is_hot ? range.hot[word] | mask : range.hot[word] & ~mask);
@@ -483,7 +495,7 @@ uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool 
 		start = find_best(runs, RUNS_COLD, pages + room);
 	if (start == 0)
 		return 0;
-	page = run_at(start)->pages >= pages + room ? warmest(start, pages + room) : start;
+	page = warmest(start, run_at(start)->pages >= pages + room ? pages + room : pages);
 	cut(runs, start, page, pages, was_cold);
 	return page;
 }

@@ -45,9 +45,9 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
     uint32_t *got, bool *was_cold);
 
 /*
- * Take so many pages with room more free ones behind them: of the hot run that fits best, of a warm one, where most of it is
- * resident, or of the cold one that fits best. Before a cold one comes one of the longest hot runs, if it has the pages
- * alone. 0: there is none of these.
+ * Take so many pages with room more free ones behind them: of the hot run that fits best, of any warm one, or of the cold one
+ * that fits best. Before a cold one comes one of the longest hot runs, if it has the pages alone. Of a run that is partly
+ * resident, that part. 0: there is none of these.
  */
 uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool *was_cold);
 
@@ -84,6 +84,8 @@ unsigned runs_rank(const struct runs *runs, uint32_t pages);
 bool runs_has_hot(const struct runs *runs, uint32_t pages);
 
 uint32_t hot_count(uint32_t page, uint32_t pages);
+/* Whether all of them are in the range and may be resident; asked without lock, a guess. */
+bool hot_is_all(uint32_t page, uint32_t pages);
 void hot_mark(uint32_t page, uint32_t pages, bool is_hot);
 
 #endif

@@ -73,6 +73,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/growing-is-a-death.patch \
 	tests/sabotage/grown-into-a-neighbour.patch \
 	tests/sabotage/grown-stays-where-it-was.patch \
+	tests/sabotage/growth-in-place-keeps-no-limit.patch \
 	tests/sabotage/growth-past-the-address-space.patch \
 	tests/sabotage/half-cold-is-cold.patch \
 	tests/sabotage/handler-adds-are-lost.patch \
@@ -144,6 +145,7 @@ EXTRA_DIST += $(tests_sabotage) \
 	tests/sabotage/purge-too-long.patch \
 	tests/sabotage/push-lost.patch \
 	tests/sabotage/pushed-item-lost.patch \
+	tests/sabotage/range-grows-beside-what-idles.patch \
 	tests/sabotage/range-grows-for-what-is-warm.patch \
 	tests/sabotage/reading-tables-costs-nothing.patch \
 	tests/sabotage/realloc-loses-a-byte.patch \

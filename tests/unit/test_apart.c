@@ -363,6 +363,31 @@ START_TEST(the_last_of_the_range_grows_with_it_and_no_further_than_it_does)
 }
 END_TEST
 
+START_TEST(the_last_of_the_range_moves_to_where_as_much_idles)
+{
+	char *idle, *p;
+	uint32_t committed;
+	size_t size;
+
+	start(false);
+	idle = take(100 * MIB);
+	p = take(2 * MIB);
+	committed = range_committed();
+	size = ((size_t)committed << PAGE_SHIFT) - (size_t)(p - (char *)range.base);
+	ck_assert_uint_lt(size, 90 * MIB);
+	ck_assert(pool_resize_in_place(p, size));
+	ck_assert_uint_eq(range_committed(), committed);
+	ck_assert(pool_free_long(idle));
+	ck_assert(!pool_resize_in_place(p, size + MIB));
+	ck_assert_uint_eq(range_committed(), committed);
+	ck_assert_ptr_eq(take(100 * MIB), idle);
+	/* Where nothing idles it grows with the range. */
+	ck_assert(pool_resize_in_place(p, size + MIB));
+	ck_engine_is_whole(ENGINE_PLAIN);
+	engine_stop();
+}
+END_TEST
+
 START_TEST(where_the_range_ends_what_grows_is_served_without_room)
 {
 	char *p;
@@ -488,6 +513,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_slot_or_a_run_is_resized_where_it_fits);
 	tcase_add_test(tests, what_has_outgrown_its_place_has_room_to_grow_in);
 	tcase_add_test(tests, the_last_of_the_range_grows_with_it_and_no_further_than_it_does);
+	tcase_add_test(tests, the_last_of_the_range_moves_to_where_as_much_idles);
 	tcase_add_test(tests, where_the_range_ends_what_grows_is_served_without_room);
 	tcase_add_test(tests, what_is_freed_is_cleared_where_that_is_asked_for);
 	tcase_add_test(tests, a_run_says_truly_whether_it_is_zero);

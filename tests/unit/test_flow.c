@@ -192,33 +192,57 @@ START_TEST(a_buffer_that_grows_once_is_given_its_growth_and_no_more)
 }
 END_TEST
 
-START_TEST(a_pool_that_is_full_is_not_purged_for_each_request_of_another_size)
+static uint64_t purged_pages(void)
 {
-	enum { PIECES = 256, LONG = 64 };
-	static void *pieces[PIECES];
-	unsigned count = 0, served = 0;
+	return arenas_pages().purged;
+}
+
+/* So many buffers of 4 KiB to 1 MiB are replaced, as far as there are any. Returns how many were refused. */
+static unsigned replace_some(void **live, unsigned count, unsigned rounds)
+{
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		void **p = &live[random_next(&random_state) % count];
+
+		if (*p != NULL)
+			ck_need(pool_free_long(*p));
+		*p = pool_malloc(random_size(&random_state, 20) | 4 * KIB);
+		refused += *p == NULL;
+	}
+	return refused;
+}
+
+START_TEST(a_pool_that_is_full_is_purged_for_other_sizes_once_over_and_then_by_and_by)
+{
+	enum { LIVE = 400, ROUNDS = 20000 };
+	static void *live[LIVE], *pieces[256];
+	uint64_t limit, purged;
+	unsigned count = 0;
 
 	defaults();
 	settings.pool_limit = 16 * MIB;
 	start();
-	while (count < PIECES && (pieces[count] = pool_malloc(64 * KIB)) != NULL)
+	limit = pool.limit_pages;
+	/* 8 MiB idle, in pieces: other sizes replace them. */
+	while (count < 256 && (pieces[count] = pool_malloc(64 * KIB)) != NULL)
 		count++;
-	ck_assert_uint_ge(count, PIECES - 16);
 	for (unsigned i = 0; i < count; i += 2)
 		ck_need(pool_free_long(pieces[i]));
-	/* 8 MiB idle, in pieces, and as long as the clock stands still 64 pages go for one of these. */
-	for (unsigned i = 0; i < LONG; i++)
-		served += pool_malloc(256 * KIB) != NULL;
-	ck_assert_uint_eq(served, 1);
-	/* What is resident serves on, and in time the pool follows. */
-	ck_assert_ptr_nonnull(pool_malloc(64 * KIB));
+	for (unsigned i = 0; i < 28; i++)
+		ck_need(pool_malloc(256 * KIB) != NULL);
+	for (unsigned i = 1; i < count; i += 2)
+		ck_need(pool_free_long(pieces[i]));
+	/* As long as the clock stands still no more than the limit goes, and a request's worth. */
+	ck_assert_uint_gt(replace_some(live, LIVE, ROUNDS), 0);
+	purged = purged_pages();
+	ck_assert_uint_ge(purged, limit);
+	ck_assert_uint_le(purged, 3 * limit);
 	clock_start(1);
-	ck_assert_int_eq(usleep(50000), 0);
-	served = 0;
-	for (unsigned i = 0; i < 16; i++) /* one of them looks at the clock */
-		served += pool_malloc(256 * KIB) != NULL;
-	ck_assert_uint_ge(served, 1);
-	ck_assert_uint_le(engine_out_pages() + arenas_hot_pages(), 16 * MIB / PAGE_BYTES);
+	ck_assert_int_eq(usleep(100000), 0);
+	replace_some(live, LIVE, 200);
+	ck_assert_uint_gt(purged_pages(), purged);
+	ck_assert_uint_le(engine_out_pages() + arenas_hot_pages(), limit);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	engine_stop();
 }
@@ -228,7 +252,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_add_test(tests, who_only_frees_takes_a_lock_for_many_sizes_at_once);
 	tcase_add_test(tests, between_who_only_allocates_and_who_only_frees_a_lock_does_for_eight_buffers);
-	tcase_add_test(tests, a_pool_that_is_full_is_not_purged_for_each_request_of_another_size);
+	tcase_add_test(tests, a_pool_that_is_full_is_purged_for_other_sizes_once_over_and_then_by_and_by);
 	tcase_add_loop_test(tests, what_circulates_settles_where_the_magazine_holds_all_of_it, 0, 3);
 	tcase_add_test(tests, buffers_that_their_program_grows_by_half_move_at_every_other_step_at_most);
 	tcase_add_test(tests, a_buffer_that_grows_once_is_given_its_growth_and_no_more);

@@ -8,7 +8,7 @@
 static enum habit habit_after(unsigned misses, unsigned ticks, uint32_t *now)
 {
 	enum habit habit = HABIT_NONE;
-	*now += 2; /* what was before is forgotten */
+	*now += 40; /* what was before is forgotten */
 	for (unsigned tick = 0; tick < ticks; tick++, ++*now)
 		for (unsigned i = 0; i < misses; i++)
 			habit = habit_note_miss(i % 3, *now);
@@ -33,6 +33,21 @@ START_TEST(who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_sl
 }
 END_TEST
 
+START_TEST(who_was_fast_and_waited_for_some_ticks_still_is)
+{
+	uint32_t now = 1;
+
+	habit_forget();
+	ck_assert_int_eq(habit_after(20000, 1, &now), HABIT_TAKES_MANY);
+	now += 3;
+	ck_assert_int_eq(habit_note_miss(0, now), HABIT_TAKES_MANY);
+	/* Having missed once there, and nothing before that. */
+	ck_assert_int_eq(habit_note_miss(1, now + 1), HABIT_NONE);
+	ck_assert_int_eq(habit_after(20000, 1, &now), HABIT_TAKES_MANY);
+	ck_assert_int_eq(habit_note_miss(1, now + 4), HABIT_NONE);
+}
+END_TEST
+
 START_TEST(who_only_overflows_only_gives_until_it_misses)
 {
 	habit_forget();
@@ -49,6 +64,7 @@ static void add_tests(TCase *tests)
 {
 	tcase_add_test(
 	    tests, who_misses_often_and_gives_nothing_back_only_takes_and_who_does_so_slowly_does_not);
+	tcase_add_test(tests, who_was_fast_and_waited_for_some_ticks_still_is);
 	tcase_add_test(tests, who_only_overflows_only_gives_until_it_misses);
 }
 

@@ -298,6 +298,26 @@ START_TEST(what_was_handed_out_untouched_counts)
 }
 END_TEST
 
+START_TEST(what_grows_in_place_looks_at_the_limit)
+{
+	bool is_zero;
+	char *p;
+
+	begin();
+	leave_holes();
+	p = apart_take(2 * MIB, 16, &is_zero);
+	ck_assert_ptr_nonnull(p);
+	for (size_t size = 3 * MIB; size < 120 * MIB; size += 2 * MIB) {
+		ck_need(pool_resize_in_place(p, size));
+		others_use(60 * MIB);
+		ck_need(60 * MIB + (arenas_held_pages() << PAGE_SHIFT) <= LIMIT);
+	}
+	/* 64 MiB of the pool, 120 and 60: what idles of the first, 32, leaves too little of the rest. */
+	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 2 * MIB);
+	end();
+}
+END_TEST
+
 START_TEST(memory_high_is_kept_like_a_limit)
 {
 	begin();
@@ -445,6 +465,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, where_memory_ends_all_that_idles_goes_before_it_does);
 	tcase_add_test(tests, what_is_taken_elsewhere_makes_the_pool_give_back);
 	tcase_add_test(tests, what_was_handed_out_untouched_counts);
+	tcase_add_test(tests, what_grows_in_place_looks_at_the_limit);
 	tcase_add_test(tests, memory_high_is_kept_like_a_limit);
 	tcase_add_test(tests, purges_that_a_request_waits_for_are_counted);
 }

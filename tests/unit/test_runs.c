@@ -241,7 +241,7 @@ static void step_take_roomy(void)
 	} else if (has_hot) { /* no other is longer */
 		ck_assert_int_eq(found, RUNS_HOT);
 		ck_assert(!model_has(RUNS_HOT, length + 1));
-		ck_assert_uint_eq(page, start);
+		ck_assert_uint_eq(model_hot(page, pages), model_warmest(start, pages));
 	} else {
 		ck_assert_int_eq(found, RUNS_COLD);
 		ck_assert_uint_eq(length, cold);
