@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ struct sending {
 	pid_t thread;	   /* the maintenance thread; 0: by signal */
 	uint64_t begin_ns; /* of all */
 	uint64_t next_ns;  /* when it is sent (again) */
+	unsigned signals;  /* sent so far */
 	unsigned looks;	   /* at which the thread was stuck, without one between at which it was not */
 };
 
@@ -80,7 +82,27 @@ static void explain_silence(const struct target *target, bool is_taken, char *te
 		snprintf(text, size, "process %d has not taken signal %d yet", pid, number);
 }
 
-static enum ask_result send_signal(const struct target *target, uint64_t request, char *text, size_t size)
+/*
+ * To the first thread, if it does not block the signal, as a signal to the process would go there, too. But one to the
+ * process wakes another thread while the first one is still busy with the last command; if the first one takes that, too,
+ * the other one's wait goes on by restart_syscall, for which filters of the program's own may kill it. False: not sent.
+ */
+static bool send_to_first(const struct target *target, union sigval value)
+{
+	siginfo_t info = {.si_code = SI_QUEUE};
+
+	if (process_thread_blocks(target->pid, target->pid, target->settings.signal))
+		return false;
+	info.si_signo = target->settings.signal;
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value = value;
+	return syscall(SYS_rt_tgsigqueueinfo, target->pid, target->pid, target->settings.signal, &info) == 0;
+}
+
+/* is_again: whoever was sent it has not taken it; anybody may. */
+static enum ask_result send_signal(
+    const struct target *target, uint64_t request, bool is_again, char *text, size_t size)
 {
 	union sigval value = {.sival_ptr = (void *)(uintptr_t)request};
 
@@ -91,6 +113,8 @@ static enum ask_result send_signal(const struct target *target, uint64_t request
 		    (int)target->pid);
 		return ASK_FAILED;
 	}
+	if (!is_again && send_to_first(target, value))
+		return ASK_OK;
 	if (sigqueue(target->pid, target->settings.signal, value) == 0 || errno == EAGAIN)
 		return ASK_OK; /* EAGAIN: its queue is full; sent again later */
 	snprintf(text, size, "process %d cannot be sent signal %d: %s", (int)target->pid,
@@ -111,7 +135,8 @@ static enum ask_result send_request(
 			return ASK_OK;
 	}
 	sending->thread = 0;
-	return send_signal(target, sending->request, text, size);
+	sending->signals++;
+	return send_signal(target, sending->request, sending->signals > 1, text, size);
 }
 
 /* Whether the thread will not take up what lies there, as far as can be told from outside. */

@@ -304,6 +304,13 @@ static bool is_blocked_in(pid_t pid, pid_t thread, int signal_number, bool *is_b
 	return true;
 }
 
+bool process_thread_blocks(pid_t pid, pid_t thread, int signal_number)
+{
+	bool is_blocked;
+
+	return !is_blocked_in(pid, thread, signal_number, &is_blocked) || is_blocked;
+}
+
 bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads)
 {
 	char path[64];

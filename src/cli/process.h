@@ -61,6 +61,9 @@ char process_thread_state(pid_t pid, pid_t thread);
 /* How many seccomp filters judge its calls; UINT32_MAX: not known. */
 uint32_t process_thread_filters(pid_t pid, pid_t thread);
 
+/* Whether that thread blocks the signal, or nothing is known of it. */
+bool process_thread_blocks(pid_t pid, pid_t thread, int signal_number);
+
 /* In how many of its threads the signal is blocked, of how many; false: not known. */
 bool process_blocked(pid_t pid, int signal_number, unsigned *blocked, unsigned *threads);
 
