@@ -47,21 +47,23 @@ static void *large(size_t alignment, size_t size, bool *is_zero)
 	return note_large(apart_take(size, alignment, is_zero), size);
 }
 
-/* The same, for what moves since it grows. */
-static void *large_growing(size_t size)
+static void *or_jemallocs(void *p, size_t size)
 {
-	bool is_zero;
-
-	return note_large(apart_take_growing(size, &is_zero), size);
+	return p != NULL || !meet() ? p : next.malloc(size);
 }
 
 __attribute__((noinline)) void *alloc_malloc_large(size_t size)
 {
 	bool is_zero;
-	void *p;
 
-	p = large(ALLOC_MIN_BYTES, size, &is_zero);
-	return p != NULL || !meet() ? p : next.malloc(size);
+	return or_jemallocs(large(ALLOC_MIN_BYTES, size, &is_zero), size);
+}
+
+/* The same, for what moves since it grows. */
+static void *malloc_growing(size_t size)
+{
+	return or_jemallocs(
+	    size <= APART_BYTES_MAX ? note_large(apart_take_growing(size), size) : NULL, size);
 }
 
 COLD void alloc_free_slow(void *p)
@@ -209,12 +211,8 @@ EXPORT void *calloc(size_t count, size_t size)
 /* Another buffer of size with the first bytes of p, which is freed; NULL leaves p alone. */
 static void *move(void *p, size_t used, size_t size)
 {
-	void *to = NULL;
+	void *to = size > used && size > pool.max_bytes ? malloc_growing(size) : alloc_malloc(size);
 
-	if (size > used && size > pool.max_bytes)
-		to = large_growing(size);
-	if (to == NULL)
-		to = alloc_malloc(size);
 	if (to == NULL)
 		return NULL;
 	memcpy(to, p, MIN(used, size));

@@ -37,7 +37,7 @@ struct sending {
 	pid_t thread;	   /* the maintenance thread; 0: by signal */
 	uint64_t begin_ns; /* of all */
 	uint64_t next_ns;  /* when it is sent (again) */
-	unsigned signals;  /* sent so far */
+	bool is_again;	   /* a signal was sent before */
 	unsigned looks;	   /* at which the thread was stuck, without one between at which it was not */
 };
 
@@ -125,18 +125,21 @@ static enum ask_result send_signal(
 static enum ask_result send_request(
     const struct target *target, struct sending *sending, uint64_t now, char *text, size_t size)
 {
+	enum ask_result result;
+
 	sending->next_ns = now + SEND_AGAIN_NS;
 	if (sending->thread != 0) {
-		enum knock_result result = knock(target, sending->thread, sending->request);
+		enum knock_result knocked = knock(target, sending->thread, sending->request);
 
-		if (result == KNOCK_BEFORE)
+		if (knocked == KNOCK_BEFORE)
 			sending->next_ns = now + KNOCK_AGAIN_NS;
-		if (result != KNOCK_CANNOT)
+		if (knocked != KNOCK_CANNOT)
 			return ASK_OK;
 	}
 	sending->thread = 0;
-	sending->signals++;
-	return send_signal(target, sending->request, sending->signals > 1, text, size);
+	result = send_signal(target, sending->request, sending->is_again, text, size);
+	sending->is_again = true;
+	return result;
 }
 
 /* Whether the thread will not take up what lies there, as far as can be told from outside. */

@@ -375,6 +375,13 @@ static bool run_resize(struct run *run, void *p, size_t size)
 
 /* --- both -------------------------------------------------------------------- */
 
+static void *or_refused(void *p)
+{
+	if (p == NULL)
+		atomic_fetch_add_explicit(&apart.refused, 1, memory_order_relaxed);
+	return p;
+}
+
 void *apart_take(size_t size, size_t alignment, bool *is_zero)
 {
 	unsigned class = size <= SLOT_BYTES_MAX ? class_for(size, alignment) : CLASSES;
@@ -384,16 +391,18 @@ void *apart_take(size_t size, size_t alignment, bool *is_zero)
 	pool_look();
 	if (range.bytes != 0 && alignment <= PAGE_BYTES && size <= APART_BYTES_MAX)
 		p = class < CLASSES ? slot_take(class) : run_take(size, false, is_zero);
-	if (p == NULL)
-		atomic_fetch_add_explicit(&apart.refused, 1, memory_order_relaxed);
-	return p;
+	return or_refused(p);
 }
 
-void *apart_take_growing(size_t size, bool *is_zero)
+void *apart_take_growing(size_t size)
 {
-	*is_zero = false;
+	bool is_zero;
+	void *p = NULL;
+
 	pool_look();
-	return range.bytes != 0 && size <= APART_BYTES_MAX ? run_take(size, true, is_zero) : NULL;
+	if (range.bytes != 0 && size <= APART_BYTES_MAX)
+		p = run_take(size, true, &is_zero);
+	return or_refused(p);
 }
 
 bool apart_is_in_use(const struct run *run, const void *p)

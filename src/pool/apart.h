@@ -31,7 +31,7 @@ void apart_init(void);
 void *apart_take(size_t size, size_t alignment, bool *is_zero);
 
 /* The same above the largest that the pool serves, for what has grown out of its place and will go on growing. */
-void *apart_take_growing(size_t size, bool *is_zero);
+void *apart_take_growing(size_t size);
 
 /* All of p's below: within the range, and its entry, run, is RUN_SLOTS or RUN_APART. */
 

@@ -122,38 +122,35 @@ bool limits_take(uint64_t pages, uint64_t buffers)
 	return false;
 }
 
+/* At so many pages the limit is worn: all of it. 32 bits hold 16 TiB. */
+static uint64_t worn_from(void)
+{
+	return MIN(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed), (uint64_t)UINT32_MAX);
+}
+
 /* What has been purged for fresh pages, less what may be again by now. A tick, and below it pages. */
 static uint64_t worn_pages(uint32_t now)
 {
-	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed);
-	uint64_t share =
-	    MAX(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed) / WORN_SHARE, (uint64_t)1);
+	uint64_t word = atomic_load_explicit(&pool.limit_purges, memory_order_relaxed),
+		 pages = (uint32_t)word;
 	int32_t ticks = (int32_t)(now - (uint32_t)(word >> 32)); /* another thread may be ahead */
-	uint64_t again = ticks > 0 ? (uint64_t)ticks * share : 0;
+	uint64_t again = ticks > 0 ? (uint64_t)ticks * MAX(worn_from() / WORN_SHARE, (uint64_t)1) : 0;
 
-	return (uint32_t)word - MIN((uint64_t)(uint32_t)word, again);
+	return pages - MIN(pages, again);
 }
 
 void limits_note_purge(uint64_t pages, uint32_t now)
 {
-	/* No more than all of it, so that the next tick begins below. 32 bits hold 16 TiB. */
-	uint64_t limit =
-	    MIN(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed), (uint64_t)UINT32_MAX);
-
-	/* Two at once may count as one: a hint. */
-	atomic_store_explicit(&pool.limit_purges, (uint64_t)now << 32 | MIN(worn_pages(now) + pages, limit),
-	    memory_order_relaxed);
+	/* No more than all of it, so that the next tick begins below. Two at once may count as one: a hint. */
+	atomic_store_explicit(&pool.limit_purges,
+	    (uint64_t)now << 32 | MIN(worn_pages(now) + pages, worn_from()), memory_order_relaxed);
 }
 
 bool limits_are_worn(uint32_t now)
 {
-	uint64_t limit;
-
-	if (!pool.is_limit_set || LIKELY(atomic_load_explicit(&pool.limit_purges, memory_order_relaxed) == 0))
-		return false;
-	limit = MIN(atomic_load_explicit(&pool.limit_pages, memory_order_relaxed), (uint64_t)UINT32_MAX);
-	return worn_pages(now) >= limit &&
-	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() > limit;
+	return pool.is_limit_set && worn_pages(now) >= worn_from() &&
+	       atomic_load_explicit(&pool.out_pages, memory_order_relaxed) + arenas_hot_pages() >
+		   atomic_load_explicit(&pool.limit_pages, memory_order_relaxed);
 }
 
 /*

@@ -108,13 +108,14 @@ uint32_t hot_count(uint32_t page, uint32_t pages)
 bool hot_is_all(uint32_t page, uint32_t pages)
 {
 	uint32_t last = page + pages - 1, word = page / 64;
-	uint64_t missing = ~LOAD_RELAXED(&range.hot[word]) & bits_from(page);
+	uint64_t mask = bits_from(page);
 
 	if (pages == 0 || last >= range_committed())
 		return pages == 0;
-	for (; word < last / 64 && missing == 0; word++)
-		missing = ~LOAD_RELAXED(&range.hot[word + 1]);
-	return (missing & (word == last / 64 ? bits_to(last) : ~(uint64_t)0)) == 0;
+	for (; word < last / 64; word++, mask = ~(uint64_t)0)
+		if ((mask & ~LOAD_RELAXED(&range.hot[word])) != 0)
+			return false;
+	return (mask & bits_to(last) & ~LOAD_RELAXED(&range.hot[word])) == 0;
 }
 
 static void mark_word(uint32_t word, uint64_t mask, bool is_hot)

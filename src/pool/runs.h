@@ -45,18 +45,18 @@ uint32_t runs_take_longest(struct runs *runs, enum temperature temperature, uint
     uint32_t *got, bool *was_cold);
 
 /*
- * Take so many pages with room more free ones behind them: of the hot run that fits best, of any warm one, or of the cold one
- * that fits best. Before a cold one comes one of the longest hot runs, if it has the pages alone. Of a run that is partly
- * resident, that part. 0: there is none of these.
- */
-uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool *was_cold);
-
-/*
  * The same, up to most times (at least one), as long as what is left of the run fits best: *count runs of that
  * length, in a row.
  */
 uint32_t runs_take_row(struct runs *runs, enum temperature temperature, uint32_t pages, unsigned most,
     unsigned *count, bool *was_cold);
+
+/*
+ * Take so many pages with room more free ones behind them: of the hot run that fits best, of any warm one, or of the cold one
+ * that fits best. Before a cold one comes one of the longest hot runs, if it has the pages alone. Of a run that is partly
+ * resident, that part. 0: there is none of these.
+ */
+uint32_t runs_take_roomy(struct runs *runs, uint32_t pages, uint32_t room, bool *was_cold);
 
 /* Take exactly [page, page + pages) out of the free run that starts at or before it. */
 bool runs_take_at(struct runs *runs, uint32_t page, uint32_t pages, bool *was_cold);

@@ -304,13 +304,6 @@ START_TEST(a_slot_or_a_run_is_resized_where_it_fits)
 }
 END_TEST
 
-static void *take_growing(size_t size)
-{
-	bool is_zero;
-
-	return apart_take_growing(size, &is_zero);
-}
-
 START_TEST(what_has_outgrown_its_place_has_room_to_grow_in)
 {
 	char *last, *short_run, *long_run, *walls[2];
@@ -322,11 +315,11 @@ START_TEST(what_has_outgrown_its_place_has_room_to_grow_in)
 	walls[1] = take(2 * MIB);
 	ck_assert(pool_free_long(short_run) && pool_free_long(long_run));
 	/* Though another fits better. */
-	ck_assert_ptr_eq(take_growing(2 * MIB), long_run);
+	ck_assert_ptr_eq(apart_take_growing(2 * MIB), long_run);
 	ck_assert(pool_resize_in_place(long_run, 8 * MIB));
 	/* Without room is better than pages that fault. */
-	ck_assert_ptr_eq(take_growing(3 * MIB / 2), short_run);
-	last = take_growing(2 * MIB);
+	ck_assert_ptr_eq(apart_take_growing(3 * MIB / 2), short_run);
+	last = apart_take_growing(2 * MIB);
 	ck_assert(pool_free_long(last) && pool_free_long(short_run) && pool_free_long(long_run));
 	ck_assert(pool_free_long(walls[0]) && pool_free_long(walls[1]));
 	ck_assert_uint_eq(engine_out_pages(), 0);
@@ -341,7 +334,7 @@ START_TEST(the_last_of_the_range_grows_with_it_and_no_further_than_it_does)
 	uint32_t committed;
 
 	start(false);
-	p = take_growing(2 * MIB);
+	p = apart_take_growing(2 * MIB);
 	pattern_fill(p, 2 * MIB, 1, PATTERN_SPARSE);
 	for (size_t size = 3 * MIB; size < 200 * MIB; size += size / 2)
 		ck_need(pool_resize_in_place(p, size));
@@ -353,7 +346,7 @@ START_TEST(the_last_of_the_range_grows_with_it_and_no_further_than_it_does)
 	/* And never again for what is freed each time. */
 	committed = range_committed();
 	for (unsigned i = 0; i < 100; i++) {
-		p = take_growing(2 * MIB);
+		p = apart_take_growing(2 * MIB);
 		ck_need(pool_resize_in_place(p, 3 * MIB));
 		ck_need(pool_free_long(p));
 	}
@@ -393,9 +386,9 @@ START_TEST(where_the_range_ends_what_grows_is_served_without_room)
 	char *p;
 
 	ck_assert(engine_start(1, 32 * MIB));
-	p = take_growing(20 * MIB);
+	p = apart_take_growing(20 * MIB);
 	ck_assert_ptr_nonnull(p);
-	ck_assert_ptr_null(take_growing(20 * MIB));
+	ck_assert_ptr_null(apart_take_growing(20 * MIB));
 	ck_assert(!pool_resize_in_place(p, 40 * MIB));
 	ck_assert(pool_resize_in_place(p, 28 * MIB));
 	ck_assert(pool_free_long(p));

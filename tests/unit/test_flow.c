@@ -192,11 +192,6 @@ START_TEST(a_buffer_that_grows_once_is_given_its_growth_and_no_more)
 }
 END_TEST
 
-static uint64_t purged_pages(void)
-{
-	return arenas_pages().purged;
-}
-
 /* So many buffers of 4 KiB to 1 MiB are replaced, as far as there are any. Returns how many were refused. */
 static unsigned replace_some(void **live, unsigned count, unsigned rounds)
 {
@@ -235,13 +230,13 @@ START_TEST(a_pool_that_is_full_is_purged_for_other_sizes_once_over_and_then_by_a
 		ck_need(pool_free_long(pieces[i]));
 	/* As long as the clock stands still no more than the limit goes, and a request's worth. */
 	ck_assert_uint_gt(replace_some(live, LIVE, ROUNDS), 0);
-	purged = purged_pages();
+	purged = arenas_pages().purged;
 	ck_assert_uint_ge(purged, limit);
 	ck_assert_uint_le(purged, 3 * limit);
 	clock_start(1);
 	ck_assert_int_eq(usleep(100000), 0);
 	replace_some(live, LIVE, 200);
-	ck_assert_uint_gt(purged_pages(), purged);
+	ck_assert_uint_gt(arenas_pages().purged, purged);
 	ck_assert_uint_le(engine_out_pages() + arenas_hot_pages(), limit);
 	ck_engine_is_whole(ENGINE_MAGAZINES_EXACT);
 	engine_stop();

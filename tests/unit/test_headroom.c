@@ -200,15 +200,6 @@ static uint64_t hot_bytes(void)
 	return arenas_hot_pages() << PAGE_SHIFT;
 }
 
-static uint64_t purged_pages(void)
-{
-	uint64_t pages = 0;
-
-	for (unsigned i = 0; i < arenas.count; i++)
-		pages += arenas.at[i].purged_pages;
-	return pages;
-}
-
 START_TEST(with_room_nothing_goes)
 {
 	begin();
@@ -218,7 +209,7 @@ START_TEST(with_room_nothing_goes)
 		others_use(0);
 	}
 	ck_assert_uint_ge(hot_bytes(), 26 * MIB);
-	ck_assert_uint_eq(purged_pages(), 0);
+	ck_assert_uint_eq(arenas_pages().purged, 0);
 	ck_assert_uint_eq(others_purged, 0);
 	end();
 }
@@ -234,11 +225,11 @@ START_TEST(while_there_is_room_a_request_purges_a_piece_at_most)
 	others_came(132 * MIB);
 	for (unsigned i = 0; i < 100; i++) {
 		others_use(132 * MIB - (uint64_t)i * 4 * BUFFER);
-		before = purged_pages();
+		before = arenas_pages().purged;
 		ck_need(pool_malloc(4 * BUFFER) != NULL);
-		ck_need(purged_pages() - before <= PURGE_PIECE_PAGES);
+		ck_need(arenas_pages().purged - before <= PURGE_PIECE_PAGES);
 	}
-	ck_assert_uint_gt(purged_pages(), 4 * PURGE_PIECE_PAGES);
+	ck_assert_uint_gt(arenas_pages().purged, 4 * PURGE_PIECE_PAGES);
 	ck_assert_uint_eq(others_purged, 0);
 	end();
 }
@@ -293,7 +284,7 @@ START_TEST(what_was_handed_out_untouched_counts)
 	for (unsigned i = 0; i < 560; i++)
 		ck_need(pool_malloc(4 * BUFFER) != NULL);
 	/* 140 MiB of it and the 64 leave too little for 32 that idle. */
-	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, MIB / 2);
+	ck_assert_uint_ge(arenas_pages().purged << PAGE_SHIFT, MIB / 2);
 	end();
 }
 END_TEST
@@ -313,7 +304,7 @@ START_TEST(what_grows_in_place_looks_at_the_limit)
 		ck_need(60 * MIB + (arenas_held_pages() << PAGE_SHIFT) <= LIMIT);
 	}
 	/* 64 MiB of the pool, 120 and 60: what idles of the first, 32, leaves too little of the rest. */
-	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 2 * MIB);
+	ck_assert_uint_ge(arenas_pages().purged << PAGE_SHIFT, 2 * MIB);
 	end();
 }
 END_TEST
@@ -330,7 +321,7 @@ START_TEST(memory_high_is_kept_like_a_limit)
 		ck_need(40 * MIB + (arenas_held_pages() << PAGE_SHIFT) <= 128 * MIB);
 	}
 	/* By the limit of 256 MiB alone nothing would go. */
-	ck_assert_uint_ge(purged_pages() << PAGE_SHIFT, 4 * MIB);
+	ck_assert_uint_ge(arenas_pages().purged << PAGE_SHIFT, 4 * MIB);
 	end();
 }
 END_TEST
@@ -409,9 +400,9 @@ START_TEST(what_others_take_during_a_purge_is_not_free)
 	ck_assert_uint_eq(taken_meanwhile, 0);
 	/* So whoever takes more has to look, and finds that nothing is left. */
 	others_use(LIMIT - (arenas_held_pages() << PAGE_SHIFT));
-	before = purged_pages();
+	before = arenas_pages().purged;
 	ck_need(pool_aligned(2 * PAGE_BYTES, BUFFER) != NULL);
-	ck_assert_uint_ge((purged_pages() - before) << PAGE_SHIFT, 8 * MIB);
+	ck_assert_uint_ge((arenas_pages().purged - before) << PAGE_SHIFT, 8 * MIB);
 	end();
 }
 END_TEST

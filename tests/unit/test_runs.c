@@ -118,13 +118,13 @@ static uint32_t model_best(enum temperature temperature, uint32_t pages)
 	return best;
 }
 
-/* Whether a run that is not hot is long enough. */
-static bool model_has_other(uint32_t pages)
+/* Whether a run of that temperature is long enough. */
+static bool model_has(enum temperature temperature, uint32_t pages)
 {
 	for (uint32_t page = 1; page < model.end; page++) {
 		uint32_t length = model_length(page);
 
-		if (length >= pages && model_temperature(page, length) != RUNS_HOT)
+		if (length >= pages && model_temperature(page, length) == temperature)
 			return true;
 		page += MAX(length, 1u) - 1;
 	}
@@ -173,7 +173,8 @@ static void take(unsigned most)
 	/* Exact up to 256 pages; above, a guess that errs to no. */
 	ck_assert(!has || hot != 0 || warm != 0);
 	ck_assert(has || pages > RUNS_EXACT_BINS || (hot == 0 && warm == 0));
-	is_there = temperature == RUNS_HOT ? hot != 0 || warm != 0 : model_has_other(pages);
+	is_there = temperature == RUNS_HOT ? hot != 0 || warm != 0
+					   : model_has(RUNS_WARM, pages) || model_has(RUNS_COLD, pages);
 	ck_assert_int_eq(page != 0, is_there);
 	if (page == 0) {
 		ck_assert_uint_eq(count, most == 1);
@@ -203,19 +204,6 @@ static void step_take(void)
 static void step_take_row(void)
 {
 	take(1 + random_below(6));
-}
-
-/* Whether a run of that temperature is long enough. */
-static bool model_has(enum temperature temperature, uint32_t pages)
-{
-	for (uint32_t page = 1; page < model.end; page++) {
-		uint32_t length = model_length(page);
-
-		if (length >= pages && model_temperature(page, length) == temperature)
-			return true;
-		page += MAX(length, 1u) - 1;
-	}
-	return false;
 }
 
 static void step_take_roomy(void)
